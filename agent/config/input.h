@@ -1,0 +1,67 @@
+/*
+ * Typed inputs: what a value may be, and the one validator that every entry path uses (socket,
+ * schedule, rerun, and a step's output that becomes the next step's input). Pure: no allocation
+ * beyond PCRE2's, no files but for `path`.
+ *
+ * Types (DESIGN of the whitelist, agent/README.md):
+ *	string slug int bool enum path host url duration secret
+ * Refused unless a type allows it: NUL, newline, other control bytes, invalid UTF-8, a leading '-',
+ * the empty value.
+ */
+#ifndef OPS_AGENT_CONFIG_INPUT_H
+#define OPS_AGENT_CONFIG_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+#define INPUT_MAX_VALUE_BYTES 16384 /* of any one value, whatever max_length says */
+#define INPUT_MAX_VALUES 64         /* of an enum */
+
+enum input_type {
+	INPUT_STRING,
+	INPUT_SLUG,
+	INPUT_INT,
+	INPUT_BOOL,
+	INPUT_ENUM,
+	INPUT_PATH,
+	INPUT_HOST,
+	INPUT_URL,
+	INPUT_DURATION,
+	INPUT_SECRET,
+};
+
+struct input_spec {
+	char *name;
+	enum input_type type;
+	bool required;
+	char *default_value; /* NULL: none */
+	char *title;         /* NULL: the page shows the name */
+	char *description;   /* NULL: none */
+	bool has_min, has_max;
+	int64_t min, max;    /* int: value; duration: microseconds */
+	uint32_t max_length; /* bytes; 1024 unless configured */
+	char *pattern;       /* PCRE2, matched against the whole value; NULL: none */
+	char **values;       /* enum */
+	size_t n_values;
+	char *under;      /* path: the folder it must stay in, symbolic links resolved */
+	char **schemes;   /* url */
+	size_t n_schemes;
+	bool allow_dash;  /* string, with a pattern: a leading '-' may pass */
+};
+
+/* The YAML name of a type, and back. NULL / -EINVAL for what is none. */
+const char *input_type_name(enum input_type type);
+MUSTCHECK int input_type_parse(const char *name, enum input_type *ret_type);
+
+/* Checks the n bytes at value. 0, or -EINVAL with a text for the person who typed it (it does not
+ * repeat the input's name, and never the value of a secret). */
+MUSTCHECK int input_check(const struct input_spec *spec, const char *value, size_t n,
+	struct err *err);
+
+/* Frees what the spec's pointers hold, not the spec. */
+void input_spec_fini(struct input_spec *spec);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * RUN_DIR, `STATE_DIR/runs/<uuid>/`: one folder a run, root:ops-agent 0750, files 0640.
+ *
+ *	meta      what never changes (run/meta.h); written and fsynced before the start is answered
+ *	lock      held (F_OFD_SETLK) by the runner from before its first record until it exits
+ *	journal   the records (proto/record.h)
+ *	index     struct journal_index_entry per 256 KiB or so of journal; can be rebuilt
+ *	state     run/state.h
+ *	outputs   what steps wrote to $OPS_OUTPUT: wire encoded {u16 step, u16 attempt, str, str}*
+ *	control/  files the monitor creates with O_EXCL: cancel, kill, approve.N; the runner reads them
+ *	          at start and by inotify; content: UTF-8 "actor\nreason\n"
+ *	released  empty file: the dashboard holds it all; made by the monitor on run.release
+ */
+#ifndef OPS_AGENT_RUN_RUNDIR_H
+#define OPS_AGENT_RUN_RUNDIR_H
+
+#define RUNDIR_META "meta"
+#define RUNDIR_LOCK "lock"
+#define RUNDIR_JOURNAL "journal"
+#define RUNDIR_INDEX "index"
+#define RUNDIR_STATE "state"
+#define RUNDIR_OUTPUTS "outputs"
+#define RUNDIR_CONTROL "control"
+#define RUNDIR_CONTROL_CANCEL "control/cancel"
+#define RUNDIR_CONTROL_KILL "control/kill"
+#define RUNDIR_RELEASED "released"
+
+#endif

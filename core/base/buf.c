@@ -1,0 +1,128 @@
+#include "core/base/buf.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUF_MIN_CAP 256
+
+void buf_init(struct buf *buf, size_t max_bytes)
+{
+	*buf = (struct buf){.max = max_bytes};
+}
+
+void buf_fini(struct buf *buf)
+{
+	if (buf == NULL)
+		return;
+	free(buf->data);
+	buf_init(buf, buf->max);
+}
+
+void buf_reset(struct buf *buf)
+{
+	buf->len = 0;
+	buf->err = 0;
+}
+
+uint8_t *buf_reserve(struct buf *buf, size_t n)
+{
+	size_t cap;
+	uint8_t *data;
+
+	if (buf->err != 0)
+		return NULL;
+	if (n > buf->max - buf->len) {
+		buf->err = -EMSGSIZE;
+		return NULL;
+	}
+	if (n <= buf->cap - buf->len && buf->data != NULL)
+		return buf->data + buf->len;
+	cap = MAX(buf->cap, (size_t)BUF_MIN_CAP);
+	while (cap < buf->len + n)
+		cap *= 2;
+	data = realloc(buf->data, cap);
+	if (data == NULL) {
+		buf->err = -ENOMEM;
+		return NULL;
+	}
+	buf->data = data;
+	buf->cap = cap;
+	return buf->data + buf->len;
+}
+
+void buf_append(struct buf *buf, const void *data, size_t n)
+{
+	uint8_t *to = buf_reserve(buf, n);
+
+	if (to == NULL || n == 0)
+		return;
+	memcpy(to, data, n);
+	buf->len += n;
+}
+
+void buf_append_str(struct buf *buf, const char *s)
+{
+	buf_append(buf, s, strlen(s));
+}
+
+void buf_append_byte(struct buf *buf, uint8_t byte)
+{
+	buf_append(buf, &byte, 1);
+}
+
+void buf_printf(struct buf *buf, const char *fmt, ...)
+{
+	char small[256];
+	char *text = small;
+	va_list args, again;
+	int n;
+
+	va_start(args, fmt);
+	va_copy(again, args);
+	n = vsnprintf(small, sizeof(small), fmt, args);
+	va_end(args);
+	if (n >= (int)sizeof(small)) {
+		text = NULL;
+		n = vasprintf(&text, fmt, again);
+	}
+	va_end(again);
+	if (n < 0) {
+		buf->err = buf->err != 0 ? buf->err : -ENOMEM;
+		return;
+	}
+	buf_append(buf, text, (size_t)n);
+	if (text != small)
+		free(text);
+}
+
+void buf_consume(struct buf *buf, size_t n)
+{
+	if (n == 0)
+		return;
+	memmove(buf->data, buf->data + n, buf->len - n);
+	buf->len -= n;
+}
+
+int buf_err(const struct buf *buf)
+{
+	return buf->err;
+}
+
+char *buf_take_str(struct buf *buf)
+{
+	char *text = NULL;
+	uint8_t *end;
+
+	buf->max += buf->max == SIZE_MAX ? 0 : 1; /* the NUL does not count */
+	end = buf_reserve(buf, 1);
+	if (end != NULL) {
+		*end = '\0';
+		text = (char *)buf->data;
+		buf->data = NULL;
+	}
+	buf_fini(buf);
+	return text;
+}

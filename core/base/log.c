@@ -1,0 +1,139 @@
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/base/json.h"
+
+#define LOG_MAX_LINE 4096
+
+static struct {
+	enum log_level level;
+	enum log_format format;
+} setup = {LOG_LEVEL_INFO, LOG_FORMAT_TEXT};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void log_setup(enum log_level level, enum log_format format)
+{
+	setup.level = level;
+	setup.format = format;
+}
+
+int log_parse_level(const char *text, enum log_level *ret_level)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(level_names); i++) {
+		if (strcmp(text, level_names[i]) == 0) {
+			*ret_level = (enum log_level)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int log_parse_format(const char *text, enum log_format *ret_format)
+{
+	if (strcmp(text, "text") == 0)
+		*ret_format = LOG_FORMAT_TEXT;
+	else if (strcmp(text, "json") == 0)
+		*ret_format = LOG_FORMAT_JSON;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static void write_time(struct buf *buf)
+{
+	uint64_t now = clock_wall_us();
+	time_t seconds = (time_t)(now / CLOCK_SECOND_US);
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	buf_printf(buf, "%s.%06uZ", text, (unsigned)(now % CLOCK_SECOND_US));
+}
+
+static bool is_plain(const char *s)
+{
+	if (*s == '\0')
+		return false;
+	for (; *s != '\0'; s++) {
+		if (*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' || (unsigned char)*s >= 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static void write_text_value(struct buf *buf, const char *s)
+{
+	struct json quoted;
+
+	if (is_plain(s)) {
+		buf_append_str(buf, s);
+		return;
+	}
+	json_init(&quoted, buf);
+	json_str(&quoted, s);
+}
+
+static void write_text_line(struct buf *buf, enum log_level level, const struct log_kv *kvs)
+{
+	write_time(buf);
+	buf_printf(buf, " %-5s %s", level_names[level], kvs[0].str);
+	for (const struct log_kv *kv = kvs + 1; kv->key != NULL; kv++) {
+		buf_printf(buf, " %s=", kv->key);
+		if (kv->str != NULL)
+			write_text_value(buf, kv->str);
+		else
+			buf_printf(buf, "%" PRId64, kv->num);
+	}
+}
+
+static void write_json_line(struct buf *buf, enum log_level level, const struct log_kv *kvs)
+{
+	struct json json;
+
+	json_init(&json, buf);
+	json_open_object(&json);
+	json_key(&json, "time");
+	buf_append_byte(buf, '"');
+	write_time(buf);
+	buf_append_byte(buf, '"');
+	json.after_key = false;
+	json_kv_str(&json, "level", level_names[level]);
+	for (const struct log_kv *kv = kvs; kv->key != NULL; kv++) {
+		if (kv->str != NULL)
+			json_kv_str(&json, kv->key, kv->str);
+		else
+			json_kv_int(&json, kv->key, kv->num);
+	}
+	json_close_object(&json);
+}
+
+void log_emit(enum log_level level, const struct log_kv *kvs)
+{
+	struct buf buf;
+	ssize_t written;
+
+	if (level < setup.level)
+		return;
+	buf_init(&buf, LOG_MAX_LINE);
+	if (setup.format == LOG_FORMAT_JSON)
+		write_json_line(&buf, level, kvs);
+	else
+		write_text_line(&buf, level, kvs);
+	buf.max = LOG_MAX_LINE + 1;
+	buf.err = 0; /* a line that was too long goes out cut */
+	buf_append_byte(&buf, '\n');
+	do {
+		written = write(STDERR_FILENO, buf.data, buf.len);
+	} while (written < 0 && errno == EINTR);
+	buf_fini(&buf);
+}
