@@ -9,13 +9,12 @@
 #define OPS_BASE_MEM_H
 
 #include <stddef.h>
+#include <sys/param.h> /* MIN, MAX: the same ones that <uv.h> brings */
 
 #define MUSTCHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Zeroed memory for n elements of size bytes. Never returns NULL: aborts instead. */
