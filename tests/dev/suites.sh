@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# ./dev test: each suite adds to the two counters; the last line is `N passed, N failed`.
+
+PASSED=0
+FAILED=0
+FAILED_SUITES=""
+ALL_SUITES="lint unit ui api integration e2e sanitize"
+
+# count SUITE PASSED FAILED
+count() {
+	PASSED=$((PASSED + $2))
+	FAILED=$((FAILED + $3))
+	if [ "$3" -gt 0 ]; then FAILED_SUITES+=" $1"; fi
+	say "-- $1: $2 passed, $3 failed"
+}
+
+# run_meson SUITE BUILD_DIR: counts test programs by meson's own log.
+run_meson() {
+	local log=$2/meson-logs/testlog.json
+	rm -f "$log"
+	meson test -C "$2" --print-errorlogs --no-rebuild >"$2/test-output.txt" 2>&1 || true
+	if [ ! -f "$log" ]; then
+		cat "$2/test-output.txt" >&2
+		count "$1" 0 1
+		return
+	fi
+	grep -vE '^ *[0-9]+/[0-9]+ .* OK ' "$2/test-output.txt" | tail -n 80 >&2 || true
+	count "$1" "$(grep -c '"result": "OK"' "$log" || true)" "$(grep -vc '"result": "OK"' "$log" || true)"
+}
+
+# run_node SUITE BUILD_DIR FILE…: node's own test runner; the daemons come from BUILD_DIR. Its report
+# goes to a file, of which the failures are shown.
+run_node() {
+	local suite=$1 build=$2 out status=0
+	shift 2
+	if [ $# -eq 0 ]; then
+		say "no test files found for $suite"
+		count "$suite" 0 1
+		return
+	fi
+	out=$ROOT/$build/test-$suite.tap
+	OPS_BUILD_DIR=$ROOT/$build node --test --test-reporter=tap "$@" >"$out" 2>&1 || status=$?
+	local pass fail cancelled
+	pass=$(sed -n 's/^# pass //p' "$out" | tail -n 1)
+	fail=$(sed -n 's/^# fail //p' "$out" | tail -n 1)
+	cancelled=$(sed -n 's/^# cancelled //p' "$out" | tail -n 1)
+	fail=$((${fail:-1} + ${cancelled:-0}))
+	if [ "$status" -ne 0 ] && [ "$fail" -eq 0 ]; then fail=1; fi
+	if [ "$fail" -gt 0 ]; then
+		grep -nE -A 30 '^ *not ok' "$out" | head -n 200 >&2 || true
+		say "whole report: $out"
+	fi
+	count "$suite" "${pass:-0}" "$fail"
+}
+
+test_files() {
+	find "$@" -name '*.test.mjs' -not -path '*/node_modules/*' 2>/dev/null | sort
+}
+
+suite_lint() {
+	. "$ROOT/tests/dev/lint.sh"
+	if lint_main; then count lint 1 0; else count lint 0 1; fi
+}
+
+suite_unit() {
+	run_meson unit build
+}
+
+suite_ui() {
+	if (cd ui && npx tsc --noEmit) >&2; then count types 1 0; else count types 0 1; fi
+	mapfile -t files < <(test_files tests/ui)
+	run_node ui build "${files[@]}"
+}
+
+suite_api() {
+	mapfile -t files < <(test_files tests/api)
+	run_node api build "${files[@]}"
+}
+
+suite_integration() {
+	mapfile -t files < <(test_files tests/integration)
+	run_node integration build "${files[@]}"
+}
+
+suite_e2e() {
+	mapfile -t files < <(test_files tests/e2e)
+	run_node e2e build "${files[@]}"
+}
+
+# The same unit and integration tests against daemons built with AddressSanitizer and UBSan; a finding
+# ends the process that made it, and LeakSanitizer's at its end.
+suite_sanitize() {
+	build_all build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dui=none
+	export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:disable_coredump=0
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	run_meson sanitize-unit build-asan
+	mapfile -t files < <(test_files tests/integration)
+	run_node sanitize-integration build-asan "${files[@]}"
+	unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+suites_main() {
+	local suite
+	deps_for run test lint
+	# shellcheck disable=SC2086
+	[ $# -gt 0 ] || set -- $ALL_SUITES
+	build_all build
+	for suite in "$@"; do
+		case " $ALL_SUITES " in
+		*" $suite "*) ;;
+		*) die "no suite '$suite'; there are: $ALL_SUITES" ;;
+		esac
+	done
+	for suite in "$@"; do
+		say ""
+		say "== $suite"
+		"suite_$suite"
+	done
+	say ""
+	[ -z "$FAILED_SUITES" ] || say "failed:$FAILED_SUITES"
+	echo "$PASSED passed, $FAILED failed"
+	[ "$FAILED" -eq 0 ]
+}
