@@ -18,7 +18,7 @@
 #include "core/base/err.h"
 
 #define INPUT_MAX_VALUE_BYTES 16384 /* of any one value, whatever max_length says */
-#define INPUT_MAX_VALUES 64         /* of an enum */
+#define INPUT_MAX_VALUES 64	    /* of an enum */
 
 enum input_type {
 	INPUT_STRING,
@@ -38,18 +38,18 @@ struct input_spec {
 	enum input_type type;
 	bool required;
 	char *default_value; /* NULL: none */
-	char *title;         /* NULL: the page shows the name */
+	char *title;	     /* NULL: the page shows the name */
 	char *description;   /* NULL: none */
 	bool has_min, has_max;
 	int64_t min, max;    /* int: value; duration: microseconds */
 	uint32_t max_length; /* bytes; 1024 unless configured */
-	char *pattern;       /* PCRE2, matched against the whole value; NULL: none */
-	char **values;       /* enum */
+	char *pattern;	     /* PCRE2, matched against the whole value; NULL: none */
+	char **values;	     /* enum */
 	size_t n_values;
-	char *under;      /* path: the folder it must stay in, symbolic links resolved */
-	char **schemes;   /* url */
+	char *under;	/* path: the folder it must stay in, symbolic links resolved */
+	char **schemes; /* url */
 	size_t n_schemes;
-	bool allow_dash;  /* string, with a pattern: a leading '-' may pass */
+	bool allow_dash; /* string, with a pattern: a leading '-' may pass */
 };
 
 /* The YAML name of a type, and back. NULL / -EINVAL for what is none. */
@@ -58,8 +58,8 @@ MUSTCHECK int input_type_parse(const char *name, enum input_type *ret_type);
 
 /* Checks the n bytes at value. 0, or -EINVAL with a text for the person who typed it (it does not
  * repeat the input's name, and never the value of a secret). */
-MUSTCHECK int input_check(const struct input_spec *spec, const char *value, size_t n,
-	struct err *err);
+MUSTCHECK int input_check(
+	const struct input_spec *spec, const char *value, size_t n, struct err *err);
 
 /* Frees what the spec's pointers hold, not the spec. */
 void input_spec_fini(struct input_spec *spec);

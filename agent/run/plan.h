@@ -3,8 +3,8 @@
  * the whitelist and the request (config/planner.h), handed to the runner as a sealed memfd on its
  * standard input in the encoding of plan_encode(), never written to disk (it may hold secrets).
  *
- * A command run is a plan of one step. Steps are in the order main, on_failure, finally, each in the
- * order of the file; `needs` are indices into this order.
+ * A command run is a plan of one step. Steps are in the order main, on_failure, finally, each in
+ * the order of the file; `needs` are indices into this order.
  */
 #ifndef OPS_AGENT_RUN_PLAN_H
 #define OPS_AGENT_RUN_PLAN_H
@@ -19,10 +19,10 @@
 #include "core/base/err.h"
 #include "core/base/uuid.h"
 
-#define PLAN_MAX_STEPS 64       /* fits the state block, run/state.h */
-#define PLAN_MAX_ARGS 128       /* of one step */
+#define PLAN_MAX_STEPS 64 /* fits the state block, run/state.h */
+#define PLAN_MAX_ARGS 128 /* of one step */
 #define PLAN_MAX_BYTES (1u << 20)
-#define PLAN_MAX_OUTPUTS 32     /* names of one step */
+#define PLAN_MAX_OUTPUTS 32 /* names of one step */
 #define PLAN_NO_STEP UINT16_MAX
 
 enum plan_phase {
@@ -33,8 +33,8 @@ enum plan_phase {
 
 /* Where a text comes from when the step starts. The text is prefix + the value of the reference. */
 enum plan_ref {
-	PLAN_LITERAL,     /* prefix alone */
-	PLAN_INPUT,       /* the step's input number `index` */
+	PLAN_LITERAL,	  /* prefix alone */
+	PLAN_INPUT,	  /* the step's input number `index` */
 	PLAN_STEP_OUTPUT, /* output `name` of step `index` (only in inputs' values and env) */
 	PLAN_STEP_STATUS, /* status of step `index` (likewise) */
 	PLAN_RUN_ID,
@@ -52,7 +52,8 @@ struct plan_text {
 struct plan_input {
 	struct input_spec spec;
 	struct plan_text value;
-	bool present; /* false: optional and not given; arguments that use it are an error at load */
+	bool present; /* false: optional and not given; arguments that use it are an error at load
+		       */
 };
 
 struct plan_env {
@@ -81,7 +82,7 @@ struct plan_step {
 
 	char *user; /* account to run as */
 	char *cwd;
-	uint64_t timeout_us;    /* 0: none */
+	uint64_t timeout_us;	/* 0: none */
 	uint64_t kill_after_us; /* between SIGTERM and SIGKILL */
 	uint8_t *success_codes;
 	size_t n_success_codes;
@@ -101,15 +102,15 @@ struct plan {
 	struct uuid id;
 	uint64_t number; /* the agent's persistent counter: #1482 */
 	bool is_flow;
-	char *name;  /* command or flow id */
+	char *name; /* command or flow id */
 	char *title;
 	char *host;
 	char *actor;
 	char *trigger;
 	char *config_digest; /* hex */
 	uint64_t created_us;
-	uint64_t timeout_us;  /* of the whole run; 0: none */
-	uint64_t max_output;  /* bytes of stdout and stderr together; 0: no limit */
+	uint64_t timeout_us;	     /* of the whole run; 0: none */
+	uint64_t max_output;	     /* bytes of stdout and stderr together; 0: no limit */
 	char *default_user_override; /* NULL, or the one account of an unprivileged agent */
 	struct plan_run_input *inputs;
 	size_t n_inputs;
@@ -123,5 +124,13 @@ MUSTCHECK int plan_encode(const struct plan *plan, struct buf *buf);
 struct plan *plan_decode(const uint8_t *data, size_t n, struct err *err);
 /* Frees all, wiping texts that may hold secrets. NULL is fine. */
 void plan_free(struct plan *plan);
+
+/* Appends what a text of this step is as far as it is known before the run, for people (dry run,
+ * run.created): outputs and states of steps stand as "${steps.ID.outputs.NAME}", secrets as "***".
+ */
+void plan_text_show(const struct plan *plan, const struct plan_step *step,
+	const struct plan_text *text, struct buf *out);
+/* Frees what the text's pointers hold, wiping it first. */
+void plan_text_fini(struct plan_text *text);
 
 #endif
