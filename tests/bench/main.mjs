@@ -1,0 +1,159 @@
+// ./dev bench [stream] [idle]: what it costs to carry a command's output from its write(2) to a WebSocket
+// client (journal on disk, checksums, authentication and all), beside a bare pipe → Unix socket → TCP
+// relay that keeps nothing. Rounds are interleaved and the medians compared, since machines are noisy:
+// only the ratios mean something.
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const run = promisify(execFile);
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const bin = (name) => path.join(root, 'build/tests/bench', name);
+const PORT = Number(process.env.PORT ?? 3190);
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
+const MIB = Number(process.env.BENCH_MIB ?? 512);
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const fixed = (value, digits = 2) => value.toFixed(digits);
+
+const COMMANDS = `version: 1
+defaults: { timeout: 10m, max_output: 0 }
+commands:
+  bench.write:
+    title: Write a lot
+    exec: ["${bin('bench-writer')}", "\${inputs.mib}", "\${inputs.block}"]
+    inputs:
+      mib: { type: int, min: 1, max: 65536, required: true }
+      block: { type: int, min: 1, max: 1048576, required: true }
+`;
+
+async function startStack() {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ops-bench-'));
+  const config = path.join(dir, 'config');
+  fs.mkdirSync(path.join(config, 'flows'), { recursive: true });
+  fs.writeFileSync(path.join(config, 'commands.yml'), COMMANDS);
+  const env = {
+    ...process.env,
+    OPS_DEV_DIR: path.join(dir, 'dev'),
+    OPS_AGENT_CONFIG_DIR: config,
+    PORT: String(PORT),
+  };
+  fs.chmodSync(dir, 0o755);
+  const { stdout } = await run(path.join(root, 'dev'), ['up'], { env });
+  const [, url, user, password] = /ready (\S+) user=(\S+) password=(\S+)/.exec(stdout);
+  const response = await fetch(`${url}/api/v1/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', origin: url },
+    body: JSON.stringify({ user, password }),
+  });
+  if (!response.ok) throw new Error(`login: ${response.status} ${await response.text()}`);
+  const cookie = response.headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0])
+    .join('; ');
+  const stop = async () => {
+    await run(path.join(root, 'dev'), ['down'], { env });
+    fs.rmSync(dir, { recursive: true, force: true });
+  };
+  return { url, cookie, dir: env.OPS_DEV_DIR, stop };
+}
+
+async function startRun(stack, mib, block) {
+  const response = await fetch(`${stack.url}/api/v1/runs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', origin: stack.url, cookie: stack.cookie },
+    body: JSON.stringify({ kind: 'command', id: 'bench.write', inputs: { mib, block } }),
+  });
+  if (response.status !== 201) throw new Error(`start: ${response.status} ${await response.text()}`);
+  return (await response.json()).run.id;
+}
+
+// user + system seconds of a process, and of its children that it has waited for
+function cpuSeconds(pid) {
+  const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+  const ticks = (i) => Number(fields[i]) / 100;
+  return { own: ticks(11) + ticks(12), children: ticks(13) + ticks(14) };
+}
+
+function stackPids(stack) {
+  const read = (name) => Number(fs.readFileSync(path.join(stack.dir, 'pid', name), 'utf8').split(' ')[0]);
+  const monitor = read('agent');
+  const children = fs.readFileSync(`/proc/${monitor}/task/${monitor}/children`, 'utf8').trim().split(/\s+/);
+  return { dashboard: read('dashboard'), monitor, worker: Number(children[0]) };
+}
+
+async function oneOfOurs(stack, mib, block) {
+  const pids = stackPids(stack);
+  const before = [cpuSeconds(pids.dashboard).own, cpuSeconds(pids.worker).own];
+  const start = performance.now();
+  const id = await startRun(stack, mib, block);
+  const { stdout } = await run(bin('bench-ws-meter'), [String(PORT), stack.cookie, id]);
+  const seconds = (performance.now() - start) / 1000;
+  const meter = JSON.parse(stdout);
+  const cpu = cpuSeconds(pids.dashboard).own - before[0] + cpuSeconds(pids.worker).own - before[1];
+  if (meter.reason !== 1 || meter.bytes < mib * 1048576) {
+    throw new Error(`the client got ${meter.bytes} bytes, end reason ${meter.reason}`);
+  }
+  return { seconds, cpu, records: meter.messages };
+}
+
+async function oneBare(mib, block) {
+  const { stdout } = await run(bin('bench-two-hops'), [bin('bench-writer'), String(mib), String(block)]);
+  return JSON.parse(stdout);
+}
+
+async function stream() {
+  const stack = await startStack();
+  try {
+    for (const [mib, block] of [[MIB, 65536], [Math.max(1, MIB / 8), 120]]) {
+      const ours = [], bare = [];
+      for (let i = 0; i < ROUNDS; i++) {
+        bare.push(await oneBare(mib, block));
+        ours.push(await oneOfOurs(stack, mib, block));
+      }
+      const rate = (list) => median(list.map((r) => (mib * 1.048576) / r.seconds));
+      const cpuPerGib = (list, key) => median(list.map((r) => (r[key] * 1024) / mib));
+      const [o, b] = [rate(ours), rate(bare)];
+      console.log(`stream ${mib} MiB in ${block}-byte writes, ${ROUNDS} rounds, medians`);
+      console.log(`  two hops, bare   ${fixed(b, 0).padStart(6)} MB/s   ${fixed(cpuPerGib(bare, 'cpu_seconds'))} CPU s/GiB (both relays)`);
+      console.log(`  ours             ${fixed(o, 0).padStart(6)} MB/s   ${fixed(cpuPerGib(ours, 'cpu'))} CPU s/GiB (worker and dashboard)`);
+      console.log(`  ratio            ${fixed(o / b)}`);
+    }
+  } finally {
+    await stack.stop();
+  }
+}
+
+// Proportional set size: what a process really costs, shared pages divided among their users.
+function pssKib(pid) {
+  return Number(/^Pss:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]);
+}
+
+async function idle() {
+  const stack = await startStack();
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const pids = stackPids(stack);
+    console.log('idle, signed in once, PostgreSQL connected: proportional set size');
+    for (const [name, pid] of Object.entries(pids)) {
+      console.log(`  ${name.padEnd(10)} ${fixed(pssKib(pid) / 1024)} MiB`);
+    }
+    const sleep = execFileSync('sh', ['-c', 'sleep 5 & grep ^Pss: /proc/$!/smaps_rollup; kill $!'], { encoding: 'utf8' });
+    console.log(`  sleep(1)   ${fixed(Number(/(\d+)/.exec(sleep)[1]) / 1024)} MiB, for comparison`);
+  } finally {
+    await stack.stop();
+  }
+}
+
+const benches = { stream, idle };
+const names = process.argv.slice(2).length ? process.argv.slice(2) : Object.keys(benches);
+for (const name of names) {
+  if (!benches[name]) {
+    console.error(`no benchmark '${name}'; there are: ${Object.keys(benches).join(' ')}`);
+    process.exit(64);
+  }
+}
+for (const name of names) await benches[name]();
