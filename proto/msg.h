@@ -4,7 +4,10 @@
  * method number, so decoders refuse trailing bytes.
  *
  * Encoders write into the caller's buffer and return the bytes written or -EMSGSIZE. Decoders
- * return 0 or -EBADMSG; the wire_str they hand out point into the input.
+ * return 0 or -EBADMSG (ret_m is untouched then); the wire_str they hand out point into the input.
+ * Fields with a listed set of values (kind, filter, flags, yes/no) are refused outside of it,
+ * numbers of methods, statuses, reasons and codes are not: whoever gets one it does not know says
+ * so.
  */
 #ifndef OPS_PROTO_MSG_H
 #define OPS_PROTO_MSG_H
@@ -16,9 +19,11 @@
 #include "proto/wire.h"
 
 #define MSG_PROTOCOL_VERSION 1
-#define MSG_MAX_INPUTS 64   /* name/value pairs in run.start */
-#define MSG_MAX_PROBLEMS 64 /* fields named in an invalid_input response */
-#define MSG_MAX_START_BYTES 49152 /* a whole run.start request, so that it fits the monitor's message */
+#define MSG_MAX_INPUTS 64	  /* name/value pairs in run.start */
+#define MSG_MAX_PROBLEMS 64	  /* fields named in an invalid_input response */
+#define MSG_MAX_START_BYTES 49152 /* fields of run.start, so that they fit the monitor's message   \
+				   */
+#define MSG_MAX_LIST 200	  /* runs in one answer of run.list */
 
 enum msg_method {
 	MSG_HELLO = 1,
@@ -69,10 +74,10 @@ enum msg_end_reason {
 enum msg_goaway_code {
 	MSG_GOAWAY_SHUTDOWN = 0,
 	MSG_GOAWAY_MALFORMED = 1,    /* bytes that are no frame or no message */
-	MSG_GOAWAY_VERSION = 2,      /* a frame version this agent does not speak */
+	MSG_GOAWAY_VERSION = 2,	     /* a frame version this agent does not speak */
 	MSG_GOAWAY_TOO_LARGE = 3,    /* a frame over its maximum */
-	MSG_GOAWAY_TIMEOUT = 4,      /* no REQUEST, or half a frame, for too long */
-	MSG_GOAWAY_LIMIT = 5,        /* too many connections or streams */
+	MSG_GOAWAY_TIMEOUT = 4,	     /* no REQUEST, or half a frame, for too long */
+	MSG_GOAWAY_LIMIT = 5,	     /* too many connections or streams */
 	MSG_GOAWAY_FORBIDDEN = 6,    /* this uid may not connect */
 	MSG_GOAWAY_PROTOCOL = 7,     /* a frame that makes no sense in this state */
 	MSG_GOAWAY_UNAUTHORIZED = 8, /* too many wrong secrets */
@@ -84,16 +89,23 @@ enum msg_kind {
 };
 
 enum msg_locate {
-	MSG_LOCATE_LINE = 0,       /* the record that holds line n (0-based count of newlines before) */
-	MSG_LOCATE_TIME = 1,       /* the first record at or after unix microseconds */
-	MSG_LOCATE_OFFSET = 2,     /* the record that holds byte n, rounded down */
-	MSG_LOCATE_BEFORE_END = 3, /* the record about n bytes before the end */
+	/* The last record whose line field is <= n: it holds newline n (counted from 0), so the end
+	 * of line n; or it is the last record, when there are not so many newlines. */
+	MSG_LOCATE_LINE = 0,
+	MSG_LOCATE_TIME = 1,   /* the first record at or after unix microseconds, else the last */
+	MSG_LOCATE_OFFSET = 2, /* the record that holds byte n; beyond the end: the end itself */
+	MSG_LOCATE_BEFORE_END = 3, /* the record that holds the n-th byte before the end */
 };
 
 enum msg_list_filter {
 	MSG_LIST_ALL = 0,
-	MSG_LIST_ACTIVE = 1,     /* queued, running or waiting */
+	MSG_LIST_ACTIVE = 1,	 /* queued, running or waiting */
 	MSG_LIST_UNRELEASED = 2, /* journals the dashboard has not released */
+};
+
+enum msg_tail_kind {
+	MSG_TAIL_DOCKER = 1, /* a container's output */
+	MSG_TAIL_UNIT = 2,   /* a systemd unit's journal */
 };
 
 /* RUN_START flags */
@@ -127,7 +139,7 @@ struct msg_problems {
 
 /* 1 hello */
 struct msg_hello {
-	uint16_t version;       /* MSG_PROTOCOL_VERSION */
+	uint16_t version;	/* MSG_PROTOCOL_VERSION */
 	struct wire_str client; /* name/version, for the agent's log */
 };
 struct msg_hello_reply {
@@ -138,12 +150,13 @@ struct msg_hello_reply {
 	struct wire_str config_digest; /* hex SHA-256 */
 	uint64_t started_us;
 	uint64_t ledger_position;
-	uint32_t max_payload;    /* of a frame */
+	uint32_t max_payload;	 /* of a frame */
 	uint32_t initial_credit; /* of a stream */
-	uint32_t max_streams;    /* of a connection */
+	uint32_t max_streams;	 /* of a connection */
 };
 
-/* 2 catalog, 12 status, 14 schedule: no fields; the reply is one JSON document */
+/* 2 catalog, 12 status, 14 schedule: no fields; the reply is one JSON document. An EVENT frame's
+ * payload is one too. */
 struct msg_document {
 	struct wire_str json;
 };
@@ -153,14 +166,14 @@ struct msg_run_start {
 	uint8_t kind; /* enum msg_kind */
 	uint8_t flags;
 	struct wire_str id;
-	struct wire_str actor;           /* user:NAME token:NAME schedule:FLOW hook:NAME opsctl:UID */
-	struct wire_str trigger;         /* manual, rerun:RUN, hook:NAME, schedule */
+	struct wire_str actor;	 /* user:NAME token:NAME schedule:FLOW hook:NAME opsctl:UID */
+	struct wire_str trigger; /* manual, rerun:RUN, hook:NAME, schedule */
 	struct wire_str idempotency_key; /* empty: none */
 	uint16_t n_inputs;
 	struct msg_pair inputs[MSG_MAX_INPUTS];
 };
 struct msg_run_start_reply {
-	uint8_t created; /* 0: the idempotency key named a run that was there; dry run: 0 */
+	uint8_t created;      /* 0: the idempotency key named a run that was there; dry run: 0 */
 	struct wire_str json; /* the run, or {"plan":[…]} of a dry run */
 };
 
@@ -171,8 +184,8 @@ struct msg_run_ref {
 
 /* 5 run.list: newest first */
 struct msg_run_list {
-	uint8_t filter;         /* enum msg_list_filter */
-	uint16_t limit;         /* 1..200 */
+	uint8_t filter;		/* enum msg_list_filter */
+	uint16_t limit;		/* 1..MSG_MAX_LIST */
 	struct wire_str before; /* UUID; empty: from the newest */
 };
 struct msg_run_list_reply {
@@ -187,11 +200,11 @@ struct msg_run_tail {
 };
 struct msg_run_tail_reply {
 	uint64_t offset;      /* where the first CHUNK will begin */
-	uint64_t size;        /* bytes in the journal now */
+	uint64_t size;	      /* bytes in the journal now */
 	struct wire_str json; /* the run */
 };
 
-/* 7 run.cancel, 10 run.release's and others' replies without fields are empty */
+/* 7 run.cancel. Replies that have no struct here have no fields. */
 struct msg_run_cancel {
 	struct wire_str run, actor, reason;
 };
@@ -219,7 +232,7 @@ struct msg_run_release {
 	struct wire_str digest; /* hex, of run.finished */
 };
 
-/* 11 events: EVENT frames follow; also for status.watch and its interval */
+/* 11 events: EVENT frames follow, from ledger position on */
 struct msg_events {
 	uint64_t position; /* ledger bytes already seen; UINT64_MAX: only what is new */
 };
@@ -227,7 +240,7 @@ struct msg_events_reply {
 	uint64_t position;
 };
 
-/* 13 status.watch */
+/* 13 status.watch: EVENT frames with status documents follow, until CLOSE */
 struct msg_status_watch {
 	uint32_t interval_ms;
 };
@@ -242,7 +255,7 @@ struct msg_reload_reply {
 
 /* 16 tail.open: CHUNKs follow; offsets from 0, no resume */
 struct msg_tail_open {
-	uint8_t kind; /* 1 docker container, 2 systemd unit */
+	uint8_t kind; /* enum msg_tail_kind */
 	struct wire_str name;
 	uint32_t backlog_lines;
 };
@@ -285,6 +298,7 @@ struct msg_chunk {
 	size_t records_len;
 };
 
+/* How each stream ends. offset: of the byte after the last one sent; 0 where there is no log. */
 struct msg_end {
 	uint64_t offset;
 	uint16_t reason;

@@ -32,7 +32,7 @@ enum record_kind {
 struct record {
 	uint64_t time_us;
 	uint32_t length; /* payload bytes */
-	uint32_t crc;    /* as read; record_encode_header() computes its own */
+	uint32_t crc;	 /* as read; record_encode_header() computes its own */
 	uint32_t line;
 	uint16_t step;
 	uint8_t kind;
