@@ -7,12 +7,14 @@
  *	index     struct journal_index_entry per 256 KiB or so of journal; can be rebuilt
  *	state     run/state.h
  *	outputs   what steps wrote to $OPS_OUTPUT: wire encoded {u16 step, u16 attempt, str, str}*
- *	control/  files the monitor creates with O_EXCL: cancel, kill, approve.N; the runner reads them
- *	          at start and by inotify; content: UTF-8 "actor\nreason\n"
- *	released  empty file: the dashboard holds it all; made by the monitor on run.release
+ *	control/  files the monitor creates with O_EXCL: cancel, kill, approve.N; the runner reads
+ *them at start and by inotify; content: UTF-8 "actor\nreason\n" released  empty file: the dashboard
+ *holds it all; made by the monitor on run.release
  */
 #ifndef OPS_AGENT_RUN_RUNDIR_H
 #define OPS_AGENT_RUN_RUNDIR_H
+
+#include "core/base/mem.h"
 
 #define RUNDIR_META "meta"
 #define RUNDIR_LOCK "lock"
@@ -24,5 +26,14 @@
 #define RUNDIR_CONTROL_CANCEL "control/cancel"
 #define RUNDIR_CONTROL_KILL "control/kill"
 #define RUNDIR_RELEASED "released"
+#define RUNDIR_SCRATCH "run" /* $OPS_OUTPUT files of an unprivileged runner */
+
+#define RUNDIR_DIR_MODE 0750
+#define RUNDIR_FILE_MODE 0640
+#define RUNDIR_MAX_CONTROL_BYTES 4096
+
+/* Opens name in the folder for writing (flags are added to O_CREAT | O_CLOEXEC | O_NOFOLLOW), with
+ * mode RUNDIR_FILE_MODE and, as root, the folder's group. A descriptor or a negative errno. */
+MUSTCHECK int rundir_create(int run_dir_fd, const char *name, int flags);
 
 #endif
