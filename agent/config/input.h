@@ -19,6 +19,8 @@
 
 #define INPUT_MAX_VALUE_BYTES 16384 /* of any one value, whatever max_length says */
 #define INPUT_MAX_VALUES 64	    /* of an enum */
+#define INPUT_MAX_PATTERN_BYTES 512
+#define INPUT_MIN_SECRET_BYTES 8 /* shorter ones could not be masked without eating the output */
 
 enum input_type {
 	INPUT_STRING,
@@ -42,7 +44,7 @@ struct input_spec {
 	char *description;   /* NULL: none */
 	bool has_min, has_max;
 	int64_t min, max;    /* int: value; duration: microseconds */
-	uint32_t max_length; /* bytes; 1024 unless configured */
+	uint32_t max_length; /* characters; 1024 unless configured */
 	char *pattern;	     /* PCRE2, matched against the whole value; NULL: none */
 	char **values;	     /* enum */
 	size_t n_values;
@@ -56,10 +58,19 @@ struct input_spec {
 const char *input_type_name(enum input_type type);
 MUSTCHECK int input_type_parse(const char *name, enum input_type *ret_type);
 
-/* Checks the n bytes at value. 0, or -EINVAL with a text for the person who typed it (it does not
- * repeat the input's name, and never the value of a secret). */
+/* What to check and to pass on for a value as it was typed: a relative `path` is taken as below its
+ * folder and gets it in front; everything else is copied. To be freed by the caller. */
+MUSTCHECK char *input_complete(const struct input_spec *spec, const char *value, size_t n);
+
+/* Checks the n bytes at value; a path must be absolute. A path that this process may not look at
+ * passes: whoever executes it checks again with more rights, or cannot open it either. 0, or
+ * -EINVAL with a text for the person who typed it (it does not repeat the input's name, and never
+ * the value of a secret). */
 MUSTCHECK int input_check(
 	const struct input_spec *spec, const char *value, size_t n, struct err *err);
+
+/* Whether a pattern compiles, and why not. */
+MUSTCHECK int input_pattern_check(const char *pattern, struct err *err);
 
 /* Frees what the spec's pointers hold, not the spec. */
 void input_spec_fini(struct input_spec *spec);

@@ -1,0 +1,13 @@
+/* The `path` type: an existing file or folder that is still below its folder when every symbolic
+ * link on the way has been followed. */
+#ifndef OPS_AGENT_CONFIG_INPUT_PATH_H
+#define OPS_AGENT_CONFIG_INPUT_PATH_H
+
+#include <stddef.h>
+
+#include "core/base/err.h"
+
+/* under is absolute, without trailing slash (unless it is "/"). 0, or -EINVAL with a text. */
+MUSTCHECK int input_path_check(const char *under, const char *value, size_t n, struct err *err);
+
+#endif
