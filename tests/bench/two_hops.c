@@ -1,8 +1,8 @@
 /*
- * two_hops COMMAND [ARG…]: the bare relay everything is compared with. The command's standard output
- * goes pipe -> relay -> Unix socket -> relay -> TCP on loopback -> this process, which counts.
- * Nothing is kept, nothing checked. Prints one JSON object: bytes, seconds (from the command's start
- * to the last byte), cpu_seconds of the two relays.
+ * two_hops COMMAND [ARG…]: the bare relay everything is compared with. The command's standard
+ * output goes pipe -> relay -> Unix socket -> relay -> TCP on loopback -> this process, which
+ * counts. Nothing is kept, nothing checked. Prints one JSON object: bytes, seconds (from the
+ * command's start to the last byte), cpu_seconds of the two relays.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -58,7 +58,8 @@ static void relay(int from, int to)
 
 static void tcp_pair(int fds[2])
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(addr);
 	int one = 1;
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -132,7 +133,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 2; i++) {
 		if (wait4(hops[i], NULL, 0, &usage) == hops[i])
 			cpu += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-				(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+			       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 	}
 	printf("{\"bytes\":%llu,\"seconds\":%.6f,\"cpu_seconds\":%.3f}\n", bytes, seconds, cpu);
 	return 0;

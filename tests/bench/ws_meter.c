@@ -1,7 +1,7 @@
 /*
- * ws_meter PORT COOKIE RUN: watches a run's log over the dashboard's WebSocket as a page would, gives
- * credit for what it has read, and counts. Prints one JSON object when END comes: record bytes,
- * seconds since the subscription was sent, end reason.
+ * ws_meter PORT COOKIE RUN: watches a run's log over the dashboard's WebSocket as a page would,
+ * gives credit for what it has read, and counts. Prints one JSON object when END comes: record
+ * bytes, seconds since the subscription was sent, end reason.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -162,7 +162,8 @@ static uint8_t *next_message(size_t *ret_len, bool *ret_binary)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	uint64_t bytes = 0, owed = 0, messages = 0;
 	char text[256];
 	double start, first = 0;
@@ -179,8 +180,8 @@ int main(int argc, char **argv)
 	setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	handshake(atoi(argv[1]), argv[2]);
 	start = now_s();
-	snprintf(text, sizeof(text), "{\"op\":\"subscribe\",\"topic\":\"run/%s/log\",\"offset\":0,\"id\":1}",
-		argv[3]);
+	snprintf(text, sizeof(text),
+		"{\"op\":\"subscribe\",\"topic\":\"run/%s/log\",\"offset\":0,\"id\":1}", argv[3]);
 	send_text(text);
 	for (;;) {
 		size_t len;
@@ -206,8 +207,8 @@ int main(int argc, char **argv)
 		bytes += len;
 		owed += len;
 		if (owed >= CREDIT_STEP) {
-			snprintf(text, sizeof(text), "{\"op\":\"credit\",\"id\":1,\"bytes\":%" PRIu64 "}",
-				owed);
+			snprintf(text, sizeof(text),
+				"{\"op\":\"credit\",\"id\":1,\"bytes\":%" PRIu64 "}", owed);
 			send_text(text);
 			owed = 0;
 		}

@@ -25,7 +25,7 @@ PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libwslay-d
 PACKAGES_RUN="postgresql postgresql-client procps util-linux"
 PACKAGES_TEST="chromium strace python3-minimal"
 PACKAGES_LINT="clang-format shellcheck"
-PACKAGES_FUZZ="clang libclang-rt-14-dev"
+PACKAGES_FUZZ="clang libclang-rt-dev"
 
 package_is_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
