@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <mbedtls/md.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/version.h>
 #include <stdlib.h>
@@ -103,6 +104,15 @@ void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_
 	hmac_init(&h, key, key_len);
 	crypto_sha256_update(&h.in, data, n);
 	hmac_final(&h, out);
+}
+
+void crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t n,
+	uint8_t out[CRYPTO_SHA1_BYTES])
+{
+	const mbedtls_md_info_t *sha1 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA1);
+
+	must_succeed(sha1 == NULL);
+	must_succeed(mbedtls_md_hmac(sha1, key, key_len, data, n, out));
 }
 
 void crypto_hkdf_sha256(const void *salt, size_t salt_len, const void *ikm, size_t ikm_len,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define CRYPTO_SHA256_BYTES 32
+#define CRYPTO_SHA1_BYTES 20
 
 /* A running SHA-256 (FIPS 180-4). May be copied as a struct to look at a digest half way. */
 struct crypto_sha256 {
@@ -26,6 +27,9 @@ void crypto_sha256(const void *data, size_t n, uint8_t out[CRYPTO_SHA256_BYTES])
 /* HMAC-SHA-256 (RFC 2104). */
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n,
 	uint8_t out[CRYPTO_SHA256_BYTES]);
+/* HMAC-SHA-1: for the one-time codes of RFC 6238 only, where it is what every app speaks. */
+void crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t n,
+	uint8_t out[CRYPTO_SHA1_BYTES]);
 /* HKDF-SHA-256 (RFC 5869), out_len <= 255 * 32. */
 void crypto_hkdf_sha256(const void *salt, size_t salt_len, const void *ikm, size_t ikm_len,
 	const void *info, size_t info_len, uint8_t *out, size_t out_len);

@@ -103,7 +103,7 @@ void json_strn(struct json *json, const void *s, size_t n)
 void json_str(struct json *json, const char *s)
 {
 	if (s == NULL)
-		json_null(json);
+		json_nil(json);
 	else
 		json_strn(json, s, strlen(s));
 }
@@ -126,7 +126,7 @@ void json_bool(struct json *json, bool v)
 	buf_append_str(json->buf, v ? "true" : "false");
 }
 
-void json_null(struct json *json)
+void json_nil(struct json *json)
 {
 	before_value(json);
 	buf_append_str(json->buf, "null");
@@ -165,5 +165,5 @@ void json_kv_bool(struct json *json, const char *key, bool v)
 void json_kv_null(struct json *json, const char *key)
 {
 	json_key(json, key);
-	json_null(json);
+	json_nil(json);
 }

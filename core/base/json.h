@@ -12,6 +12,10 @@
 
 #include "core/base/buf.h"
 
+#ifndef JANSSON_H
+#define json_null json_nil
+#endif
+
 #define JSON_MAX_DEPTH 16
 
 struct json {
@@ -35,7 +39,7 @@ void json_strn(struct json *json, const void *s, size_t n);
 void json_int(struct json *json, int64_t v);
 void json_uint(struct json *json, uint64_t v);
 void json_bool(struct json *json, bool v);
-void json_null(struct json *json);
+void json_nil(struct json *json); /* writes null; the plain name is jansson's */
 /* A piece of JSON text that is already valid, copied as it is. */
 void json_raw(struct json *json, const void *text, size_t n);
 
