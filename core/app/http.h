@@ -1,0 +1,47 @@
+/* What handlers share: JSON bodies, and answers for what the agent or the database says. */
+#ifndef OPS_CORE_APP_HTTP_H
+#define OPS_CORE_APP_HTTP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/agentlink/link.h"
+#include "core/app/sessions.h"
+#include "core/base/mem.h"
+#include "core/web/request.h"
+#include "core/web/response.h"
+
+#define HTTP_MAX_DOCUMENT (8u << 20) /* of one JSON answer */
+
+struct server;
+
+static inline struct server *server_of(const struct request *req)
+{
+	return request_app(req);
+}
+
+/* The session that the authorize hook found. */
+static inline session_ref session_of(const struct request *req)
+{
+	return (session_ref)(uintptr_t)request_arg(req);
+}
+
+/* The body as a JSON object whose members are all among names (ended by NULL). An empty body is an
+ * empty object when may_be_empty. NULL: the request was answered with 400 or 422. */
+MUSTCHECK json_t *http_body(struct request *req, const char *const names[], bool may_be_empty);
+
+/* A string member: NULL when it is absent, null or another type (*ret_ok = false then). */
+const char *http_string(const json_t *object, const char *name, bool *ret_ok);
+
+/* Whether text may name a run: a UUID in its canonical form or a decimal number. */
+bool http_is_run(const char *text);
+
+/* Answers for a reply of the agent that is not MSG_OK. */
+void http_agent_problem(struct request *req, const struct link_reply *reply);
+/* Sends a jansson document (not consumed). */
+void http_json(struct request *req, unsigned status, const json_t *doc);
+/* A query parameter as a number; false: answered with 400. */
+MUSTCHECK bool http_query_number(struct request *req, const char *name, uint64_t fallback,
+	uint64_t max, uint64_t *ret_value);
+
+#endif

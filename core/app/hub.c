@@ -1,0 +1,161 @@
+/*
+ * Owns: the catalogue (text and parsed), the request for it, and its place among the link's
+ * watchers.
+ *
+ * Happy path: connected -> catalogue asked for -> kept under its config_digest -> an event says the
+ * configuration was loaded anew -> asked for again -> `live` is told when it is another one.
+ *
+ * Failure modes: the agent goes away: the catalogue stays, it is what the page shows meanwhile (the
+ * agent checks every start anyway). An answer that is no catalogue is logged and dropped.
+ */
+#include "core/app/hub.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app/server.h"
+#include "core/base/log.h"
+
+struct hub {
+	struct server *server;
+	struct link_watch watch;
+	struct link_call *call; /* for the catalogue; NULL: none is out */
+	bool again;		/* it changed while the call was out */
+	char *text;
+	size_t len;
+	json_t *doc;
+};
+
+static void catalog_set(struct hub *hub, struct wire_str text)
+{
+	json_error_t error;
+	json_t *doc = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+
+	if (!json_is_object(doc)) {
+		log_error(LOG_EV("agent.catalog_malformed"), LOG_STR("reason", error.text));
+		json_decref(doc);
+		return;
+	}
+	if (hub->text != NULL && hub->len == text.len &&
+		memcmp(hub->text, text.data, text.len) == 0) {
+		json_decref(doc);
+		return;
+	}
+	free(hub->text);
+	json_decref(hub->doc);
+	hub->text = xstrndup(text.data, text.len);
+	hub->len = text.len;
+	hub->doc = doc;
+	live_on_catalog(hub->server->live);
+}
+
+/* The agent has sent its catalogue, or could not. */
+static void on_catalog(const struct link_reply *reply, void *arg)
+{
+	struct hub *hub = arg;
+	struct msg_document document;
+
+	hub->call = NULL;
+	if (reply->err == 0 && reply->status == MSG_OK &&
+		msg_document_decode(reply->fields, reply->fields_len, &document) == 0)
+		catalog_set(hub, document.json);
+	else if (reply->err == 0)
+		log_warn(LOG_EV("agent.catalog_failed"),
+			LOG_STR("status", msg_status_name(reply->status)));
+	if (hub->again) {
+		hub->again = false;
+		hub_want_catalog(hub);
+	}
+}
+
+void hub_want_catalog(struct hub *hub)
+{
+	if (hub->call == NULL && link_is_connected(hub->server->link))
+		hub->call = link_request(hub->server->link, MSG_CATALOG, NULL, 0, on_catalog, hub);
+}
+
+static void on_state(struct link_watch *watch, const struct link_info *info)
+{
+	struct hub *hub = container_of(watch, struct hub, watch);
+
+	if (info->state == LINK_CONNECTED)
+		hub_want_catalog(hub);
+}
+
+static bool has_prefix(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* Something happened in the agent: a run changed, or a line of the ledger. */
+static void on_event(struct link_watch *watch, struct wire_str text)
+{
+	struct hub *hub = container_of(watch, struct hub, watch);
+	json_t *doc = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	const char *event = json_string_value(json_object_get(doc, "event"));
+
+	if (event == NULL)
+		log_warn(LOG_EV("agent.event_malformed"), LOG_INT("bytes", text.len));
+	else if (strcmp(event, "run.changed") == 0)
+		live_on_run(hub->server->live, json_object_get(doc, "run"));
+	else if (has_prefix(event, "config.") || has_prefix(event, "reload")) {
+		hub->again = hub->call != NULL;
+		hub_want_catalog(hub);
+	}
+	json_decref(doc);
+}
+
+struct hub *hub_open(struct server *server)
+{
+	struct hub *hub = xcalloc(1, sizeof(*hub));
+
+	hub->server = server;
+	hub->watch.on_state = on_state;
+	hub->watch.on_event = on_event;
+	link_watch_add(server->link, &hub->watch);
+	return hub;
+}
+
+void hub_close(struct hub *hub)
+{
+	if (hub == NULL)
+		return;
+	link_watch_remove(&hub->watch);
+	link_call_forget(hub->call);
+	free(hub->text);
+	json_decref(hub->doc);
+	free(hub);
+}
+
+const char *hub_catalog(const struct hub *hub, size_t *ret_len)
+{
+	*ret_len = hub->len;
+	return hub->text;
+}
+
+int hub_find(const struct hub *hub, bool is_flow, const char *id, struct hub_entry *ret_entry)
+{
+	const json_t *list, *item;
+	size_t i;
+
+	if (hub->doc == NULL)
+		return -EAGAIN;
+	list = json_object_get(hub->doc, is_flow ? "flows" : "commands");
+	json_array_foreach(list, i, item)
+	{
+		const char *other = json_string_value(json_object_get(item, "id"));
+		const char *danger = json_string_value(json_object_get(item, "danger"));
+
+		if (other == NULL || strcmp(other, id) != 0)
+			continue;
+		*ret_entry = (struct hub_entry){
+			.is_flow = is_flow,
+			.confirm = json_is_true(json_object_get(item, "confirm")),
+			.danger_high = danger != NULL && strcmp(danger, "high") == 0,
+			.doc = item,
+		};
+		return 0;
+	}
+	return -ENOENT;
+}

@@ -1,0 +1,38 @@
+/*
+ * What the daemon knows about the agent besides the connection: the catalogue, kept while its
+ * digest stays the same, and the stream of events, parsed once and handed to `live`.
+ */
+#ifndef OPS_CORE_APP_HUB_H
+#define OPS_CORE_APP_HUB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/base/mem.h"
+
+struct hub;
+struct server;
+
+/* Watches server->link, which must be open. */
+struct hub *hub_open(struct server *server);
+void hub_close(struct hub *hub);
+
+/* The catalogue as the agent sent it, or NULL: it was never fetched, or not since it changed. The
+ * text is valid until the loop runs again. */
+const char *hub_catalog(const struct hub *hub, size_t *ret_len);
+/* Asks again when there is none; `live` is told when it comes. */
+void hub_want_catalog(struct hub *hub);
+
+struct hub_entry {
+	bool is_flow;
+	bool confirm;	   /* the request must repeat the id */
+	bool danger_high;  /* the password must have been given just now */
+	const json_t *doc; /* valid until the loop runs again */
+};
+
+/* One command or flow. 0, -ENOENT (no such id), -EAGAIN (no catalogue). */
+MUSTCHECK int hub_find(
+	const struct hub *hub, bool is_flow, const char *id, struct hub_entry *ret_entry);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * Every maximum and every wait of the dashboard's own logic. Those of the modules below stand in
+ * their headers (web, db, agentlink).
+ */
+#ifndef OPS_CORE_APP_LIMITS_H
+#define OPS_CORE_APP_LIMITS_H
+
+#define LIMIT_CONFIG_VALUE_BYTES 4096 /* of one variable */
+#define LIMIT_ENV_FILE_BYTES 65536
+#define LIMIT_TRUSTED_PROXIES 16
+
+/* Sign-in */
+#define LIMIT_PASSWORD_BYTES 512
+#define LIMIT_USER_BYTES 64
+#define LIMIT_HASHES_AT_ONCE 2
+#define LIMIT_HASHES_WAITING 4	   /* more sign-ins than that at a time: 429 */
+#define LIMIT_LOGIN_DELAY_S 30	   /* the longest wait after failures */
+#define LIMIT_LOGIN_ADDRESSES 1024 /* remembered; the one that failed longest ago goes first */
+#define LIMIT_LOGIN_FORGET_S 3600  /* failures are forgotten after this long without another */
+
+/* Sessions */
+#define LIMIT_SESSION_IDLE_S (12 * 3600)
+#define LIMIT_SESSION_AGE_S (7 * 24 * 3600)
+#define LIMIT_SESSION_REFRESH_S 300 /* how stale the cookie's "last seen" may get */
+#define LIMIT_DEVICE_AGE_S (180 * 24 * 3600)
+#define LIMIT_REAUTH_S 300
+#define LIMIT_SESSIONS 256 /* remembered in memory; the one idle longest goes first */
+#define LIMIT_REVOKED 4096 /* revoked session ids kept until they would have expired */
+
+/* Requests */
+#define LIMIT_BODY_BYTES 65536
+#define LIMIT_JSON_DEPTH 8
+#define LIMIT_RUN_LIST 200
+#define LIMIT_AGENT_CALL_MS 10000
+#define LIMIT_LOG_HELD_BYTES (256u << 10) /* formatted and not yet taken by the client */
+
+/* Live */
+#define LIMIT_SOCKETS_PER_SESSION 32
+#define LIMIT_SOCKETS 256
+#define LIMIT_SUBSCRIPTIONS 64		    /* of one socket */
+#define LIMIT_MESSAGE_BYTES 4096	    /* of one text message from a client */
+#define LIMIT_BAD_MESSAGES 16		    /* then the socket is closed with 1008 */
+#define LIMIT_SOCKET_QUEUE_BYTES (1u << 20) /* credit is withheld above this */
+#define LIMIT_CREDIT_BYTES (16u << 20)	    /* the most a client may have outstanding */
+#define LIMIT_RUNS_SNAPSHOT 50		    /* runs in the snapshot of the topic `runs` */
+
+/* Ending */
+#define LIMIT_SHUTDOWN_MS 4000
+
+#endif

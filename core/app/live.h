@@ -1,0 +1,35 @@
+/*
+ * The live side: WebSockets on /api/v1/live, their subscriptions, and what they are told. The text
+ * messages and topics are those of the API document (core/app/api).
+ */
+#ifndef OPS_CORE_APP_LIVE_H
+#define OPS_CORE_APP_LIVE_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "core/base/mem.h"
+
+struct live;
+struct request;
+struct server;
+
+struct live *live_new(struct server *server);
+/* After the web server is closed: no socket is left. */
+void live_free(struct live *live);
+
+/* Handles GET /api/v1/live: authorised already. */
+void live_handle(struct request *req);
+
+/* A run is another than before: its document. */
+void live_on_run(struct live *live, const json_t *run);
+/* The catalogue is another than before. */
+void live_on_catalog(struct live *live);
+/* The agent was reached again: what was missed meanwhile is told by new snapshots. */
+void live_on_agent(struct live *live);
+/* Agent, database or archiver changed: the topic `system`. */
+void live_on_system(struct live *live);
+
+size_t live_socket_count(const struct live *live);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * The daemon, as one struct that main builds and everybody is handed. Each member is owned by the
+ * server and opened and closed by server.c; the modules know each other only through it.
+ */
+#ifndef OPS_CORE_APP_SERVER_H
+#define OPS_CORE_APP_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/agentlink/link.h"
+#include "core/app/archiver.h"
+#include "core/app/config.h"
+#include "core/app/cookie.h"
+#include "core/app/hub.h"
+#include "core/app/live.h"
+#include "core/app/password.h"
+#include "core/app/sessions.h"
+#include "core/app/store.h"
+#include "core/app/throttle.h"
+#include "core/base/uuid.h"
+#include "core/db/pool.h"
+#include "core/web/asset.h"
+#include "core/web/server.h"
+
+struct server {
+	uv_loop_t *loop;
+	const struct config *cfg;
+	struct cookie_keys keys;
+	char boot_id[UUID_TEXT_BYTES]; /* of this start of the daemon */
+	uint64_t started_us;
+	uint64_t totp_last_step; /* no code of it or before is good any more */
+
+	struct store *store;
+	struct sessions *sessions;
+	struct throttle *throttle;
+	struct password_pool *passwords;
+	struct assets *assets;
+	struct web_server *web;
+	struct link *link;
+	struct pool *pool;
+	struct archiver *archiver;
+	struct hub *hub;
+	struct live *live;
+
+	struct pool_watch pool_watch;
+	struct link_watch link_watch;
+	unsigned n_closing; /* members that are still closing */
+	bool stopping;
+	void (*on_stopped)(struct server *server);
+};
+
+/* Opens everything and listens; agent and database are connected to afterwards, in their own time.
+ * A code for sysexits (EX_CONFIG …) with a text; server_stop() is not needed then, the process is
+ * to exit. */
+MUSTCHECK int server_start(
+	struct server *server, uv_loop_t *loop, const struct config *cfg, struct err *err);
+
+/* Graceful stop, LIMIT_SHUTDOWN_MS at most: no new connections, WebSockets closed with 1001,
+ * requests finished. on_stopped comes once, from the loop, when nothing is open any more. */
+void server_stop(struct server *server, void (*on_stopped)(struct server *server));
+
+#endif

@@ -1,0 +1,340 @@
+/*
+ * Owns: the table of sessions, the list of revoked ids, and one timer that runs only while some
+ * session has sockets: it ends those whose session became too old.
+ *
+ * A session_ref is slot number and generation, so a ref whose session was evicted or revoked finds
+ * nothing. When the table is full the session seen longest ago without sockets goes; it comes back
+ * with its next request.
+ */
+#include "core/app/sessions.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app/limits.h"
+#include "core/base/clock.h"
+#include "core/base/crypto.h"
+#include "core/base/hex.h"
+
+#define SWEEP_MS 30000
+
+struct session {
+	bool in_use;
+	uint32_t generation;
+	struct cookie_session cookie;
+	struct list ties; /* session_tie.link */
+	unsigned n_ties;
+};
+
+struct revoked {
+	uint8_t id[COOKIE_ID_BYTES];
+	uint64_t until_s; /* its cookie is too old by then */
+};
+
+struct sessions {
+	const struct cookie_keys *keys;
+	struct session table[LIMIT_SESSIONS];
+	struct revoked revoked[LIMIT_REVOKED];
+	size_t n_revoked;
+	unsigned n_ties;
+	uv_timer_t sweep;
+	void (*on_closed)(void *arg);
+	void *closed_arg;
+};
+
+struct sessions *sessions_new(uv_loop_t *loop, const struct cookie_keys *keys)
+{
+	struct sessions *s = xcalloc(1, sizeof(*s));
+
+	s->keys = keys;
+	for (size_t i = 0; i < LIMIT_SESSIONS; i++)
+		list_init(&s->table[i].ties);
+	uv_timer_init(loop, &s->sweep);
+	s->sweep.data = s;
+	return s;
+}
+
+static void on_closed_timer(uv_handle_t *handle)
+{
+	struct sessions *s = handle->data;
+	void (*on_closed)(void *arg) = s->on_closed;
+	void *arg = s->closed_arg;
+
+	free(s);
+	on_closed(arg);
+}
+
+void sessions_close(struct sessions *s, void (*on_closed)(void *arg), void *arg)
+{
+	s->on_closed = on_closed;
+	s->closed_arg = arg;
+	uv_close((uv_handle_t *)&s->sweep, on_closed_timer);
+}
+
+static session_ref ref_of(const struct sessions *s, const struct session *session)
+{
+	return (uint64_t)session->generation << 32 | (uint64_t)(session - s->table + 1);
+}
+
+static struct session *find(struct sessions *s, session_ref ref)
+{
+	size_t slot = (uint32_t)ref;
+
+	if (slot == 0 || slot > LIMIT_SESSIONS)
+		return NULL;
+	if (!s->table[slot - 1].in_use || s->table[slot - 1].generation != ref >> 32)
+		return NULL;
+	return &s->table[slot - 1];
+}
+
+static const struct session *find_const(const struct sessions *s, session_ref ref)
+{
+	size_t slot = (uint32_t)ref;
+
+	if (slot == 0 || slot > LIMIT_SESSIONS)
+		return NULL;
+	if (!s->table[slot - 1].in_use || s->table[slot - 1].generation != ref >> 32)
+		return NULL;
+	return &s->table[slot - 1];
+}
+
+static bool is_revoked(const struct sessions *s, const uint8_t id[COOKIE_ID_BYTES])
+{
+	for (size_t i = 0; i < s->n_revoked; i++) {
+		if (memcmp(s->revoked[i].id, id, COOKIE_ID_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void remember_revoked(
+	struct sessions *s, const uint8_t id[COOKIE_ID_BYTES], uint64_t until_s)
+{
+	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
+	struct revoked *slot = NULL;
+
+	if (is_revoked(s, id))
+		return;
+	for (size_t i = 0; i < s->n_revoked && slot == NULL; i++) {
+		if (s->revoked[i].until_s < now_s)
+			slot = &s->revoked[i];
+	}
+	if (slot == NULL && s->n_revoked < LIMIT_REVOKED)
+		slot = &s->revoked[s->n_revoked++];
+	if (slot == NULL) {
+		/* A full list of live ids: the one that is over soonest makes room. */
+		slot = &s->revoked[0];
+		for (size_t i = 1; i < s->n_revoked; i++) {
+			if (s->revoked[i].until_s < slot->until_s)
+				slot = &s->revoked[i];
+		}
+	}
+	memcpy(slot->id, id, COOKIE_ID_BYTES);
+	slot->until_s = until_s;
+}
+
+bool sessions_on_stored_event(struct sessions *s, const char *json, size_t len)
+{
+	json_t *doc = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *event = NULL, *hex = NULL;
+	uint8_t id[COOKIE_ID_BYTES];
+	json_int_t until_s = 0;
+	bool keep = true;
+
+	if (json_unpack(doc, "{s:s}", "event", &event) == 0 &&
+		strcmp(event, "session.revoked") == 0) {
+		keep = json_unpack(doc, "{s:s,s:I}", "id", &hex, "until_s", &until_s) == 0 &&
+		       hex_decode(hex, strlen(hex), id, sizeof(id)) == 0 && until_s >= 0 &&
+		       (uint64_t)until_s > clock_wall_us() / CLOCK_SECOND_US;
+		if (keep)
+			remember_revoked(s, id, (uint64_t)until_s);
+	}
+	json_decref(doc);
+	return keep;
+}
+
+static struct session *slot_take(struct sessions *s)
+{
+	struct session *oldest = NULL;
+
+	for (size_t i = 0; i < LIMIT_SESSIONS; i++) {
+		struct session *session = &s->table[i];
+
+		if (!session->in_use) {
+			oldest = session;
+			break;
+		}
+		if (session->n_ties == 0 &&
+			(oldest == NULL || session->cookie.seen_s < oldest->cookie.seen_s))
+			oldest = session;
+	}
+	if (oldest == NULL)
+		return NULL;
+	oldest->in_use = true;
+	oldest->generation++;
+	return oldest;
+}
+
+session_ref sessions_create(struct sessions *s, uint64_t now_s)
+{
+	struct session *session = slot_take(s);
+
+	if (session == NULL)
+		return 0;
+	crypto_random(session->cookie.id, sizeof(session->cookie.id));
+	session->cookie.created_s = now_s;
+	session->cookie.seen_s = now_s;
+	session->cookie.reauth_s = now_s;
+	return ref_of(s, session);
+}
+
+int sessions_open(struct sessions *s, const char *text, uint64_t now_s, session_ref *ret_ref)
+{
+	struct cookie_session cookie;
+	struct session *session = NULL;
+	int rc = cookie_open_session(s->keys, text, now_s, &cookie);
+
+	*ret_ref = 0;
+	if (rc == 0 && is_revoked(s, cookie.id))
+		rc = -EACCES;
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < LIMIT_SESSIONS && session == NULL; i++) {
+		struct session *other = &s->table[i];
+
+		if (other->in_use && memcmp(other->cookie.id, cookie.id, COOKIE_ID_BYTES) == 0)
+			session = other;
+	}
+	if (session == NULL) {
+		session = slot_take(s);
+		if (session == NULL)
+			return -ENOBUFS;
+		session->cookie = cookie;
+	}
+	/* The same session's newest cookie counts: answers may cross on the way to the browser. */
+	session->cookie.seen_s = MAX(session->cookie.seen_s, cookie.seen_s);
+	session->cookie.reauth_s = MAX(session->cookie.reauth_s, cookie.reauth_s);
+	*ret_ref = ref_of(s, session);
+	return 0;
+}
+
+bool sessions_get(const struct sessions *s, session_ref ref, struct cookie_session *ret_session)
+{
+	const struct session *session = find_const(s, ref);
+
+	if (session == NULL)
+		return false;
+	*ret_session = session->cookie;
+	return true;
+}
+
+bool sessions_needs_cookie(struct sessions *s, session_ref ref, uint64_t now_s)
+{
+	struct session *session = find(s, ref);
+
+	if (session == NULL || now_s < session->cookie.seen_s + LIMIT_SESSION_REFRESH_S)
+		return false;
+	session->cookie.seen_s = now_s;
+	return true;
+}
+
+void sessions_set_reauth(struct sessions *s, session_ref ref, uint64_t now_s)
+{
+	struct session *session = find(s, ref);
+
+	if (session != NULL)
+		session->cookie.reauth_s = session->cookie.seen_s = now_s;
+}
+
+bool sessions_is_reauthed(const struct sessions *s, session_ref ref, uint64_t now_s)
+{
+	const struct session *session = find_const(s, ref);
+
+	return session != NULL && session->cookie.reauth_s <= now_s &&
+	       now_s - session->cookie.reauth_s <= LIMIT_REAUTH_S;
+}
+
+/* Frees the slot, then tells whoever was tied to it. */
+static void session_end(struct sessions *s, struct session *session)
+{
+	struct list ties;
+
+	list_move_all(&session->ties, &ties);
+	s->n_ties -= session->n_ties;
+	session->n_ties = 0;
+	session->in_use = false;
+	while (!list_empty(&ties)) {
+		struct session_tie *tie = container_of(ties.next, struct session_tie, link);
+
+		list_remove(&tie->link);
+		tie->on_over(tie);
+	}
+}
+
+int sessions_revoke(struct sessions *s, struct store *store, session_ref ref,
+	void (*on_stored)(int err, void *arg), void *arg)
+{
+	struct session *session = find(s, ref);
+	char hex[2 * COOKIE_ID_BYTES + 1], json[160];
+	uint64_t until_s;
+	int n;
+
+	if (session == NULL)
+		return -ENOENT;
+	until_s = session->cookie.created_s + LIMIT_SESSION_AGE_S + 1;
+	hex_encode(session->cookie.id, COOKIE_ID_BYTES, hex);
+	remember_revoked(s, session->cookie.id, until_s);
+	session_end(s, session);
+	n = snprintf(json, sizeof(json),
+		"{\"event\":\"session.revoked\",\"id\":\"%s\",\"until_s\":%llu}", hex,
+		(unsigned long long)until_s);
+	return store_append(store, json, (size_t)n, on_stored, arg);
+}
+
+/* Some session has sockets: those of sessions that have become too old must go. */
+static void on_sweep(uv_timer_t *timer)
+{
+	struct sessions *s = timer->data;
+	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
+
+	for (size_t i = 0; i < LIMIT_SESSIONS; i++) {
+		struct session *session = &s->table[i];
+
+		if (session->in_use && session->n_ties > 0 &&
+			now_s > session->cookie.created_s + LIMIT_SESSION_AGE_S)
+			session_end(s, session);
+	}
+	if (s->n_ties == 0)
+		uv_timer_stop(timer);
+}
+
+int sessions_tie(struct sessions *s, session_ref ref, struct session_tie *tie)
+{
+	struct session *session = find(s, ref);
+
+	if (session == NULL)
+		return -ENOENT;
+	if (session->n_ties == LIMIT_SOCKETS_PER_SESSION)
+		return -ENOBUFS;
+	list_append(&session->ties, &tie->link);
+	session->n_ties++;
+	if (s->n_ties++ == 0)
+		uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	return 0;
+}
+
+void sessions_untie(struct sessions *s, session_ref ref, struct session_tie *tie)
+{
+	struct session *session = find(s, ref);
+
+	if (session == NULL || list_empty(&tie->link))
+		return; /* it ended first, and took the tie off */
+	list_remove(&tie->link);
+	assert(session->n_ties > 0);
+	session->n_ties--;
+	s->n_ties--;
+}
