@@ -2,68 +2,7 @@
 
 #include <errno.h>
 
-/*
- * The fields of each message, in the order of the wire. F(type, name) is any value of the wire
- * type, R(type, name, min, max) one within bounds. Encoder and decoder of a message are both made
- * from its line here, so they cannot disagree.
- */
-#define FIELDS_hello(F, R) F(u16, version) F(str, client)
-#define FIELDS_hello_reply(F, R)                                                                   \
-	F(u16, version)                                                                            \
-	F(str, agent_version)                                                                      \
-	F(str, agent_id)                                                                           \
-	F(str, host)                                                                               \
-	F(str, config_digest)                                                                      \
-	F(u64, started_us)                                                                         \
-	F(u64, ledger_position)                                                                    \
-	F(u32, max_payload)                                                                        \
-	F(u32, initial_credit)                                                                     \
-	F(u32, max_streams)
-#define FIELDS_document(F, R) F(str, json)
-#define FIELDS_run_start_reply(F, R) R(u8, created, 0, 1) F(str, json)
-#define FIELDS_run_ref(F, R) F(str, run)
-#define FIELDS_run_list(F, R)                                                                      \
-	R(u8, filter, MSG_LIST_ALL, MSG_LIST_UNRELEASED)                                           \
-	R(u16, limit, 1, MSG_MAX_LIST)                                                             \
-	F(str, before)
-#define FIELDS_run_list_reply(F, R) F(str, json) F(str, next)
-#define FIELDS_run_tail(F, R) F(str, run) F(u64, offset)
-#define FIELDS_run_tail_reply(F, R) F(u64, offset) F(u64, size) F(str, json)
-#define FIELDS_run_cancel(F, R) F(str, run) F(str, actor) F(str, reason)
-#define FIELDS_run_approve(F, R)                                                                   \
-	F(str, run)                                                                                \
-	F(str, step)                                                                               \
-	R(u8, approve, 0, 1)                                                                       \
-	F(str, actor)                                                                              \
-	F(str, comment)
-#define FIELDS_run_locate(F, R)                                                                    \
-	F(str, run)                                                                                \
-	R(u8, kind, MSG_LOCATE_LINE, MSG_LOCATE_BEFORE_END)                                        \
-	F(u64, value)
-#define FIELDS_run_locate_reply(F, R) F(u64, offset) F(u64, line) F(u64, time_us)
-#define FIELDS_run_release(F, R) F(str, run) F(str, digest)
-#define FIELDS_events(F, R) F(u64, position)
-#define FIELDS_events_reply(F, R) F(u64, position)
-#define FIELDS_status_watch(F, R) F(u32, interval_ms)
-#define FIELDS_reload(F, R) F(str, actor)
-#define FIELDS_reload_reply(F, R) F(str, config_digest)
-#define FIELDS_tail_open(F, R)                                                                     \
-	R(u8, kind, MSG_TAIL_DOCKER, MSG_TAIL_UNIT)                                                \
-	F(str, name)                                                                               \
-	F(u32, backlog_lines)
-#define FIELDS_schedule_pause(F, R)                                                                \
-	F(str, flow)                                                                               \
-	R(u8, pause, 0, 1)                                                                         \
-	F(str, actor)                                                                              \
-	F(str, reason)
-#define FIELDS_maintenance(F, R) R(u8, on, 0, 1) F(str, actor) F(str, reason)
-#define FIELDS_run_cancel_all(F, R) F(str, actor) F(str, reason)
-#define FIELDS_run_cancel_all_reply(F, R) F(u32, n_runs)
-#define FIELDS_secret_rotate(F, R) F(str, actor) F(u32, grace_s)
-#define FIELDS_secret_rotate_reply(F, R) F(u64, old_valid_until_us)
-#define FIELDS_end(F, R) F(u64, offset) F(u16, reason)
-#define FIELDS_credit(F, R) F(u32, bytes)
-#define FIELDS_goaway(F, R) F(u16, code) F(str, message)
+#include "proto/msg_fields.h"
 
 /* A value outside of its bounds fails the message like missing bytes do. */
 static void check_bounds(struct wire_reader *r, uint64_t value, uint64_t min, uint64_t max)
@@ -101,35 +40,7 @@ static void check_bounds(struct wire_reader *r, uint64_t value, uint64_t min, ui
 		return 0;                                                                          \
 	}
 
-CODEC(hello)
-CODEC(hello_reply)
-CODEC(document)
-CODEC(run_start_reply)
-CODEC(run_ref)
-CODEC(run_list)
-CODEC(run_list_reply)
-CODEC(run_tail)
-CODEC(run_tail_reply)
-CODEC(run_cancel)
-CODEC(run_approve)
-CODEC(run_locate)
-CODEC(run_locate_reply)
-CODEC(run_release)
-CODEC(events)
-CODEC(events_reply)
-CODEC(status_watch)
-CODEC(reload)
-CODEC(reload_reply)
-CODEC(tail_open)
-CODEC(schedule_pause)
-CODEC(maintenance)
-CODEC(run_cancel_all)
-CODEC(run_cancel_all_reply)
-CODEC(secret_rotate)
-CODEC(secret_rotate_reply)
-CODEC(end)
-CODEC(credit)
-CODEC(goaway)
+MSG_EACH_PLAIN(CODEC)
 
 /* What is left of the message, whatever it is. */
 static const uint8_t *get_rest(struct wire_reader *r, size_t *ret_n)

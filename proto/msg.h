@@ -21,8 +21,7 @@
 #define MSG_PROTOCOL_VERSION 1
 #define MSG_MAX_INPUTS 64	  /* name/value pairs in run.start */
 #define MSG_MAX_PROBLEMS 64	  /* fields named in an invalid_input response */
-#define MSG_MAX_START_BYTES 49152 /* fields of run.start, so that they fit the monitor's message   \
-				   */
+#define MSG_MAX_START_BYTES 49152 /* of run.start's fields: they fit the monitor's message */
 #define MSG_MAX_LIST 200	  /* runs in one answer of run.list */
 
 enum msg_method {
@@ -89,13 +88,11 @@ enum msg_kind {
 };
 
 enum msg_locate {
-	/* The last record whose line field is <= n: it holds newline n (counted from 0), so the end
-	 * of line n; or it is the last record, when there are not so many newlines. */
-	MSG_LOCATE_LINE = 0,
-	MSG_LOCATE_TIME = 1,   /* the first record at or after unix microseconds, else the last */
-	MSG_LOCATE_OFFSET = 2, /* the record that holds byte n; beyond the end: the end itself */
+	MSG_LOCATE_LINE = 0,   /* the record that holds newline n, counted from 0: it ends line n */
+	MSG_LOCATE_TIME = 1,   /* the first record at or after unix microseconds */
+	MSG_LOCATE_OFFSET = 2, /* the record that holds byte n */
 	MSG_LOCATE_BEFORE_END = 3, /* the record that holds the n-th byte before the end */
-};
+}; /* What is past the end finds the end; more bytes than there are before it find the start. */
 
 enum msg_list_filter {
 	MSG_LIST_ALL = 0,
