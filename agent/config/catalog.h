@@ -145,5 +145,8 @@ const struct catalog_command *catalog_find_command(
 	const struct catalog *catalog, const char *id, size_t id_len);
 const struct catalog_flow *catalog_find_flow(
 	const struct catalog *catalog, const char *id, size_t id_len);
+/* Appends a text of the command as it was written: "--db=${inputs.db}". */
+void catalog_show_text(
+	const struct catalog_command *command, const struct plan_text *text, struct buf *out);
 
 #endif

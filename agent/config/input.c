@@ -401,7 +401,7 @@ static int check_type(const struct input_spec *spec, const char *value, size_t n
 	case INPUT_ENUM:
 		return check_enum(spec, value, n, err);
 	case INPUT_PATH:
-		return input_path_check(spec->under, value, n, err);
+		return input_path_check_text(spec->under, value, n, err);
 	case INPUT_HOST:
 		return check_host(value, n, err);
 	case INPUT_URL:
@@ -417,7 +417,7 @@ static int check_type(const struct input_spec *spec, const char *value, size_t n
 	return err_set(err, -EINVAL, "has an unknown type");
 }
 
-int input_check(const struct input_spec *spec, const char *value, size_t n, struct err *err)
+int input_check_text(const struct input_spec *spec, const char *value, size_t n, struct err *err)
 {
 	int rc;
 
@@ -435,6 +435,15 @@ int input_check(const struct input_spec *spec, const char *value, size_t n, stru
 	rc = check_type(spec, value, n, err);
 	if (rc == 0 && spec->pattern != NULL)
 		rc = check_pattern(spec, value, n, err);
+	return rc;
+}
+
+int input_check(const struct input_spec *spec, const char *value, size_t n, struct err *err)
+{
+	int rc = input_check_text(spec, value, n, err);
+
+	if (rc == 0 && spec->type == INPUT_PATH)
+		rc = input_path_check_file(spec->under, value, n, err);
 	return rc;
 }
 

@@ -69,6 +69,11 @@ MUSTCHECK char *input_complete(const struct input_spec *spec, const char *value,
 MUSTCHECK int input_check(
 	const struct input_spec *spec, const char *value, size_t n, struct err *err);
 
+/* The same without a look at the file system: for what is written in the whitelist, where a path
+ * may name what will only exist later. */
+MUSTCHECK int input_check_text(
+	const struct input_spec *spec, const char *value, size_t n, struct err *err);
+
 /* Whether a pattern compiles, and why not. */
 MUSTCHECK int input_pattern_check(const char *pattern, struct err *err);
 

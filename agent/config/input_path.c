@@ -61,7 +61,7 @@ static int resolve(const char *under, const char *path, const char *below)
 	return rc;
 }
 
-int input_path_check(const char *under, const char *value, size_t n, struct err *err)
+int input_path_check_text(const char *under, const char *value, size_t n, struct err *err)
 {
 	size_t root = strcmp(under, "/") == 0 ? 0 : strlen(under);
 	char path[PATH_MAX];
@@ -74,6 +74,16 @@ int input_path_check(const char *under, const char *value, size_t n, struct err 
 		return err_set(err, -EINVAL, "must be a path below %s", under);
 	if (!components_are_plain(path + root + 1))
 		return err_set(err, -EINVAL, "must not hold '.', '..' or an empty part");
+	return 0;
+}
+
+int input_path_check_file(const char *under, const char *value, size_t n, struct err *err)
+{
+	size_t root = strcmp(under, "/") == 0 ? 0 : strlen(under);
+	char path[PATH_MAX];
+
+	memcpy(path, value, n);
+	path[n] = '\0';
 	switch (resolve(under, path, path + root + 1)) {
 	case 0:
 	case -EACCES:

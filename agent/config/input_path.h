@@ -7,7 +7,12 @@
 
 #include "core/base/err.h"
 
-/* under is absolute, without trailing slash (unless it is "/"). 0, or -EINVAL with a text. */
-MUSTCHECK int input_path_check(const char *under, const char *value, size_t n, struct err *err);
+/* Whether the value reads like a path below under (absolute, without trailing slash unless it is
+ * "/"). 0, or -EINVAL with a text. */
+MUSTCHECK int input_path_check_text(
+	const char *under, const char *value, size_t n, struct err *err);
+/* Whether such a value names something that is there and below under. */
+MUSTCHECK int input_path_check_file(
+	const char *under, const char *value, size_t n, struct err *err);
 
 #endif

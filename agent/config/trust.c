@@ -250,7 +250,7 @@ static int check_program(
 	char interpreter[256];
 	char *resolved = NULL;
 	struct stat st;
-	int fd = open_checked(path, uid, O_RDONLY, &st, &resolved, err);
+	int fd = open_checked(path, uid, O_RDONLY | O_NONBLOCK, &st, &resolved, err);
 	int rc = 0;
 
 	/* A program that may be executed but not read (mode 0711) is a binary: the kernel refuses

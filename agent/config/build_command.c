@@ -1,0 +1,238 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/config/build.h"
+#include "core/base/mem.h"
+
+#define MAX_KILL_AFTER_US UINT64_C(600000000)
+
+static uint64_t read_kill_after(struct build *b, const struct raw_text *text, uint64_t fallback_us)
+{
+	uint64_t us = build_duration(b, text, "kill_after", fallback_us);
+
+	if (text != NULL && us > MAX_KILL_AFTER_US)
+		build_error(b, text, "'kill_after' must be at most 10m");
+	return us;
+}
+
+/* ---- accounts ---- */
+
+static bool is_reserved(const struct build *b, const char *user)
+{
+	for (size_t i = 0; i < ARRAY_LEN(b->opts->reserved_users); i++) {
+		if (b->opts->reserved_users[i] != NULL &&
+			strcmp(b->opts->reserved_users[i], user) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* at NULL: nobody wrote this name, it is the default. */
+static bool check_user(struct build *b, const struct raw_text *at, const char *user)
+{
+	const char *what = NULL;
+
+	if (at != NULL && !build_name_is_valid(b, at, "account", true, 32))
+		return false;
+	if (b->opts == NULL)
+		return true;
+	if (is_reserved(b, user))
+		what = "belongs to the agent; commands run as another one";
+	else if (b->opts->override_user == NULL && getpwnam(user) == NULL)
+		what = "does not exist on this machine";
+	if (what == NULL)
+		return true;
+	if (at != NULL)
+		build_error(b, at, "the account '%.40s' %s", user, what);
+	else
+		build_error_at(
+			b, &(struct raw_pos){0}, "the default account '%.40s' %s", user, what);
+	return false;
+}
+
+static char *build_user(struct build *b, const struct raw_text *text)
+{
+	const struct raw_text *at = text != NULL ? text : b->defaults.user_at;
+	const char *user = text != NULL ? text->text : b->defaults.user;
+
+	if (text == NULL && b->defaults.user_is_bad)
+		return NULL; /* said once is enough */
+	if (!check_user(b, at, user)) {
+		b->defaults.user_is_bad = b->defaults.user_is_bad || text == NULL;
+		return NULL;
+	}
+	if (b->opts != NULL && b->opts->override_user != NULL)
+		user = b->opts->override_user;
+	return xstrdup(user);
+}
+
+/* ---- what other versions will execute ---- */
+
+static const struct raw_pos *pos_of(const struct raw_text *text)
+{
+	return text != NULL ? &text->at : NULL;
+}
+
+static void check_limits(struct build *b, const struct raw_limits *limits)
+{
+	if (limits == NULL)
+		return;
+	(void)build_size(b, limits->memory, "memory", 0);
+	(void)build_int(b, limits->pids, "pids", 1, 1000000, 1);
+	build_percent(b, limits->cpu, "cpu");
+	build_refuse(b, &limits->at, "limits");
+}
+
+static void check_rate(struct build *b, const struct raw_rate *rate)
+{
+	if (rate == NULL)
+		return;
+	(void)build_int(b, rate->limit, "limit", 1, 1000000, 1);
+	(void)build_duration(b, rate->per, "per", 0);
+	build_refuse(b, &rate->at, "max_rate");
+}
+
+static void check_secrets(struct build *b, const struct raw_pairs *secrets)
+{
+	if (secrets == NULL)
+		return;
+	for (size_t i = 0; i < secrets->items_count; i++) {
+		(void)build_env_name_is_valid(b, &secrets->items[i].key);
+		free(build_path(b, &secrets->items[i].value, "secrets"));
+	}
+	build_refuse(b, &secrets->at, "secrets");
+}
+
+static void check_groups(struct build *b, const struct raw_groups *groups)
+{
+	if (groups == NULL)
+		return;
+	for (size_t i = 0; i < groups->items_count; i++) {
+		const struct raw_group *group = &groups->items[i];
+
+		(void)build_name_is_valid(b, &group->key, "group", false, BUILD_MAX_NAME);
+		(void)build_int(b, group->max_concurrent, "max_concurrent", 1, 1000, 1);
+		(void)build_int(b, group->queue, "queue", 0, 1000, 0);
+	}
+	build_refuse(b, &groups->at, "groups");
+}
+
+/* ---- one command ---- */
+
+static void read_outputs(
+	struct build *b, const struct raw_texts *raw, struct catalog_command *command)
+{
+	if (raw == NULL)
+		return;
+	if (raw->items_count > PLAN_MAX_OUTPUTS) {
+		build_error_at(b, &raw->at, "at most %d outputs", PLAN_MAX_OUTPUTS);
+		return;
+	}
+	command->outputs = xcalloc(raw->items_count, sizeof(*command->outputs));
+	for (size_t i = 0; i < raw->items_count; i++) {
+		const struct raw_text *item = &raw->items[i];
+
+		(void)build_name_is_valid(b, item, "output", false, BUILD_MAX_NAME);
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(command->outputs[j], item->text) == 0)
+				build_error(b, item, "output '%.48s' is listed twice", item->text);
+		}
+		command->outputs[command->n_outputs++] = xstrdup(item->text);
+	}
+}
+
+static void read_success_codes(
+	struct build *b, const struct raw_texts *raw, struct catalog_command *command)
+{
+	size_t n = raw != NULL ? raw->items_count : 0;
+
+	if (raw != NULL && (n == 0 || n > 256))
+		build_error_at(b, &raw->at, "'success_codes' needs 1 to 256 exit codes");
+	if (n == 0 || n > 256) {
+		command->success_codes = xcalloc(1, 1); /* 0 */
+		command->n_success_codes = 1;
+		return;
+	}
+	command->success_codes = xcalloc(n, 1);
+	command->n_success_codes = n;
+	for (size_t i = 0; i < n; i++)
+		command->success_codes[i] =
+			(uint8_t)build_int(b, &raw->items[i], "success_codes", 0, 255, 0);
+}
+
+static void build_command(
+	struct build *b, const struct raw_command *raw, struct catalog_command *command)
+{
+	static const char *const dangers[] = {"low", "high"};
+
+	(void)build_name_is_valid(b, &raw->key, "command", true, BUILD_MAX_ID);
+	command->id = xstrdup(raw->key.text);
+	command->title = build_text(b, raw->title, "title", BUILD_MAX_TITLE, false);
+	command->description =
+		build_text(b, raw->description, "description", BUILD_MAX_DESCRIPTION, true);
+	if (raw->icon != NULL && build_name_is_valid(b, raw->icon, "icon", false, BUILD_MAX_NAME))
+		command->icon = xstrdup(raw->icon->text);
+	command->timeout_us = build_duration(b, raw->timeout, "timeout", b->defaults.timeout_us);
+	command->kill_after_us = read_kill_after(b, raw->kill_after, b->defaults.kill_after_us);
+	command->max_output = build_size(b, raw->max_output, "max_output", b->defaults.max_output);
+	command->confirm = build_bool(b, raw->confirm, "confirm", false);
+	command->danger = (enum catalog_danger)build_choice(
+		b, raw->danger, "danger", dangers, ARRAY_LEN(dangers), CATALOG_DANGER_LOW);
+	command->leave_children = build_bool(b, raw->leave_children, "leave_children", false);
+	command->new_privileges = build_bool(b, raw->new_privileges, "new_privileges", false);
+	command->user = build_user(b, raw->user);
+	command->cwd = raw->cwd != NULL ? build_path(b, raw->cwd, "cwd") : xstrdup("/");
+	build_inputs(b, raw->inputs, &command->inputs, &command->n_inputs);
+	read_outputs(b, raw->outputs, command);
+	read_success_codes(b, raw->success_codes, command);
+	build_exec(b, raw, command);
+	check_secrets(b, raw->secrets);
+	check_limits(b, raw->limits);
+	check_rate(b, raw->max_rate);
+	build_refuse(b, pos_of(raw->group), "group");
+}
+
+static void read_defaults(struct build *b, const struct raw_defaults *raw)
+{
+	static const struct raw_defaults none;
+
+	if (raw == NULL)
+		raw = &none;
+	b->defaults = (struct build_defaults){
+		.timeout_us =
+			build_duration(b, raw->timeout, "timeout", CATALOG_DEFAULT_TIMEOUT_US),
+		.kill_after_us = read_kill_after(b, raw->kill_after, CATALOG_DEFAULT_KILL_AFTER_US),
+		.max_output =
+			build_size(b, raw->max_output, "max_output", CATALOG_DEFAULT_MAX_OUTPUT),
+		.user = CATALOG_DEFAULT_RUN_USER,
+	};
+	if (b->opts != NULL && b->opts->run_user != NULL)
+		b->defaults.user = b->opts->run_user;
+	if (raw->user != NULL) {
+		b->defaults.user = raw->user->text;
+		b->defaults.user_at = raw->user;
+	}
+}
+
+void build_commands(struct build *b, const struct raw_commands *raw)
+{
+	struct catalog *catalog = b->catalog;
+	size_t n = raw->commands->items_count;
+
+	build_version(b, raw->version);
+	read_defaults(b, raw->defaults);
+	check_groups(b, raw->groups);
+	if (n == 0 || n > CATALOG_MAX_COMMANDS) {
+		build_error_at(b, &raw->commands->at, "'commands' needs 1 to %d commands",
+			CATALOG_MAX_COMMANDS);
+		return;
+	}
+	catalog->commands = xcalloc(n, sizeof(*catalog->commands));
+	catalog->n_commands = n;
+	for (size_t i = 0; i < n; i++)
+		build_command(b, &raw->commands->items[i], &catalog->commands[i]);
+}

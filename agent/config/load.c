@@ -1,0 +1,321 @@
+/* Reads the files of one folder, each through a descriptor that has been checked, takes the digest
+ * over exactly the bytes that are then parsed, and builds the catalogue. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/config/build.h"
+#include "agent/config/catalog_json.h"
+#include "agent/config/doc.h"
+#include "agent/config/trust.h"
+#include "core/base/buf.h"
+#include "core/base/crypto.h"
+#include "core/base/hex.h"
+#include "core/base/mem.h"
+
+#define MAX_FILES (CATALOG_MAX_FLOWS + 2)
+
+struct source {
+	char *name; /* "commands.yml", "flows/backup.yml": for messages and the digest */
+	struct buf bytes;
+};
+
+/* files[0] is commands.yml, then the flows by name, then status.yml if there is one. */
+struct sources {
+	struct source files[MAX_FILES];
+	size_t n;
+	size_t n_flows;
+	bool has_status;
+};
+
+static void sources_free(struct sources *sources)
+{
+	for (size_t i = 0; i < sources->n; i++) {
+		free(sources->files[i].name);
+		buf_fini(&sources->files[i].bytes);
+	}
+	free(sources);
+}
+
+/* ---- reading ---- */
+
+static int read_all(int fd, struct buf *buf, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return err_set(err, -EINVAL, "is not a file");
+	for (;;) {
+		uint8_t *to = buf_reserve(buf, 4096);
+		ssize_t n = to != NULL ? read(fd, to, 4096) : 0;
+
+		if (to == NULL)
+			return err_set(err, -EMSGSIZE, "is larger than %u KiB",
+				CATALOG_MAX_FILE_BYTES >> 10);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set_errno(err, -errno, "cannot be read");
+		if (n == 0)
+			break;
+		buf->len += (size_t)n;
+	}
+	if (buf->len > CATALOG_MAX_FILE_BYTES)
+		return err_set(
+			err, -EMSGSIZE, "is larger than %u KiB", CATALOG_MAX_FILE_BYTES >> 10);
+	return 0;
+}
+
+/* Adds the file to sources. Returns -ENOENT without an error line when it is not there. */
+static int add_source(struct sources *sources, const char *dir, const char *name, uid_t uid,
+	struct config_errors *errors)
+{
+	struct source *source = &sources->files[sources->n];
+	char *path = xasprintf("%s/%s", dir, name);
+	struct err err = {0};
+	int fd = trust_open(path, uid, O_RDONLY | O_NONBLOCK, NULL, &err);
+	int rc = fd < 0 ? fd : 0;
+
+	free(path);
+	if (rc == -ENOENT)
+		return rc;
+	source->name = xstrdup(name);
+	buf_init(&source->bytes, CATALOG_MAX_FILE_BYTES + 4096);
+	sources->n++;
+	if (rc == 0) {
+		rc = read_all(fd, &source->bytes, &err);
+		close(fd);
+	}
+	if (rc != 0)
+		config_errors_add(errors, name, (struct config_pos){0}, "%s", err.msg);
+	return rc;
+}
+
+static int is_flow_file(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && strlen(entry->d_name) > 4 &&
+	       (strcmp(entry->d_name + strlen(entry->d_name) - 4, ".yml") == 0 ||
+		       strstr(entry->d_name, ".yaml") == entry->d_name + strlen(entry->d_name) - 5);
+}
+
+static void add_flow(struct sources *sources, const char *dir, const char *entry, uid_t uid,
+	struct config_errors *errors)
+{
+	char *name = xasprintf("flows/%s", entry);
+
+	if (strcmp(name + strlen(name) - 4, ".yml") != 0)
+		config_errors_add(errors, name, (struct config_pos){0},
+			"flows are read from *.yml; rename it, or move it away");
+	else if (sources->n_flows == CATALOG_MAX_FLOWS)
+		config_errors_add(errors, name, (struct config_pos){0}, "at most %d flows",
+			CATALOG_MAX_FLOWS);
+	else if (add_source(sources, dir, name, uid, errors) == 0)
+		sources->n_flows++;
+	free(name);
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void add_flows(
+	struct sources *sources, const char *dir, uid_t uid, struct config_errors *errors)
+{
+	char *path = xasprintf("%s/flows", dir);
+	struct dirent **entries = NULL;
+	struct err err = {0};
+	int fd = trust_open(path, uid, O_RDONLY | O_DIRECTORY, NULL, &err);
+	int n = fd >= 0 ? scandirat(fd, ".", &entries, is_flow_file, by_bytes) : 0;
+
+	if (fd < 0 && fd != -ENOENT)
+		config_errors_add(errors, "flows", (struct config_pos){0}, "%s", err.msg);
+	else if (n < 0)
+		config_errors_add(errors, "flows", (struct config_pos){0}, "cannot be read");
+	for (int i = 0; i < n; i++) {
+		add_flow(sources, dir, entries[i]->d_name, uid, errors);
+		free(entries[i]);
+	}
+	free(entries);
+	free(path);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void read_sources(
+	struct sources *sources, const char *dir, uid_t uid, struct config_errors *errors)
+{
+	struct err err = {0};
+	int fd = trust_open(dir, uid, O_RDONLY | O_DIRECTORY, NULL, &err);
+
+	if (fd < 0) {
+		config_errors_add(errors, dir, (struct config_pos){0}, "%s", err.msg);
+		return;
+	}
+	close(fd);
+	if (add_source(sources, dir, "commands.yml", uid, errors) == -ENOENT)
+		config_errors_add(errors, "commands.yml", (struct config_pos){0},
+			"is not there; without it nothing may run");
+	add_flows(sources, dir, uid, errors);
+	sources->has_status = add_source(sources, dir, "status.yml", uid, errors) == 0;
+}
+
+static void take_digest(const struct sources *sources, char text[CATALOG_DIGEST_TEXT_BYTES])
+{
+	uint8_t digest[CRYPTO_SHA256_BYTES];
+	struct crypto_sha256 ctx;
+
+	crypto_sha256_init(&ctx);
+	for (size_t i = 0; i < sources->n; i++) {
+		const struct source *source = &sources->files[i];
+		char size[32];
+		int n = snprintf(size, sizeof(size), "%zu", source->bytes.len);
+
+		/* name NUL size NUL bytes: no two sets of files give the same text */
+		crypto_sha256_update(&ctx, source->name, strlen(source->name) + 1);
+		crypto_sha256_update(&ctx, size, (size_t)n + 1);
+		crypto_sha256_update(&ctx, source->bytes.data, source->bytes.len);
+	}
+	crypto_sha256_final(&ctx, digest);
+	hex_encode(digest, sizeof(digest), text);
+}
+
+/* ---- building ---- */
+
+static void *load_raw(
+	struct build *b, const struct source *source, const cyaml_schema_value_t *schema)
+{
+	struct doc_node *root = doc_parse(source->name,
+		source->bytes.data != NULL ? source->bytes.data : (const uint8_t *)"",
+		source->bytes.len, b->errors);
+	void *raw = NULL;
+
+	b->file = source->name;
+	if (root != NULL)
+		raw = shape_load(source->name, root, schema, raw_hint, b->errors);
+	doc_free(root);
+	return raw;
+}
+
+/* Flows are built even when commands.yml has errors, unless there are no commands to refer to. */
+static void build_all(struct build *b, const struct sources *sources)
+{
+	void *raw = load_raw(b, &sources->files[0], &raw_commands_schema);
+
+	if (raw != NULL)
+		build_commands(b, raw);
+	shape_free(&raw_commands_schema, raw);
+	if (b->catalog->n_commands == 0)
+		return;
+	b->catalog->flows = xcalloc(sources->n_flows, sizeof(*b->catalog->flows));
+	for (size_t i = 0; i < sources->n_flows; i++) {
+		raw = load_raw(b, &sources->files[1 + i], &raw_flow_schema);
+		if (raw != NULL)
+			build_flow(b, raw, &b->catalog->flows[b->catalog->n_flows++]);
+		shape_free(&raw_flow_schema, raw);
+	}
+	if (sources->has_status) {
+		raw = load_raw(b, &sources->files[sources->n - 1], &raw_status_schema);
+		if (raw != NULL)
+			build_status(b, raw);
+		shape_free(&raw_status_schema, raw);
+		b->catalog->has_status = true;
+	}
+}
+
+/* The document must fit one frame: better known at load than at the first look. */
+static void check_document(struct catalog *catalog, struct config_errors *errors)
+{
+	struct json json;
+	struct buf buf;
+
+	buf_init(&buf, CATALOG_MAX_JSON_BYTES);
+	json_init(&json, &buf);
+	catalog_write_json(catalog, &json);
+	if (buf_err(&buf) != 0)
+		config_errors_add(errors, "commands.yml", (struct config_pos){0},
+			"all commands and flows together are larger than 1 MiB when listed");
+	buf_fini(&buf);
+}
+
+static int load_sources(const struct sources *sources, const struct catalog_opts *opts,
+	struct catalog **ret_catalog, struct config_errors *errors)
+{
+	struct catalog *catalog = xcalloc(1, sizeof(*catalog));
+	struct build b = {.errors = errors, .opts = opts, .catalog = catalog};
+
+	if (opts != NULL)
+		catalog->override_user = xstrdup(opts->override_user);
+	take_digest(sources, catalog->digest);
+	build_all(&b, sources);
+	if (errors->total == 0)
+		check_document(catalog, errors);
+	if (errors->total != 0) {
+		catalog_free(catalog);
+		return -EINVAL;
+	}
+	*ret_catalog = catalog;
+	return 0;
+}
+
+/* trust_open() wants an absolute path; a relative one is a person's at `check DIR`. */
+static char *absolute(const char *dir)
+{
+	char *cwd = dir[0] != '/' ? getcwd(NULL, 0) : NULL;
+	char *path = dir[0] != '/' ? xasprintf("%s/%s", cwd != NULL ? cwd : "", dir) : xstrdup(dir);
+
+	free(cwd);
+	return path;
+}
+
+int catalog_load(const char *dir, const struct catalog_opts *opts, struct catalog **ret_catalog,
+	struct config_errors *errors)
+{
+	struct sources *sources = xcalloc(1, sizeof(*sources));
+	char *path = absolute(dir);
+	int rc = -EINVAL;
+
+	config_errors_init(errors);
+	read_sources(sources, path, opts->trusted_uid, errors);
+	if (errors->total == 0)
+		rc = load_sources(sources, opts, ret_catalog, errors);
+	free(path);
+	sources_free(sources);
+	return rc;
+}
+
+static void add_bytes(struct sources *sources, const char *name, const void *data, size_t n)
+{
+	struct source *source = &sources->files[sources->n++];
+
+	source->name = xstrdup(name);
+	buf_init(&source->bytes, CATALOG_MAX_FILE_BYTES);
+	buf_append(&source->bytes, data, n);
+}
+
+int catalog_load_bytes(const void *commands, size_t commands_len, const void *flow, size_t flow_len,
+	struct catalog **ret_catalog, struct config_errors *errors)
+{
+	struct sources *sources = xcalloc(1, sizeof(*sources));
+	int rc = -EINVAL;
+
+	config_errors_init(errors);
+	add_bytes(sources, "commands.yml", commands, commands_len);
+	if (flow != NULL) {
+		add_bytes(sources, "flows/flow.yml", flow, flow_len);
+		sources->n_flows = 1;
+	}
+	if (commands_len > CATALOG_MAX_FILE_BYTES ||
+		(flow != NULL && flow_len > CATALOG_MAX_FILE_BYTES))
+		config_errors_add(errors, "commands.yml", (struct config_pos){0},
+			"is larger than %u KiB", CATALOG_MAX_FILE_BYTES >> 10);
+	else
+		rc = load_sources(sources, NULL, ret_catalog, errors);
+	sources_free(sources);
+	return rc;
+}
