@@ -1,11 +1,11 @@
 // Writes records.json, frames.json and messages.json: what every codec of the protocol must read and
-// write, byte for byte. This is an implementation of its own, made from PROTOCOL.md and not from the C
+// write, byte for byte; and from them the first inputs of the fuzz targets, tests/fuzz/corpus/. This is an implementation of its own, made from PROTOCOL.md and not from the C
 // code, so that the two check each other. Existing vectors are for ever; new ones are appended.
 //
 //   node tests/vectors/make.mjs           writes the files
 //   node tests/vectors/make.mjs --check   exits 1 when they are not what it would write
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { messages, refusedMessages } from './messages.mjs';
 
 const here = new URL('.', import.meta.url);
@@ -183,15 +183,37 @@ const messagesFile = {
 	refused: refusedMessages,
 };
 
+// One file a vector. Messages begin with the number of their struct in MSG_EACH_STRUCT.
+function corpus() {
+	const header = readFileSync(new URL('../../proto/msg.h', here), 'utf8');
+	const structs = [...header.slice(header.indexOf('MSG_EACH_STRUCT(X)')).matchAll(/^\tX\((\w+)\)/gm)].map((match) => match[1]);
+	const files = new Map();
+	const add = (target, name, bytes) => files.set(`${target}/${name.replace(/[^a-z0-9]+/gi, '-').toLowerCase()}`, bytes);
+	for (const item of [...recordsFile.records, ...recordsFile.refused, ...recordsFile.journals])
+		add('record', item.name, Buffer.from(item.hex, 'hex'));
+	const { frames, refused } = framesFile();
+	for (const item of [...frames, ...refused])
+		add('frame', item.name, Buffer.from(item.hex, 'hex'));
+	add('frame', 'all of them', Buffer.from(frames.map((item) => item.hex).join(''), 'hex'));
+	for (const item of messages)
+		add('msg', `${item.name} ${item.case}`, Buffer.concat([Buffer.from([structs.indexOf(item.name)]), Buffer.from(item.hex, 'hex')]));
+	return files;
+}
+
 let stale = 0;
-for (const [name, content] of [['records', recordsFile], ['frames', framesFile()], ['messages', messagesFile]]) {
-	const path = new URL(`${name}.json`, here);
-	const text = JSON.stringify(content, null, '\t') + '\n';
+
+function put(path, content) {
 	if (!process.argv.includes('--check')) {
-		writeFileSync(path, text);
-	} else if (readFileSync(path, 'utf8') !== text) {
-		console.error(`tests/vectors/${name}.json is not what make.mjs writes`);
+		mkdirSync(new URL('.', path), { recursive: true });
+		writeFileSync(path, content);
+	} else if (!existsSync(path) || !readFileSync(path).equals(Buffer.from(content))) {
+		console.error(`${path.pathname} is not what make.mjs writes`);
 		stale = 1;
 	}
 }
+
+for (const [name, content] of [['records', recordsFile], ['frames', framesFile()], ['messages', messagesFile]])
+	put(new URL(`${name}.json`, here), JSON.stringify(content, null, '\t') + '\n');
+for (const [path, bytes] of corpus())
+	put(new URL(`../fuzz/corpus/${path}`, here), bytes);
 process.exitCode = stale;
