@@ -47,7 +47,8 @@ struct framed {
 	void *arg;
 
 	struct recvbuf in;
-	bool was_read; /* since the timer last fired */
+	bool was_read;	    /* since the timer last fired */
+	unsigned waited_ms; /* for the rest of the frame that is arriving */
 	bool paused;
 
 	struct sendq queue;
@@ -215,6 +216,7 @@ static void deliver(struct framed *conn)
 		if (have - FRAME_HEADER_BYTES < frame.length)
 			return;
 		recvbuf_consume(&conn->in, FRAME_HEADER_BYTES + frame.length);
+		conn->waited_ms = 0;
 		conn->callbacks.on_frame(conn, &frame, at + FRAME_HEADER_BYTES);
 	}
 }
@@ -269,6 +271,11 @@ static void on_timer(uv_timer_t *timer)
 		uv_timer_stop(timer);
 	}
 	conn->was_read = false;
+	if (conn->opts.frame_ms == 0 || conn->failed || !framed_is_mid_frame(conn))
+		return;
+	conn->waited_ms += QUIET_MS;
+	if (conn->waited_ms > conn->opts.frame_ms)
+		fail(conn, UV_ETIMEDOUT);
 }
 
 /* --- writing --- */

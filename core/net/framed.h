@@ -41,8 +41,10 @@ struct framed_callbacks {
 };
 
 struct framed_opts {
-	size_t max_queue; /* bytes that may wait for the peer */
-	size_t low_water; /* on_drain when the queue falls to half of it */
+	size_t max_queue;  /* bytes that may wait for the peer */
+	size_t low_water;  /* on_drain when the queue falls to half of it */
+	unsigned frame_ms; /* for the rest of a frame that has begun to arrive, about; then on_error
+			    * with UV_ETIMEDOUT. 0: any time */
 };
 
 /* Takes over an open descriptor (also on failure: then it is closed). Callbacks come from the loop
