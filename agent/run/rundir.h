@@ -25,6 +25,7 @@
 #define RUNDIR_CONTROL "control"
 #define RUNDIR_CONTROL_CANCEL "control/cancel"
 #define RUNDIR_CONTROL_KILL "control/kill"
+#define RUNDIR_CONTROL_NEW "control/.new" /* being written, then renamed */
 #define RUNDIR_RELEASED "released"
 #define RUNDIR_SCRATCH "run" /* $OPS_OUTPUT files of an unprivileged runner */
 
