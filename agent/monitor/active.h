@@ -1,0 +1,61 @@
+/*
+ * The runs that are going on, as the monitor knows them: started by it (children), or found at its
+ * start and watched by pidfd. When a runner is gone its run is settled: a dead runner's leftovers
+ * are killed and the run ends as lost; either way the ledger gets run.finished, once, which the
+ * file RUN_DIR/settled remembers.
+ */
+#ifndef OPS_AGENT_MONITOR_ACTIVE_H
+#define OPS_AGENT_MONITOR_ACTIVE_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/monitor/ledger.h"
+#include "core/base/uuid.h"
+
+#define ACTIVE_MAX 256
+#define ACTIVE_RETRY_MS 500	 /* between looks at a run that cannot be watched or settled */
+#define ACTIVE_KILL_US 5000000	 /* for a dead runner's leftovers to go */
+#define ACTIVE_SETTLED "settled" /* in RUN_DIR: the ledger has its run.finished */
+
+struct active_run {
+	struct uuid id;
+	uint64_t number;
+	pid_t pid;  /* child; 0: not ours */
+	int pidfd;  /* adopted; -1: none */
+	bool retry; /* nothing tells when it ends: look every ACTIVE_RETRY_MS */
+	bool told;  /* that it cannot be settled was logged */
+};
+
+struct active {
+	int runs_fd;
+	struct ledger *ledger;
+	uint8_t boot_id[16];
+	size_t n;
+	struct active_run runs[ACTIVE_MAX];
+};
+
+void active_init(struct active *active, int runs_fd, struct ledger *ledger);
+
+/* Looks at every RUN_DIR that is not settled: adopts or settles it. Returns the highest run number
+ * found in any. */
+uint64_t active_scan(struct active *active);
+
+bool active_is_full(const struct active *active);
+/* A runner was started as our child. */
+void active_add(struct active *active, const struct uuid *id, uint64_t number, pid_t pid);
+/* A child has exited. False: it is none of these. */
+bool active_child_exited(struct active *active, pid_t pid);
+
+/* Fills fds (room for ACTIVE_MAX) with what to poll; returns how many. */
+size_t active_poll_fds(const struct active *active, struct pollfd *fds);
+/* After poll(2): settles those whose pidfd is readable. */
+void active_polled(struct active *active, const struct pollfd *fds, size_t n);
+/* Whether active_retry() wants to be called in ACTIVE_RETRY_MS. */
+bool active_wants_retry(const struct active *active);
+void active_retry(struct active *active);
+
+#endif

@@ -1,0 +1,373 @@
+/*
+ * Owns everything in struct monitor; one poll(2) loop over the signalfd, the worker's socket and
+ * the pidfds of adopted runners, with a handful of deadlines.
+ *
+ * Happy path: load, lock the state folder, settle or adopt what runs were left, bind the socket,
+ * fork the worker, serve its questions until SIGTERM.
+ *
+ * Failure modes: the worker dies: another is forked after a backoff, the socket stays bound, so
+ * clients only reconnect. A reload finds errors: the old config stays. The ledger cannot be
+ * written: no new runs. The monitor itself dies: the worker sees end of file and ends; runners go
+ * on and are adopted by the next agent.
+ */
+#include "agent/monitor/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/monitor/listen.h"
+#include "agent/monitor/notify.h"
+#include "agent/monitor/state.h"
+#include "agent/worker/worker.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+#define STOP_US 5000000 /* for the worker to say goodbye */
+#define SYNC_US 1000000 /* of the ledger after it was written */
+#define LISTEN_TRIES 50 /* 100 ms each: a killed agent's worker may take a moment to go */
+#define MESSAGES_A_TURN 64
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return MAX(a, b);
+	return MIN(a, b);
+}
+
+/* ---- the worker ---- */
+
+/* In the forked process: only what the worker may have stays open. */
+static void close_all_but(int a, int b)
+{
+	unsigned low = (unsigned)MIN(a, b), high = (unsigned)MAX(a, b);
+
+	if (low > 3)
+		close_range(3, low - 1, 0);
+	if (high - low > 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0u, 0);
+}
+
+/* Returns -1 in the monitor, the exit code in the worker. */
+static int fork_worker(struct monitor *m)
+{
+	struct worker_opts opts = {
+		.settings = &m->settings,
+		.catalog_opts = &m->catalog_opts,
+		.agent_id = m->agent_id,
+		.config_error = m->config_error,
+		.started_us = m->started_us,
+		.ledger_position = ledger_position(m->ledger),
+		.listen_fd = m->listen_fd,
+	};
+	struct err err = {0};
+	sigset_t none;
+
+	if (child_fork(&m->child, &opts.monitor_fd, &err) != 0) {
+		log_error(LOG_EV("worker.fork_failed"), LOG_STR("error", err.msg));
+		child_gone(&m->child);
+		return -1;
+	}
+	if (opts.monitor_fd < 0)
+		return -1;
+	close_all_but(opts.listen_fd, opts.monitor_fd);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	return worker_main(&opts);
+}
+
+static void worker_exited(struct monitor *m, int status)
+{
+	struct json *json;
+	struct err err = {0};
+
+	child_gone(&m->child);
+	if (m->stopping)
+		return;
+	log_error(LOG_EV("worker.died"),
+		LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
+		LOG_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+	json = ledger_begin(m->ledger, "worker.died");
+	json_kv_int(json, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	json_kv_int(json, "signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	if (ledger_commit(m->ledger, &err) != 0)
+		log_error(LOG_EV("ledger.failed"), LOG_STR("error", err.msg));
+}
+
+static void serve_worker(struct monitor *m)
+{
+	static uint8_t bytes[IMSG_MAX_BYTES];
+
+	for (int i = 0; i < MESSAGES_A_TURN && m->child.fd >= 0; i++) {
+		struct imsg msg;
+		int rc = child_receive(&m->child, bytes, &msg);
+
+		if (rc == 0)
+			return;
+		if (rc > 0) {
+			requests_handle(m, &msg);
+			continue;
+		}
+		if (rc == -EBADMSG)
+			log_error(LOG_EV("worker.nonsense"), LOG_INT("pid", m->child.pid));
+		/* whatever it is, it is no use any more; its exit does the rest */
+		kill(m->child.pid, SIGKILL);
+		close(m->child.fd);
+		m->child.fd = -1;
+	}
+}
+
+/* ---- signals ---- */
+
+static void reap(struct monitor *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == m->child.pid)
+			worker_exited(m, status);
+		else
+			active_child_exited(&m->active, pid);
+	}
+}
+
+static void stop(struct monitor *m)
+{
+	if (m->stopping)
+		return;
+	log_info(LOG_EV("agent.stopping"), LOG_INT("active_runs", m->active.n));
+	notify_send("STOPPING=1");
+	m->stopping = true;
+	m->stop_by_us = clock_mono_us() + STOP_US;
+	child_send(&m->child, &(struct imsg){.type = IMSG_SHUTDOWN});
+}
+
+static void reload(struct monitor *m)
+{
+	struct config_errors *errors = xcalloc(1, sizeof(*errors));
+
+	if (config_reload(m, wire_str_of("signal:HUP"), errors) != 0) {
+		for (size_t i = 0; i < errors->n; i++)
+			log_error(LOG_EV("config.error"), LOG_STR("error", errors->lines[i]));
+	}
+	free(errors);
+}
+
+static void serve_signals(struct monitor *m)
+{
+	struct signalfd_siginfo info;
+
+	while (read(m->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(m);
+		else if (info.ssi_signo == SIGHUP)
+			reload(m);
+		else
+			stop(m);
+	}
+}
+
+static int open_signals(struct monitor *m)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return m->signal_fd >= 0 ? 0 : -errno;
+}
+
+/* ---- the loop ---- */
+
+/* Does what is due, and returns when something will be. */
+static uint64_t run_deadlines(struct monitor *m, uint64_t now)
+{
+	uint64_t watchdog = notify_watchdog_us();
+	uint64_t next = requests_tell_refusals(m);
+
+	if (!ledger_is_dirty(m->ledger)) {
+		m->sync_by_us = 0;
+	} else if (m->sync_by_us == 0) {
+		m->sync_by_us = now + SYNC_US;
+	} else if (now >= m->sync_by_us) {
+		if (ledger_sync(m->ledger) != 0)
+			log_error(LOG_EV("ledger.sync_failed"), LOG_STR("error", strerror(errno)));
+		m->sync_by_us = 0;
+	}
+	if (!active_wants_retry(&m->active)) {
+		m->retry_by_us = 0;
+	} else if (now >= m->retry_by_us) {
+		active_retry(&m->active);
+		m->retry_by_us = now + ACTIVE_RETRY_MS * UINT64_C(1000);
+	}
+	if (watchdog != 0 && now >= m->watchdog_by_us) {
+		notify_send("WATCHDOG=1");
+		m->watchdog_by_us = now + watchdog;
+	}
+	next = sooner(next, m->sync_by_us);
+	next = sooner(next, m->retry_by_us);
+	next = sooner(next, m->watchdog_by_us);
+	next = sooner(next, m->stop_by_us);
+	return m->child.pid == 0 && !m->stopping ? sooner(next, m->child.respawn_us) : next;
+}
+
+static void wait_and_serve(struct monitor *m, uint64_t until, uint64_t now)
+{
+	struct pollfd fds[2 + ACTIVE_MAX];
+	size_t n_runs = active_poll_fds(&m->active, fds + 2);
+	int timeout_ms = -1;
+
+	fds[0] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
+	fds[1] = (struct pollfd){.fd = m->child.fd, .events = POLLIN};
+	if (until != 0)
+		timeout_ms = until > now ? (int)MIN((until - now) / 1000 + 1, (uint64_t)60000) : 0;
+	if (poll(fds, (nfds_t)(2 + n_runs), timeout_ms) <= 0)
+		return;
+	if (fds[1].revents != 0)
+		serve_worker(m);
+	if (fds[0].revents != 0)
+		serve_signals(m);
+	active_polled(&m->active, fds + 2, n_runs);
+}
+
+/* Returns -1 when stopped, the exit code in a worker's process. */
+static int loop(struct monitor *m)
+{
+	for (;;) {
+		uint64_t now = clock_mono_us();
+		uint64_t until;
+
+		if (m->stopping && (m->child.pid == 0 || now >= m->stop_by_us))
+			return -1;
+		if (!m->stopping && m->child.pid == 0 && now >= m->child.respawn_us) {
+			int code = fork_worker(m);
+
+			if (code >= 0)
+				return code;
+		}
+		until = run_deadlines(m, now);
+		wait_and_serve(m, until, now);
+	}
+}
+
+/* ---- start and end ---- */
+
+static int open_socket(struct monitor *m, struct err *err)
+{
+	char *parent = xstrdup(m->settings.socket_path);
+	char *slash = strrchr(parent, '/');
+	gid_t gid = m->settings.drop_privileges ? m->settings.worker_gid : (gid_t)-1;
+	int fd, rc = 0;
+
+	if (slash != parent) {
+		*slash = '\0';
+		fd = listen_open_dir(AT_FDCWD, parent, gid, err);
+		if (fd >= 0)
+			close(fd);
+		else
+			rc = fd;
+	}
+	free(parent);
+	for (int i = 0; rc == 0; i++) {
+		m->listen_fd = listen_open(m->settings.socket_path, gid, err);
+		if (m->listen_fd >= 0)
+			return 0;
+		if (m->listen_fd != -EADDRINUSE || i == LISTEN_TRIES)
+			rc = m->listen_fd;
+		else
+			usleep(100000);
+	}
+	return rc;
+}
+
+static int note_agent(struct monitor *m, const char *event, struct err *err)
+{
+	struct json *json = ledger_begin(m->ledger, event);
+
+	json_kv_str(json, "version", OPS_VERSION);
+	json_kv_int(json, "pid", getpid());
+	json_kv_str(json, "config_digest", m->catalog->digest);
+	json_kv_uint(json, "active_runs", m->active.n);
+	return ledger_commit(m->ledger, err);
+}
+
+static int start(struct monitor *m, struct err *err)
+{
+	int rc;
+
+	close_range(3, ~0u, 0);
+	m->started_us = clock_wall_us();
+	child_init(&m->child);
+	if (gethostname(m->host, sizeof(m->host) - 1) != 0)
+		memcpy(m->host, "localhost", sizeof("localhost"));
+	rc = settings_load(&m->settings, err);
+	if (rc == 0)
+		rc = catalog_opts_from_env(&m->catalog_opts, m->account, err);
+	if (rc != 0)
+		return MONITOR_EXIT_CONFIG;
+	if (config_load_first(m) != 0) {
+		err_set(err, -EINVAL, "the configuration is not in order");
+		return MONITOR_EXIT_CONFIG;
+	}
+	rc = open_signals(m);
+	if (rc == 0)
+		rc = files_open(m, err);
+	if (rc == 0)
+		rc = open_socket(m, err);
+	if (rc == 0)
+		rc = note_agent(m, "agent.started", err);
+	if (rc == 0)
+		return MONITOR_EXIT_OK;
+	return rc == -EAGAIN || rc == -EADDRINUSE ? MONITOR_EXIT_BUSY : MONITOR_EXIT_FAILED;
+}
+
+static void finish(struct monitor *m)
+{
+	struct err err = {0};
+
+	if (m->child.pid != 0)
+		kill(m->child.pid, SIGKILL);
+	(void)unlink(m->settings.socket_path);
+	if (note_agent(m, "agent.stopped", &err) != 0)
+		log_error(LOG_EV("ledger.failed"), LOG_STR("error", err.msg));
+	log_info(LOG_EV("agent.stopped"), LOG_INT("active_runs", m->active.n));
+}
+
+int monitor_main(void)
+{
+	struct monitor *m = xcalloc(1, sizeof(*m));
+	struct err err = {0};
+	int code = start(m, &err);
+
+	if (code != MONITOR_EXIT_OK) {
+		log_error(LOG_EV("agent.not_started"), LOG_STR("error", err.msg));
+	} else {
+		log_info(LOG_EV("agent.started"), LOG_STR("version", OPS_VERSION),
+			LOG_STR("socket", m->settings.socket_path),
+			LOG_STR("config_digest", m->catalog->digest),
+			LOG_INT("active_runs", m->active.n));
+		notify_send("READY=1");
+		code = loop(m);
+		if (code < 0) {
+			finish(m);
+			code = MONITOR_EXIT_OK;
+		}
+	}
+	files_close(m);
+	free(m);
+	return code;
+}

@@ -1,0 +1,497 @@
+/*
+ * What the worker asks for, checked as if the worker had been taken over: every field again,
+ * against the monitor's own catalogue. Every question gets exactly one answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/config/planner.h"
+#include "agent/monitor/state.h"
+#include "agent/run/rundir.h"
+#include "agent/run/state.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/hex.h"
+#include "core/base/log.h"
+#include "core/base/utf8.h"
+
+#define MAX_TRIGGER_BYTES 128
+
+static void answer(
+	struct monitor *m, const struct imsg *msg, enum msg_status status, const char *message)
+{
+	struct imsg reply = {.type = IMSG_ANSWER,
+		.seq = msg->seq,
+		.run = msg->run,
+		.status = (uint16_t)status,
+		.message = wire_str_of(message)};
+
+	child_send(&m->child, &reply);
+}
+
+static int commit(struct monitor *m, struct err *err)
+{
+	int rc = ledger_commit(m->ledger, err);
+
+	if (rc != 0)
+		log_error(LOG_EV("ledger.failed"), LOG_STR("error", err->msg));
+	return rc;
+}
+
+static void kv_wire(struct json *json, const char *key, struct wire_str s)
+{
+	json_key(json, key);
+	json_strn(json, s.data, s.len);
+}
+
+static void kv_run(struct json *json, const struct uuid *id)
+{
+	char text[UUID_TEXT_BYTES];
+
+	uuid_format(id, text);
+	json_kv_str(json, "run", text);
+}
+
+/* ---- starting ---- */
+
+static bool is_plain_text(struct wire_str s, uint32_t max)
+{
+	if (s.len > max || !utf8_is_valid(s.data, s.len))
+		return false;
+	for (uint32_t i = 0; i < s.len; i++) {
+		if ((unsigned char)s.data[i] < 0x20 || s.data[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static void answer_problems(struct monitor *m, const struct imsg *msg,
+	const struct planner_problems *problems, const char *message)
+{
+	struct imsg reply = {.type = IMSG_ANSWER,
+		.seq = msg->seq,
+		.status = MSG_INVALID_INPUT,
+		.message = wire_str_of(message)};
+	struct msg_problems list = {.n = (uint16_t)problems->n};
+	uint8_t bytes[32768];
+	int n;
+
+	for (size_t i = 0; i < problems->n; i++) {
+		list.items[i].name = wire_str_of(problems->items[i].name);
+		list.items[i].value = wire_str_of(problems->items[i].message);
+	}
+	n = msg_problems_encode(&list, bytes, sizeof(bytes));
+	reply.fields = (struct wire_str){(const char *)bytes, n > 0 ? (uint32_t)n : 0};
+	child_send(&m->child, &reply);
+}
+
+static void answer_started(
+	struct monitor *m, const struct imsg *msg, const struct uuid *run, bool created)
+{
+	struct imsg reply = {.type = IMSG_ANSWER, .seq = msg->seq, .run = *run, .created = created};
+
+	child_send(&m->child, &reply);
+}
+
+static void note_refused(struct monitor *m, const struct imsg *msg, const char *why)
+{
+	struct json *json = ledger_begin(m->ledger, "request.refused");
+	struct err err = {0};
+
+	json_kv_uint(json, "uid", msg->peer.uid);
+	json_kv_int(json, "pid", msg->peer.pid);
+	json_kv_str(json, "reason", why);
+	(void)!commit(m, &err);
+}
+
+/* The plan that the monitor's own catalogue makes of the request; NULL after having answered. */
+static struct plan *make_plan(
+	struct monitor *m, const struct imsg *msg, const struct msg_run_start *start)
+{
+	struct planner_request request = {
+		.kind = start->kind,
+		.id = start->id,
+		.inputs = start->inputs,
+		.n_inputs = start->n_inputs,
+		.host = m->host,
+		.actor = start->actor,
+		.trigger = start->trigger,
+		.created_us = clock_wall_us(),
+		.number = m->number + 1,
+	};
+	struct planner_problems problems;
+	struct err err = {0};
+	struct plan *plan = NULL;
+	int rc;
+
+	uuid_v7(&request.run_id);
+	rc = planner_build(m->catalog, &request, &plan, &problems, &err);
+	if (rc == 0)
+		return plan;
+	note_refused(m, msg, err.msg);
+	if (rc == -EINVAL)
+		answer_problems(m, msg, &problems, err.msg);
+	else
+		answer(m, msg, rc == -ENOENT ? MSG_NOT_FOUND : MSG_LIMIT, err.msg);
+	return NULL;
+}
+
+static int note_started(struct monitor *m, const struct plan *plan, struct err *err)
+{
+	struct json *json = ledger_begin(m->ledger, "run.started");
+
+	kv_run(json, &plan->id);
+	json_kv_uint(json, "number", plan->number);
+	json_kv_str(json, "kind", plan->is_flow ? "flow" : "command");
+	json_kv_str(json, "name", plan->name);
+	json_kv_str(json, "actor", plan->actor);
+	json_kv_str(json, "trigger", plan->trigger);
+	json_kv_str(json, "config_digest", plan->config_digest);
+	return commit(m, err);
+}
+
+/* Makes the run and starts its runner. Nothing is left of it on failure. */
+static int launch_run(
+	struct monitor *m, const struct plan *plan, const struct key *key, struct err *err)
+{
+	pid_t pid;
+	int rc = launch_prepare(&m->launch, plan, err);
+
+	if (rc != 0)
+		return rc;
+	if (key != NULL) {
+		rc = keys_add(m->keys, key, plan->created_us, &plan->id);
+		if (rc != 0)
+			err_set_errno(err, rc, "cannot remember the idempotency key");
+	}
+	if (rc == 0)
+		rc = note_started(m, plan, err);
+	if (rc == 0)
+		rc = launch_commit(&m->launch, &plan->id, err);
+	if (rc != 0) {
+		launch_discard(&m->launch, &plan->id);
+		return rc;
+	}
+	files_next_number(m);
+	pid = launch_runner(&m->launch, plan, err);
+	if (pid < 0) /* the run exists, and is about to be settled as lost */
+		log_error(LOG_EV("run.not_started"), LOG_INT("number", plan->number),
+			LOG_STR("error", err->msg));
+	active_add(&m->active, &plan->id, plan->number, pid > 0 ? pid : 0);
+	return 0;
+}
+
+/* Whether the request was answered before, or cannot be. */
+static bool is_known(struct monitor *m, const struct imsg *msg, const struct msg_run_start *start,
+	struct key *key)
+{
+	struct uuid run;
+	int rc;
+
+	if (start->idempotency_key.len == 0)
+		return false;
+	key_of(start, key);
+	rc = keys_find(m->keys, key, clock_wall_us(), &run);
+	if (rc == -EEXIST) {
+		answer(m, msg, MSG_CONFLICT, "this idempotency key was used for another request");
+		return true;
+	}
+	/* the agent may have been killed between remembering the key and making the run */
+	if (rc != 0 || !launch_exists(&m->launch, &run))
+		return false;
+	answer_started(m, msg, &run, false);
+	return true;
+}
+
+static void start_run(struct monitor *m, const struct imsg *msg)
+{
+	struct msg_run_start start;
+	struct err err = {0};
+	struct plan *plan;
+	struct key key;
+
+	if (msg->fields.len > MSG_MAX_START_BYTES ||
+		msg_run_start_decode((const uint8_t *)msg->fields.data, msg->fields.len, &start) !=
+			0 ||
+		start.flags != 0 || start.idempotency_key.len > KEYS_MAX_KEY_BYTES ||
+		!is_plain_text(start.trigger, MAX_TRIGGER_BYTES)) {
+		answer(m, msg, MSG_MALFORMED, "a start that is none");
+		return;
+	}
+	if (!imsg_actor_is_valid(start.actor, msg->peer.uid)) {
+		note_refused(m, msg, "an actor that cannot be");
+		answer(m, msg, MSG_FORBIDDEN, "an actor that cannot be");
+		return;
+	}
+	if (is_known(m, msg, &start, &key))
+		return;
+	if (active_is_full(&m->active)) {
+		answer(m, msg, MSG_LIMIT, "too many runs are going on");
+		return;
+	}
+	plan = make_plan(m, msg, &start);
+	if (plan == NULL)
+		return;
+	if (launch_run(m, plan, start.idempotency_key.len != 0 ? &key : NULL, &err) == 0)
+		answer_started(m, msg, &plan->id, true);
+	else
+		answer(m, msg, err.code == -ENOBUFS ? MSG_LIMIT : MSG_UNAVAILABLE, err.msg);
+	plan_free(plan);
+}
+
+static void handle_start(struct monitor *m, const struct imsg *msg)
+{
+	struct imsg reply = {.type = IMSG_ANSWER,
+		.seq = msg->seq,
+		.status = MSG_CONFLICT,
+		.message = wire_str_of("the configuration has just changed; try again"),
+		.config_digest = wire_str_of(m->catalog->digest)};
+
+	if (wire_str_eq(msg->config_digest, m->catalog->digest))
+		start_run(m, msg);
+	else
+		child_send(&m->child, &reply);
+}
+
+/* ---- cancelling and releasing ---- */
+
+/* Opens a RUN_DIR and reads its state; answers and returns a negative errno when it cannot. */
+static int open_run(struct monitor *m, const struct imsg *msg, struct run_state *ret_state)
+{
+	char id[UUID_TEXT_BYTES];
+	int dir_fd, rc;
+
+	uuid_format(&msg->run, id);
+	dir_fd = openat(m->launch.runs_fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir_fd < 0) {
+		answer(m, msg, MSG_NOT_FOUND, "there is no such run here");
+		return -ENOENT;
+	}
+	rc = state_read(dir_fd, ret_state);
+	if (rc == 0)
+		return dir_fd;
+	close(dir_fd);
+	answer(m, msg, MSG_UNAVAILABLE, "the run's state cannot be read");
+	return rc;
+}
+
+/* Makes a control file whole or not at all; -EEXIST: it is there. */
+static int put_control(int dir_fd, const char *name, const struct imsg *msg)
+{
+	char text[IMSG_MAX_ACTOR + IMSG_MAX_REASON + 4];
+	size_t n = 0;
+	int fd, rc;
+
+	memcpy(text, msg->actor.data, msg->actor.len);
+	n = msg->actor.len;
+	text[n++] = '\n';
+	for (uint32_t i = 0; i < msg->reason.len; i++) {
+		char c = msg->reason.data[i];
+
+		text[n++] = (unsigned char)c < 0x20 || c == 0x7f ? ' ' : c;
+	}
+	text[n++] = '\n';
+	(void)unlinkat(dir_fd, RUNDIR_CONTROL_NEW, 0);
+	fd = rundir_create(dir_fd, RUNDIR_CONTROL_NEW, O_WRONLY | O_EXCL);
+	if (fd < 0)
+		return fd;
+	rc = file_write_all(fd, text, n);
+	close(fd);
+	if (rc == 0 && renameat2(dir_fd, RUNDIR_CONTROL_NEW, dir_fd, name, RENAME_NOREPLACE) != 0)
+		rc = -errno;
+	if (rc != 0)
+		(void)unlinkat(dir_fd, RUNDIR_CONTROL_NEW, 0);
+	return rc;
+}
+
+static void note_cancel(struct monitor *m, const struct imsg *msg, bool kill)
+{
+	struct json *json = ledger_begin(m->ledger, "run.cancel_requested");
+	struct err err = {0};
+
+	kv_run(json, &msg->run);
+	kv_wire(json, "actor", msg->actor);
+	kv_wire(json, "reason", msg->reason);
+	json_kv_bool(json, "kill", kill);
+	(void)!commit(m, &err);
+}
+
+static void handle_cancel(struct monitor *m, const struct imsg *msg)
+{
+	struct run_state state;
+	bool kill = false;
+	int dir_fd, rc;
+
+	if (!imsg_actor_is_valid(msg->actor, msg->peer.uid) || msg->reason.len > IMSG_MAX_REASON ||
+		!utf8_is_valid(msg->reason.data, msg->reason.len)) {
+		answer(m, msg, MSG_FORBIDDEN, "an actor or a reason that cannot be");
+		return;
+	}
+	dir_fd = open_run(m, msg, &state);
+	if (dir_fd < 0)
+		return;
+	if (run_status_is_final((enum run_status)state.status)) {
+		close(dir_fd);
+		answer(m, msg, MSG_CONFLICT, "the run has finished already");
+		return;
+	}
+	rc = put_control(dir_fd, RUNDIR_CONTROL_CANCEL, msg);
+	if (rc == -EEXIST) {
+		kill = true;
+		rc = put_control(dir_fd, RUNDIR_CONTROL_KILL, msg);
+	}
+	close(dir_fd);
+	if (rc == 0)
+		note_cancel(m, msg, kill);
+	if (rc == 0 || rc == -EEXIST)
+		answer(m, msg, MSG_OK, "");
+	else
+		answer(m, msg, MSG_UNAVAILABLE, strerror(-rc));
+}
+
+static void handle_release(struct monitor *m, const struct imsg *msg)
+{
+	struct run_state state;
+	char digest[2 * sizeof(state.digest) + 1];
+	struct err err = {0};
+	int dir_fd = open_run(m, msg, &state);
+	int fd = -1;
+
+	if (dir_fd < 0)
+		return;
+	hex_encode(state.digest, sizeof(state.digest), digest);
+	if (!run_status_is_final((enum run_status)state.status)) {
+		answer(m, msg, MSG_CONFLICT, "the run has not finished");
+	} else if (!wire_str_eq(msg->digest, digest)) {
+		answer(m, msg, MSG_CONFLICT, "the digest is not the journal's");
+	} else if (faccessat(dir_fd, RUNDIR_RELEASED, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		answer(m, msg, MSG_OK, "");
+	} else if ((fd = rundir_create(dir_fd, RUNDIR_RELEASED, O_WRONLY)) < 0) {
+		answer(m, msg, MSG_UNAVAILABLE, strerror(-fd));
+	} else {
+		struct json *json = ledger_begin(m->ledger, "run.released");
+
+		kv_run(json, &msg->run);
+		json_kv_str(json, "digest", digest);
+		(void)!commit(m, &err);
+		answer(m, msg, MSG_OK, "");
+	}
+	if (fd >= 0)
+		close(fd);
+	close(dir_fd);
+}
+
+/* ---- the rest ---- */
+
+/* Each error becomes a problem: name = "file:line:col", message = what. */
+static void answer_config_errors(
+	struct monitor *m, const struct imsg *msg, const struct config_errors *errors)
+{
+	struct planner_problems *problems = xcalloc(1, sizeof(*problems));
+	char message[128];
+
+	for (size_t i = 0; i < errors->n && i < ARRAY_LEN(problems->items); i++) {
+		struct planner_problem *problem = &problems->items[problems->n++];
+		const char *line = errors->lines[i];
+		const char *sep = strstr(line, ": ");
+		size_t len = sep != NULL ? (size_t)(sep - line) : 0;
+
+		snprintf(problem->name, sizeof(problem->name), "%.*s", (int)len, line);
+		snprintf(problem->message, sizeof(problem->message), "%.255s",
+			sep != NULL ? sep + 2 : line);
+	}
+	snprintf(message, sizeof(message),
+		"the configuration has %zu error%s; the one before stays in force", errors->total,
+		errors->total == 1 ? "" : "s");
+	answer_problems(m, msg, problems, message);
+	free(problems);
+}
+
+static void handle_reload(struct monitor *m, const struct imsg *msg)
+{
+	struct config_errors *errors;
+	struct imsg reply = {.type = IMSG_ANSWER, .seq = msg->seq};
+
+	if (!imsg_actor_is_valid(msg->actor, msg->peer.uid)) {
+		answer(m, msg, MSG_FORBIDDEN, "an actor that cannot be");
+		return;
+	}
+	errors = xcalloc(1, sizeof(*errors));
+	if (config_reload(m, msg->actor, errors) == 0) {
+		reply.config_digest = wire_str_of(m->catalog->digest);
+		child_send(&m->child, &reply);
+	} else {
+		answer_config_errors(m, msg, errors);
+	}
+	free(errors);
+}
+
+static uint64_t tell(struct monitor *m, struct refusals *refusals)
+{
+	uint64_t now = clock_mono_us();
+	struct err err = {0};
+	struct json *json;
+
+	if (refusals->count == 0)
+		return 0;
+	if (refusals->told_us != 0 && now - refusals->told_us < MONITOR_SUMMARY_US)
+		return refusals->told_us + MONITOR_SUMMARY_US;
+	json = ledger_begin(m->ledger, refusals->event);
+	json_kv_uint(json, "count", refusals->count);
+	json_kv_uint(json, "uid", refusals->last.uid);
+	json_kv_int(json, "pid", refusals->last.pid);
+	(void)!commit(m, &err);
+	log_warn(LOG_EV(refusals->event), LOG_INT("count", refusals->count),
+		LOG_INT("uid", refusals->last.uid), LOG_INT("pid", refusals->last.pid));
+	refusals->count = 0;
+	refusals->told_us = now;
+	return 0;
+}
+
+uint64_t requests_tell_refusals(struct monitor *m)
+{
+	uint64_t a = tell(m, &m->bad_secrets), b = tell(m, &m->bad_peers);
+
+	if (a == 0 || b == 0)
+		return MAX(a, b);
+	return MIN(a, b);
+}
+
+static void count(struct refusals *refusals, const char *event, const struct imsg *msg)
+{
+	refusals->event = event;
+	refusals->count++;
+	refusals->last = msg->peer;
+}
+
+void requests_handle(struct monitor *m, const struct imsg *msg)
+{
+	switch (msg->type) {
+	case IMSG_START:
+		handle_start(m, msg);
+		break;
+	case IMSG_CANCEL:
+		handle_cancel(m, msg);
+		break;
+	case IMSG_RELEASE:
+		handle_release(m, msg);
+		break;
+	case IMSG_RELOAD:
+		handle_reload(m, msg);
+		break;
+	case IMSG_BAD_SECRET:
+		count(&m->bad_secrets, "secret.wrong", msg);
+		break;
+	case IMSG_BAD_PEER:
+		count(&m->bad_peers, "peer.refused", msg);
+		break;
+	default: /* the monitor's own types: the worker has no business sending them */
+		log_error(LOG_EV("worker.nonsense"), LOG_INT("type", msg->type));
+		kill(m->child.pid, SIGKILL);
+	}
+}

@@ -1,0 +1,76 @@
+/* The monitor's state, shared by its modules. */
+#ifndef OPS_AGENT_MONITOR_STATE_H
+#define OPS_AGENT_MONITOR_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/config/catalog.h"
+#include "agent/monitor/active.h"
+#include "agent/monitor/child.h"
+#include "agent/monitor/keys.h"
+#include "agent/monitor/launch.h"
+#include "agent/monitor/ledger.h"
+#include "agent/monitor/settings.h"
+#include "core/base/uuid.h"
+
+#define MONITOR_HOST_BYTES 256
+#define MONITOR_SUMMARY_US 10000000 /* refusals of one kind are told once in so long */
+
+/* Refusals since the ledger was last told of them. */
+struct refusals {
+	const char *event;
+	unsigned count;
+	struct imsg_peer last;
+	uint64_t told_us; /* monotonic */
+};
+
+struct monitor {
+	struct settings settings;
+	struct catalog_opts catalog_opts;
+	char account[64]; /* for catalog_opts */
+	struct catalog *catalog;
+	char *config_error; /* why the newest config was refused; NULL: it was not */
+	char host[MONITOR_HOST_BYTES];
+	char agent_id[UUID_TEXT_BYTES];
+	uint64_t started_us;
+
+	int state_fd, lock_fd, listen_fd, signal_fd, number_fd;
+	uint64_t number; /* of the newest run */
+	char *runs_path;
+	struct launch launch;
+	struct ledger *ledger;
+	struct keys *keys;
+	struct active active;
+	struct child child;
+	struct refusals bad_secrets, bad_peers;
+
+	bool stopping;
+	uint64_t stop_by_us;
+	uint64_t sync_by_us, retry_by_us, watchdog_by_us; /* 0: not wanted */
+};
+
+/* ---- config.c ---- */
+
+/* Loads secret and config at start. On failure all errors are on standard error. */
+MUSTCHECK int config_load_first(struct monitor *m);
+/* Loads them again; what is broken leaves everything as it was. errors gets what is wrong. Tells
+ * ledger and worker either way. */
+MUSTCHECK int config_reload(struct monitor *m, struct wire_str actor, struct config_errors *errors);
+
+/* ---- requests.c ---- */
+
+/* Handles one message of the worker. */
+void requests_handle(struct monitor *m, const struct imsg *msg);
+/* Tells the ledger of refusals whose time has come. Returns when to be called again; 0: never. */
+uint64_t requests_tell_refusals(struct monitor *m);
+
+/* ---- files.c ---- */
+
+/* Opens or makes everything in the state folder. */
+MUSTCHECK int files_open(struct monitor *m, struct err *err);
+void files_close(struct monitor *m);
+/* The next run's number, remembered. */
+uint64_t files_next_number(struct monitor *m);
+
+#endif
