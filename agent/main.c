@@ -1,0 +1,118 @@
+/* ops-agent: serves clients, executes one run, or checks the configuration (agent/README.md). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/config/check.h"
+#include "agent/monitor/monitor.h"
+#include "agent/monitor/settings.h"
+#include "agent/runner/runner.h"
+#include "core/base/log.h"
+
+#define EXIT_USAGE 64
+
+static int usage(void)
+{
+	fputs("usage: ops-agent [serve]\n"
+	      "       ops-agent check [DIR]\n"
+	      "       ops-agent explain ID [name=value...]\n"
+	      "       ops-agent verify\n"
+	      "       ops-agent runner DIR\n"
+	      "       ops-agent --version\n",
+		stderr);
+	return EXIT_USAGE;
+}
+
+static const char *config_dir(void)
+{
+	const char *dir = getenv("OPS_AGENT_CONFIG_DIR");
+
+	return dir != NULL && dir[0] != '\0' ? dir : SETTINGS_CONFIG_DIR;
+}
+
+static int catalog_opts(struct catalog_opts *ret_opts, char ret_name[64])
+{
+	struct err err = {0};
+
+	if (catalog_opts_from_env(ret_opts, ret_name, &err) == 0)
+		return 0;
+	fprintf(stderr, "ops-agent: %s\n", err.msg);
+	return CHECK_EXIT_CONFIG;
+}
+
+static int check(int argc, char **argv)
+{
+	struct catalog_opts opts;
+	char name[64];
+	char *dir;
+	int rc;
+
+	if (argc > 3)
+		return usage();
+	rc = catalog_opts(&opts, name);
+	if (rc != 0)
+		return rc;
+	dir = settings_absolute(argc == 3 ? argv[2] : config_dir());
+	rc = check_run(dir, &opts, stdout, stderr);
+	free(dir);
+	return rc;
+}
+
+static int explain(int argc, char **argv)
+{
+	struct catalog_opts opts;
+	char name[64];
+	char *dir;
+	int rc;
+
+	if (argc < 3)
+		return usage();
+	rc = catalog_opts(&opts, name);
+	if (rc != 0)
+		return rc;
+	dir = settings_absolute(config_dir());
+	rc = check_explain(dir, &opts, argv[2], argv + 3, (size_t)(argc - 3), stdout, stderr);
+	free(dir);
+	return rc;
+}
+
+static int setup_log(void)
+{
+	const char *level_text = getenv("LOG_LEVEL"), *format_text = getenv("LOG_FORMAT");
+	enum log_level level = LOG_LEVEL_INFO;
+	enum log_format format = LOG_FORMAT_TEXT;
+
+	if (level_text != NULL && log_parse_level(level_text, &level) != 0) {
+		fputs("ops-agent: LOG_LEVEL is one of debug info warn error\n", stderr);
+		return -1;
+	}
+	if (format_text != NULL && log_parse_format(format_text, &format) != 0) {
+		fputs("ops-agent: LOG_FORMAT is text or json\n", stderr);
+		return -1;
+	}
+	log_setup(level, format);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "serve";
+
+	if (setup_log() != 0)
+		return MONITOR_EXIT_CONFIG;
+	if (strcmp(verb, "serve") == 0 && argc <= 2)
+		return monitor_main();
+	if (strcmp(verb, "check") == 0)
+		return check(argc, argv);
+	if (strcmp(verb, "explain") == 0)
+		return explain(argc, argv);
+	if (strcmp(verb, "verify") == 0 && argc == 2)
+		return monitor_verify();
+	if (strcmp(verb, "runner") == 0 && argc == 3)
+		return runner_main(argv[2]);
+	if (strcmp(verb, "--version") == 0 && argc == 2) {
+		puts("ops-agent " OPS_VERSION);
+		return 0;
+	}
+	return usage();
+}
