@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <mbedtls/md.h>
+#include <mbedtls/sha1.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/version.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "core/base/mem.h"
 
 #if MBEDTLS_VERSION_MAJOR < 3
+#define mbedtls_sha1 mbedtls_sha1_ret
 #define mbedtls_sha256_starts mbedtls_sha256_starts_ret
 #define mbedtls_sha256_update mbedtls_sha256_update_ret
 #define mbedtls_sha256_finish mbedtls_sha256_finish_ret
@@ -60,6 +62,11 @@ void crypto_sha256(const void *data, size_t n, uint8_t out[CRYPTO_SHA256_BYTES])
 	crypto_sha256_init(&ctx);
 	crypto_sha256_update(&ctx, data, n);
 	crypto_sha256_final(&ctx, out);
+}
+
+void crypto_sha1(const void *data, size_t n, uint8_t out[20])
+{
+	must_succeed(mbedtls_sha1(data, n, out));
 }
 
 struct hmac {

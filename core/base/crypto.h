@@ -24,6 +24,9 @@ void crypto_sha256_update(struct crypto_sha256 *ctx, const void *data, size_t n)
 void crypto_sha256_final(struct crypto_sha256 *ctx, uint8_t out[CRYPTO_SHA256_BYTES]);
 void crypto_sha256(const void *data, size_t n, uint8_t out[CRYPTO_SHA256_BYTES]);
 
+/* SHA-1: only for the WebSocket handshake, which is no secret. */
+void crypto_sha1(const void *data, size_t n, uint8_t out[20]);
+
 /* HMAC-SHA-256 (RFC 2104). */
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n,
 	uint8_t out[CRYPTO_SHA256_BYTES]);

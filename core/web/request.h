@@ -46,8 +46,8 @@ const char *request_header_nth(const struct request *req, const char *name, size
 /* Host as sent, or that of an absolute target; "" when an HTTP/1.0 request has none. */
 const char *request_host(const struct request *req);
 /* A cookie by its exact name: 0, -ENOENT, or -EEXIST when the peer sent several of that name
- * (somebody tosses cookies: refuse). A value in double quotes comes without them. */
-MUSTCHECK int request_cookie(const struct request *req, const char *name, const char **ret_value);
+ * (somebody tosses cookies: refuse); -ENOMEM. A value in double quotes comes without them. */
+MUSTCHECK int request_cookie(struct request *req, const char *name, const char **ret_value);
 
 /* The body, there in full when a handler runs; empty in the hooks. *ret_len may be 0. */
 const uint8_t *request_body(const struct request *req, size_t *ret_len);

@@ -18,9 +18,9 @@
 #include "core/web/request.h"
 
 /* Adds a header field to whatever answer will be sent (also from the hooks: a renewed cookie).
- * Aborts on a name or value that could not stand on one line; Content-Length, Transfer-Encoding,
- * Connection and Date are the server's own and may not be set. Past WEB_MAX_RESPONSE_HEAD the
- * answer becomes a 500. */
+ * Content-Type, Content-Length, Transfer-Encoding, Connection, Date and X-Request-Id are the
+ * server's own and may not be set. A name or value that cannot stand on one line, and fields
+ * beyond WEB_MAX_RESPONSE_HEAD, turn the answer into a 500. */
 void response_header(struct request *req, const char *name, const char *value);
 
 /* An answer in one go, copied as far as the kernel does not take it at once. END. */

@@ -3,7 +3,7 @@
  *
  * What a request goes through, each step answered here when it fails (problem+json, request id):
  * head scan (400 414 431 501 505) → admit hook → route (404 405 426) → authorize hook → body
- * (411 413 415 417 408) → handler. A path that no row knows goes to the fallback handler
+ * (413 415 417 408) → handler. A path that no row knows goes to the fallback handler
  * when there is one and the method is GET or HEAD.
  */
 #ifndef OPS_CORE_WEB_SERVER_H
@@ -28,7 +28,8 @@ enum web_verdict {
 	WEB_LATER,    /* the hook will end it, or call web_authorized(), later */
 };
 
-/* One finished request, for the access log and for metrics. Valid during the call. */
+/* One request that has ended, answered or not: for the access log and for metrics, and to free
+ * what request_set_arg() keeps. Valid during the call. */
 struct web_finished {
 	const char *method, *target, *remote, *request_id;
 	const struct route *route; /* NULL: no row */
@@ -55,12 +56,15 @@ struct web_opts {
 	enum web_verdict (*authorize)(struct request *req, const struct route *route);
 	/* GET and HEAD without a row: the page and its assets. NULL: 404. Not authorized. */
 	void (*fallback)(struct request *req);
-	/* After the last byte was queued, or the peer was gone. May be NULL. */
+	/* Exactly once for each request that the hooks have seen, when it ends (request.h). The
+	 * only exception: requests that handlers still hold when the server is closed. May be NULL.
+	 */
 	void (*on_finished)(const struct web_finished *finished, void *arg);
 };
 
-/* Goes on with a request whose authorize hook returned WEB_LATER. When it was aborted meanwhile,
- * this is its end and no handler is called. */
+/* Goes on with a request whose authorize hook returned WEB_LATER; from a later callback, and it may
+ * call the handler before it returns. When the request was aborted meanwhile, this is its end and
+ * no handler is called. */
 void web_authorized(struct request *req);
 
 /* A server without a socket yet. NULL with a text when the routes are wrong or the origin is no
