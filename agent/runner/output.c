@@ -1,0 +1,234 @@
+/*
+ * The hot path: pipe → buffer → journal. Each stream has one buffer with room for a record's header
+ * in front; read(2) puts up to 64 KiB behind it, and header and payload leave in one write(2).
+ *
+ * Happy path: read until the buffer is full or the pipe is empty, append, and again, up to the
+ * stream's share of this turn. Gathering (run.h) keeps tiny writes from becoming tiny records.
+ *
+ * Disk full: the journal refuses, the bytes stay `held` in the buffer, state.disk_full is set, and
+ * no stream is read until output_retry() brought the held bytes in; the pipes fill, the commands
+ * block. A second cancel gives up what is held and what still comes; it is counted.
+ *
+ * Beyond max_output bytes are read and counted, but not kept; the command never blocks on that.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "agent/run/event.h"
+#include "agent/runner/run.h"
+
+#define SHARE_RECORDS 16 /* of one stream in one turn */
+
+int stream_init(struct stream *stream, int fd, enum record_kind kind)
+{
+	*stream = (struct stream){.fd = fd, .kind = kind};
+	stream->buf = malloc(RECORD_MAX_BYTES);
+	return stream->buf != NULL ? 0 : -ENOMEM;
+}
+
+void stream_fini(struct stream *stream)
+{
+	if (stream->fd >= 0)
+		close(stream->fd);
+	stream->fd = -1;
+	free(stream->buf);
+	stream->buf = NULL;
+	stream->held = 0;
+}
+
+static void stream_close(struct stream *stream)
+{
+	close(stream->fd);
+	stream->fd = -1;
+}
+
+void stream_start_drain(struct stream *stream)
+{
+	int n = 0;
+
+	stream->drain = 0;
+	if (stream->fd < 0)
+		return;
+	if (ioctl(stream->fd, FIONREAD, &n) == 0 && n > 0)
+		stream->drain = (size_t)n;
+	else
+		stream_close(stream);
+}
+
+/* Output that is not to be kept any more: the journal broke, or a full disk and a second cancel. */
+static bool is_given_up(const struct run *run)
+{
+	return run->broken != 0 || (run->state.disk_full && run->killed);
+}
+
+bool stream_wants(const struct run *run, const struct stream *stream)
+{
+	if (stream->fd < 0)
+		return false;
+	if (is_given_up(run))
+		return true;
+	return !run->state.disk_full && run->tokens >= 1;
+}
+
+uint64_t output_wake_at(const struct run *run)
+{
+	if (run->state.disk_full)
+		return run->disk_retry_at;
+	if (run->tokens < 1)
+		return run->tokens_at + RUN_TOKEN_US;
+	return RUN_NEVER;
+}
+
+void output_tick(struct run *run)
+{
+	double grown = (double)(run->now - run->tokens_at) / (double)RUN_TOKEN_US;
+
+	run->tokens = MIN((double)RUN_TOKENS, run->tokens + grown);
+	run->tokens_at = run->now;
+}
+
+void output_wait_for_room(struct run *run)
+{
+	struct buf json;
+
+	run->disk_retry_at = run->now + RUN_DISK_RETRY_US;
+	if (run->state.disk_full)
+		return;
+	run->state.disk_full = true;
+	run->state_dirty = true;
+	buf_init(&json, RECORD_MAX_PAYLOAD);
+	event_disk_full(&json, "no room for the journal; the output waits");
+	run_event(run, RECORD_STEP_RUN, &json);
+}
+
+/* How much of n payload bytes max_output still takes. */
+static size_t within_limit(const struct run *run, size_t n)
+{
+	uint64_t limit = run->plan->max_output;
+	uint64_t used = run->journal.totals.bytes;
+
+	if (limit == 0)
+		return n;
+	return used >= limit ? 0 : (size_t)MIN((uint64_t)n, limit - used);
+}
+
+static void drop(struct run *run, uint64_t *counter, size_t n)
+{
+	*counter += n;
+	if (!run->state.truncated) {
+		run->state.truncated = true;
+		run->state_dirty = true;
+	}
+}
+
+/* Brings what the buffer holds into the journal. Whether the buffer is free again. */
+static bool stream_pass_on(struct run *run, struct attempt *attempt, struct stream *stream)
+{
+	size_t n = within_limit(run, stream->held);
+	int rc;
+
+	if (is_given_up(run)) {
+		drop(run, &attempt->dropped_full, stream->held);
+		stream->held = 0;
+		return true;
+	}
+	if (n != 0) {
+		rc = journal_append_output(
+			&run->journal, attempt->step, stream->kind, stream->buf, n);
+		if (rc == -ENOSPC) {
+			output_wait_for_room(run);
+			return false;
+		}
+		if (rc != 0) {
+			run_break(run, rc);
+			return false;
+		}
+		if (n < RUN_SMALL_RECORD)
+			run->tokens -= 1;
+	}
+	if (n < stream->held)
+		drop(run, &attempt->dropped, stream->held - n);
+	stream->held = 0;
+	return true;
+}
+
+/* Reads until the buffer is full. False: the pipe has nothing more to give, now or ever. */
+static bool stream_fill(struct stream *stream, bool draining)
+{
+	while (stream->held < RECORD_MAX_PAYLOAD) {
+		size_t room = RECORD_MAX_PAYLOAD - stream->held;
+		ssize_t n;
+
+		if (draining)
+			room = MIN(room, stream->drain);
+		n = room != 0 ? read(stream->fd, stream->buf + RECORD_HEADER_BYTES + stream->held,
+					room)
+			      : 0;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN && !draining)
+			return false;
+		if (n <= 0) {
+			/* The end of the file; or, draining, of what there was to read. */
+			stream_close(stream);
+			return false;
+		}
+		stream->held += (size_t)n;
+		if (draining)
+			stream->drain -= (size_t)n;
+	}
+	return true;
+}
+
+void stream_read(struct run *run, struct attempt *attempt, struct stream *stream)
+{
+	bool draining = attempt->state == ATTEMPT_DRAINING;
+
+	for (int i = 0; i < SHARE_RECORDS && stream_wants(run, stream); i++) {
+		bool more = stream_fill(stream, draining);
+
+		if (stream->held != 0 && !stream_pass_on(run, attempt, stream))
+			return;
+		if (!more)
+			return;
+	}
+}
+
+bool stream_is_settled(struct run *run, struct attempt *attempt, struct stream *stream)
+{
+	if (stream->held != 0 && is_given_up(run))
+		(void)stream_pass_on(run, attempt, stream);
+	return stream->fd < 0 && stream->held == 0;
+}
+
+void output_retry(struct run *run)
+{
+	struct buf json;
+	int rc = journal_flush(&run->journal);
+
+	run->disk_retry_at = run->now + RUN_DISK_RETRY_US;
+	if (rc != 0 && rc != -ENOSPC && rc != -EDQUOT) {
+		run_break(run, rc);
+		return;
+	}
+	if (rc != 0)
+		return;
+	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++) {
+		struct attempt *attempt = &run->attempts[i];
+
+		for (size_t k = 0; k < 2 && attempt->state != ATTEMPT_NONE; k++) {
+			struct stream *stream = &attempt->streams[k];
+
+			if (stream->held != 0 && !stream_pass_on(run, attempt, stream))
+				return;
+		}
+	}
+	run->state.disk_full = false;
+	run->state_dirty = true;
+	buf_init(&json, RECORD_MAX_PAYLOAD);
+	event_disk_ok(&json);
+	run_event(run, RECORD_STEP_RUN, &json);
+}
