@@ -11,6 +11,7 @@
 #ifndef OPS_CORE_DB_MIGRATE_H
 #define OPS_CORE_DB_MIGRATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
@@ -35,9 +36,26 @@ struct migrate;
 typedef void (*migrate_done_fn)(const struct err *err, int applied, void *arg);
 
 /* Brings the database behind pg (idle; used by nobody else until done) up to date. cb comes exactly
- * once, later. When the connection breaks meanwhile cb says so as well. */
-struct migrate *migrate_start(struct pg *pg, migrate_done_fn cb, void *arg);
+ * once, later; when the connection breaks meanwhile cb says so as well. After an error the
+ * connection is to be closed: it may hold the migrations' lock. */
+struct migrate *migrate_start(uv_loop_t *loop, struct pg *pg, migrate_done_fn cb, void *arg);
+/* The connection is about to be closed: cb will not come. */
+void migrate_cancel(struct migrate *migrate);
 
+/* A row of ops.migrations. */
+struct migrate_row {
+	int number;
+	char name[64];
+	char checksum[80]; /* hex SHA-256 of the SQL */
+	char suits[32];
+};
+
+/* Whether the database's row may stand where ours (number 0: we have no more) is expected, seen by
+ * program version `program`. 0, or -EINVAL with a text that says what to do. */
+MUSTCHECK int migrate_check(const struct migration *ours, const struct migrate_row *row,
+	const char *program, struct err *err);
+/* The hex SHA-256 of a migration's SQL. */
+void migrate_checksum(const struct migration *migration, char out[65]);
 /* Whether program version a ("1.2.3") is at least b. -EINVAL when either is no such text. */
 MUSTCHECK int migrate_version_at_least(const char *a, const char *b, bool *ret_yes);
 

@@ -17,9 +17,10 @@
 #include "core/db/conninfo.h"
 #include "core/db/result.h"
 
-#define PG_CONNECT_TIMEOUT_MS 10000   /* lookup, connecting, signing in and settings together */
-#define PG_STATEMENT_TIMEOUT_MS 60000 /* the server's own, so that what we gave up ends there too  \
-				       */
+#define PG_CONNECT_TIMEOUT_MS 5000 /* lookup, connecting, signing in and settings together */
+#define PG_STATEMENT_TIMEOUT_MS                                                                    \
+	60000 /* the server's own, so that what we gave up ends there too                          \
+	       */
 #define PG_LOCK_TIMEOUT_MS 20000
 #define PG_MAX_SCRIPT_BYTES (256u << 10)
 
@@ -36,8 +37,9 @@ struct pg_callbacks {
 
 typedef void (*pg_done_fn)(const struct pg_reply *reply, void *arg);
 
-/* Starts connecting. info must outlive the connection. */
-struct pg *pg_open(uv_loop_t *loop, const struct conninfo *info,
+/* Starts connecting. info must outlive the connection. libpq gives a host that swallows packets all
+ * the time there is, so each attempt (0, 1, …) of a caller starts with the next address. */
+struct pg *pg_open(uv_loop_t *loop, const struct conninfo *info, unsigned attempt,
 	const struct pg_callbacks *callbacks, void *arg);
 /* Ends it at once; a running batch is called back with -ECANCELED from the loop, then on_closed
  * comes and the connection is freed. This is also how a query is cancelled: the server notices the
@@ -53,8 +55,8 @@ bool pg_is_read_only(const struct pg *pg);
  * answer is complete, cb gets -ETIMEDOUT and the connection goes down. */
 void pg_run(struct pg *pg, struct pg_batch *batch, unsigned deadline_ms, pg_done_fn cb, void *arg);
 /* Runs several SQL commands separated by semicolons, without parameters and results, through the
- * simple protocol: for migrations. sql must stay valid until cb. Wrap it in BEGIN and COMMIT to
- * make it one transaction; after a failure the transaction is rolled back for you. */
+ * simple protocol: for migrations. PostgreSQL makes them one transaction as long as there is no
+ * BEGIN among them. sql must stay valid until cb. */
 void pg_run_script(struct pg *pg, const char *sql, unsigned deadline_ms, pg_done_fn cb, void *arg);
 
 #endif

@@ -24,7 +24,7 @@
 #define POOL_MAX_CONNECTIONS 8
 #define POOL_DEFAULT_CONNECTIONS 3
 #define POOL_MAX_WAITING 256   /* calls; more: -ENOBUFS */
-#define POOL_DEADLINE_MS 15000 /* of a call that names none */
+#define POOL_DEADLINE_MS 10000 /* of a call that names none */
 #define POOL_MAX_TRIES 3       /* of an idempotent call */
 #define POOL_BACKOFF_MIN_MS 200
 #define POOL_BACKOFF_MAX_MS 5000
@@ -57,8 +57,8 @@ struct pool_opts {
 
 /* Starts connecting. NULL with err set only when database_url is no connection string. */
 struct pool *pool_open(uv_loop_t *loop, const struct pool_opts *opts, struct err *err);
-/* Calls still out are called back with -ECANCELED, then on_closed comes and the pool is freed.
- * Watchers are not called any more. */
+/* Calls still out are called back with -ECANCELED (their callbacks must not ask again), then
+ * on_closed comes and the pool is freed. Watchers are not called any more. */
 void pool_close(struct pool *pool, void (*on_closed)(void *arg), void *arg);
 
 void pool_get_info(const struct pool *pool, struct pool_info *ret_info);
