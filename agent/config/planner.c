@@ -41,6 +41,16 @@ static void add_problem(
 	va_end(args);
 }
 
+/* One problem an input is enough. */
+static bool has_problem(const struct planner_problems *problems, const char *name)
+{
+	for (size_t i = 0; i < problems->n; i++) {
+		if (strcmp(problems->items[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- the run's own inputs ---- */
 
 static const struct msg_pair *find_given(const struct planner_request *request, const char *name)
@@ -217,8 +227,7 @@ static void pass_on(struct planning *p, const struct catalog_step *from, size_t 
 	char *text = input_complete(spec, p->values[flow_input], strlen(p->values[flow_input]));
 	struct err err;
 
-	/* one problem an input is enough: it is empty here when it has one already */
-	if (p->values[flow_input][0] != '\0' &&
+	if (!has_problem(p->problems, name) &&
 		input_check_text(spec, text, strlen(text), &err) != 0)
 		add_problem(p->problems, name, strlen(name), "%s (step %s)", err.msg, from->id);
 	value->prefix = text;

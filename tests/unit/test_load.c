@@ -1,0 +1,357 @@
+/* The loader on real folders, and what `check` and `explain` print of the example catalogue. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/config/catalog.h"
+#include "agent/config/check.h"
+#include "core/base/mem.h"
+
+#define COMMANDS "version: 1\ncommands: { a: { title: A, exec: [/bin/true] } }\n"
+
+static int set_up(void **state)
+{
+	char *dir = xstrdup("/tmp/test_load.XXXXXX");
+
+	assert_non_null(mkdtemp(dir));
+	*state = dir;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char *command = xasprintf("rm -rf %s", (char *)*state);
+	int rc = system(command);
+
+	free(command);
+	free(*state);
+	return rc;
+}
+
+static void put(void *const *state, const char *name, const char *content)
+{
+	char *path = xasprintf("%s/%s", (const char *)*state, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(content, file);
+	assert_int_equal(fchmod(fileno(file), 0644), 0);
+	fclose(file);
+	free(path);
+}
+
+static void make_dir(void *const *state, const char *name)
+{
+	char *path = xasprintf("%s/%s", (const char *)*state, name);
+
+	assert_int_equal(mkdir(path, 0755), 0);
+	free(path);
+}
+
+static struct catalog_opts everything_as_me(void)
+{
+	return (struct catalog_opts){.trusted_uid = geteuid(),
+		.override_user = "nobody",
+		.reserved_users = {"ops-agent", "ops-probe"}};
+}
+
+/* The catalogue, or NULL with the first error compared. */
+static struct catalog *load(void *const *state, const char *error)
+{
+	struct catalog_opts opts = everything_as_me();
+	struct catalog *catalog = NULL;
+	struct config_errors errors;
+	int rc = catalog_load(*state, &opts, &catalog, &errors);
+
+	if (error == NULL) {
+		if (rc != 0)
+			fail_msg("%s", errors.lines[0]);
+		return catalog;
+	}
+	assert_int_equal(rc, -EINVAL);
+	assert_null(catalog);
+	if (strstr(errors.lines[0], error) == NULL)
+		fail_msg("'%s' is not in '%s'", error, errors.lines[0]);
+	return NULL;
+}
+
+static void an_empty_folder_is_an_error(void **state)
+{
+	load(state, "commands.yml: is not there; without it nothing may run");
+	put(state, "commands.yml", "");
+	load(state, "commands.yml:1:1: is empty");
+}
+
+static void a_missing_folder_is_an_error(void **state)
+{
+	struct catalog_opts opts = everything_as_me();
+	struct catalog *catalog = NULL;
+	struct config_errors errors;
+
+	(void)state;
+	assert_int_equal(catalog_load("/nowhere/at/all", &opts, &catalog, &errors), -EINVAL);
+	assert_string_equal(
+		errors.lines[0], "/nowhere/at/all: /nowhere/at/all: No such file or directory");
+}
+
+static void files_others_can_write_are_refused(void **state)
+{
+	char *path = xasprintf("%s/commands.yml", (char *)*state);
+
+	put(state, "commands.yml", COMMANDS);
+	catalog_free(load(state, NULL));
+	assert_int_equal(chmod(path, 0666), 0);
+	load(state, "commands.yml (mode 0666) can be changed by others; chmod go-w");
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chmod(*state, 0777), 0);
+	load(state, "(mode 0777) can be changed by others; chmod go-w");
+	free(path);
+}
+
+static void only_yml_files_are_flows(void **state)
+{
+	struct catalog *catalog;
+
+	put(state, "commands.yml", COMMANDS);
+	make_dir(state, "flows");
+	put(state, "flows/b.yml", "version: 1\nid: b\ntitle: B\nsteps: [{ id: x, uses: a }]\n");
+	put(state, "flows/a.yml", "version: 1\nid: z\ntitle: Z\nsteps: [{ id: x, uses: a }]\n");
+	put(state, "flows/c.yml.example", "not: yaml: at all");
+	put(state, "flows/.d.yml", "not: yaml: at all");
+	catalog = load(state, NULL);
+	assert_int_equal(catalog->n_flows, 2);
+	assert_string_equal(catalog->flows[0].id, "z"); /* by file name */
+	catalog_free(catalog);
+	put(state, "flows/e.yaml", "version: 1\n");
+	load(state, "flows/e.yaml: flows are read from *.yml; rename it, or move it away");
+}
+
+static void two_flows_cannot_share_a_name(void **state)
+{
+	put(state, "commands.yml", COMMANDS);
+	make_dir(state, "flows");
+	put(state, "flows/a.yml", "version: 1\nid: f\ntitle: A\nsteps: [{ id: x, uses: a }]\n");
+	put(state, "flows/b.yml", "version: 1\nid: f\ntitle: B\nsteps: [{ id: x, uses: a }]\n");
+	load(state, "flows/b.yml:2:5: another file has a flow 'f' already");
+}
+
+static void a_fifo_does_not_stop_the_loader(void **state)
+{
+	char *path = xasprintf("%s/commands.yml", (char *)*state);
+
+	assert_int_equal(mkfifo(path, 0644), 0);
+	load(state, "commands.yml: is not a file");
+	free(path);
+}
+
+static void the_digest_covers_names_and_bytes(void **state)
+{
+	struct catalog *first, *second;
+
+	put(state, "commands.yml", COMMANDS);
+	make_dir(state, "flows");
+	put(state, "flows/a.yml", "version: 1\nid: f\ntitle: A\nsteps: [{ id: x, uses: a }]\n");
+	first = load(state, NULL);
+	second = load(state, NULL);
+	assert_string_equal(first->digest, second->digest);
+	catalog_free(second);
+	put(state, "flows/a.yml", "version: 1\nid: f\ntitle: A\nsteps: [{ id: x, uses: a }]\n#\n");
+	second = load(state, NULL);
+	assert_string_not_equal(first->digest, second->digest);
+	catalog_free(second);
+	put(state, "status.yml", "host: true\n");
+	second = load(state, NULL);
+	assert_string_not_equal(first->digest, second->digest);
+	assert_true(second->has_status);
+	catalog_free(second);
+	catalog_free(first);
+}
+
+static void status_is_checked(void **state)
+{
+	put(state, "commands.yml", COMMANDS);
+	put(state, "status.yml",
+		"host: true\ninterval: 5s\ndocker: { socket: /run/docker.sock }\n"
+		"units: [caddy.service, a@b.timer]\nrepositories: [/srv/app]\n"
+		"certificates: [{ host: example.org, port: 443 }, { file: /etc/x.pem }]\n"
+		"backups: [{ name: db, glob: /srv/*.dump, max_age: 26h, min_size: 1KiB }]\n"
+		"urls: [{ url: 'https://example.org/', expect: 200 }]\n");
+	catalog_free(load(state, NULL));
+	put(state, "status.yml", "units: [caddy]\n");
+	load(state, "status.yml:1:9: 'caddy' is no unit name, such as caddy.service");
+	put(state, "status.yml", "units: [caddy.serv]\n");
+	load(state, "status.yml:1:9: 'caddy.serv' is no unit name");
+	put(state, "status.yml", "certificates: [{ port: 443 }]\n");
+	load(state, "status.yml:1:16: a certificate has 'host' (and 'port') or 'file'");
+	put(state, "status.yml", "interval: 10ms\n");
+	load(state, "status.yml:1:11: 'interval' must be at least 1s");
+	put(state, "status.yml", "urls: [{ url: 'ftp://x' }]\n");
+	load(state, "status.yml:1:15: 'url' must begin with https:// or http://");
+	put(state, "status.yml", "unit: [a.service]\n");
+	load(state, "status.yml:1:1: unknown key 'unit' (did you mean units?)");
+}
+
+static void accounts_are_looked_at(void **state)
+{
+	struct catalog_opts opts = {.trusted_uid = geteuid(),
+		.run_user = "no-such-account",
+		.reserved_users = {"daemon", NULL}};
+	struct catalog *catalog = NULL;
+	struct config_errors errors;
+
+	put(state, "commands.yml",
+		"version: 1\ncommands:\n"
+		"  a: { title: A, exec: [/bin/true] }\n"
+		"  b: { title: B, exec: [/bin/true] }\n"
+		"  c: { title: C, exec: [/bin/true], user: daemon }\n"
+		"  d: { title: D, exec: [/bin/true], user: nobody }\n"
+		"  e: { title: E, exec: [/bin/true], user: nobodyy }\n");
+	assert_int_equal(catalog_load(*state, &opts, &catalog, &errors), -EINVAL);
+	assert_int_equal(errors.total, 3);
+	assert_string_equal(errors.lines[0],
+		"commands.yml: the default account 'no-such-account' does not exist on this "
+		"machine");
+	assert_string_equal(errors.lines[1],
+		"commands.yml:5:43: the account 'daemon' belongs to the agent; commands run as "
+		"another one");
+	assert_string_equal(errors.lines[2],
+		"commands.yml:7:43: the account 'nobodyy' does not exist on this machine");
+}
+
+static void programs_are_looked_at(void **state)
+{
+	put(state, "commands.yml",
+		"version: 1\ncommands: { a: { title: A, exec: [/bin/no-such-program] } }\n");
+	load(state, "commands.yml:2:35: /bin/no-such-program: No such file or directory");
+	put(state, "commands.yml",
+		"version: 1\ncommands: { a: { title: A, exec: [/etc/passwd] } }\n");
+	load(state, "commands.yml:2:35: /etc/passwd is not executable; chmod +x");
+}
+
+/* ---- the examples ---- */
+
+static void copy_examples(void *const *state)
+{
+	const char *dir = *state;
+	char *command =
+		xasprintf("set -e; cp -r '%s/deploy/ops-agent/examples' %s/etc; "
+			  "cp -r '%s/deploy/ops-agent/libexec' %s/libexec; chmod -R go-w %s; "
+			  "sed -i 's#/usr/local/libexec/ops#%s/libexec#' %s/etc/*.yml",
+			OPS_SOURCE_ROOT, dir, OPS_SOURCE_ROOT, dir, dir, dir, dir);
+
+	assert_int_equal(system(command), 0);
+	free(command);
+}
+
+static void the_examples_are_valid(void **state)
+{
+	struct catalog_opts opts = everything_as_me();
+	char *dir = xasprintf("%s/etc", (char *)*state);
+	char *text = NULL, *problems = NULL;
+	size_t n = 0, n_problems = 0;
+	FILE *out = open_memstream(&text, &n);
+	FILE *err_out = open_memstream(&problems, &n_problems);
+
+	copy_examples(state);
+	assert_int_equal(check_run(dir, &opts, out, err_out), CHECK_EXIT_OK);
+	fclose(out);
+	fclose(err_out);
+	assert_string_equal(problems, "");
+	assert_non_null(strstr(text, "pg.dump\n"));
+	assert_non_null(strstr(text, "/libexec/demo-flood '${inputs.mib}'\n"));
+	assert_non_null(strstr(text, "    input mib: int, min 1, max 4096, default 64\n"));
+	assert_non_null(strstr(text, "backup (flow)\n"));
+	assert_non_null(strstr(text, " commands, 1 flows, status.yml, digest "));
+	free(text);
+	free(problems);
+	free(dir);
+}
+
+static void the_examples_for_other_software_are_valid_too(void **state)
+{
+	struct catalog_opts opts = everything_as_me();
+	char *dir = xasprintf("%s/etc", (char *)*state);
+	char *command =
+		xasprintf("set -e; cd %s; cat commands.*.yml.example >> commands.yml; "
+			  "sed -i 's#/usr/bin/\\(caddy\\|docker\\|curl\\|systemctl\\)#/bin/true#' "
+			  "commands.yml; "
+			  "for f in flows/*.example; do mv $f ${f%%.example}; done",
+			dir);
+	struct catalog *catalog = NULL;
+	struct config_errors errors;
+
+	copy_examples(state);
+	assert_int_equal(system(command), 0);
+	if (catalog_load(dir, &opts, &catalog, &errors) != 0)
+		fail_msg("%s", errors.lines[0]);
+	assert_int_equal(catalog->n_flows, 3);
+	catalog_free(catalog);
+	free(command);
+	free(dir);
+}
+
+static void explain_says_what_would_run_or_what_is_wrong(void **state)
+{
+	struct catalog_opts opts = everything_as_me();
+	char *dir = xasprintf("%s/etc", (char *)*state);
+	char *good[] = {xstrdup("label=it works")};
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	copy_examples(state);
+	assert_int_equal(
+		check_explain(dir, &opts, "backup", good, 1, out, out), CHECK_EXIT_BAD_INPUT);
+	fflush(out);
+	assert_string_equal(
+		text, "label: only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)\n");
+	rewind(out);
+	strcpy(good[0], "label=weekly");
+	assert_int_equal(check_explain(dir, &opts, "backup", good, 1, out, out), CHECK_EXIT_OK);
+	fflush(out);
+	assert_non_null(strstr(text, " --label=weekly '--run=${run.id}'\n"));
+	assert_non_null(strstr(text, " '--file=${steps.dump.outputs.path}' "));
+	assert_non_null(strstr(text, "    environment PGSERVICEFILE, PGAPPNAME\n"));
+	assert_non_null(strstr(text, "    user nobody, folder /, timeout 30m, kill after 10s\n"));
+	rewind(out);
+	assert_int_equal(
+		check_explain(dir, &opts, "bakcup", NULL, 0, out, out), CHECK_EXIT_BAD_INPUT);
+	strcpy(good[0], "label");
+	assert_int_equal(check_explain(dir, &opts, "backup", good, 1, out, out), CHECK_EXIT_USAGE);
+	fclose(out);
+	free(text);
+	free(good[0]);
+	free(dir);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_empty_folder_is_an_error),
+		TEST(a_missing_folder_is_an_error),
+		TEST(files_others_can_write_are_refused),
+		TEST(only_yml_files_are_flows),
+		TEST(two_flows_cannot_share_a_name),
+		TEST(a_fifo_does_not_stop_the_loader),
+		TEST(the_digest_covers_names_and_bytes),
+		TEST(status_is_checked),
+		TEST(accounts_are_looked_at),
+		TEST(programs_are_looked_at),
+		TEST(the_examples_are_valid),
+		TEST(the_examples_for_other_software_are_valid_too),
+		TEST(explain_says_what_would_run_or_what_is_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
