@@ -39,10 +39,13 @@ static bool next_element(const char **at, struct element *ret)
 	ret->len = strcspn(s, " \t,;");
 	ret->q = 1000;
 	for (const char *p = s + ret->len; p < end;) {
+		size_t n;
+
 		p += strspn(p, " \t;");
-		if (p < end && strncasecmp(p, "q=", 2) == 0)
-			ret->q = parse_q(p + 2, strcspn(p + 2, " \t,;"));
-		p += strcspn(p, ";,");
+		n = strcspn(p, " \t,;");
+		if (n > 2 && strncasecmp(p, "q=", 2) == 0)
+			ret->q = parse_q(p + 2, n - 2);
+		p += n;
 	}
 	*at = end;
 	return true;

@@ -120,7 +120,7 @@ static int check_doubles(const struct router *router, struct err *err)
 
 			if (same_path(x, y) && strcmp(x->route->method, y->route->method) == 0)
 				return err_set(err, -EEXIST, "route %s %s stands twice",
-					x->route->method, x->route->pattern);
+					y->route->method, y->route->pattern);
 		}
 	}
 	return 0;
