@@ -4,7 +4,6 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pcre2.h>
@@ -12,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/config/input_net.h"
 #include "agent/config/input_path.h"
 #include "agent/config/scalar.h"
 #include "core/base/mem.h"
@@ -248,125 +248,6 @@ static int check_enum(const struct input_spec *spec, const char *value, size_t n
 	return err_set(err, -EINVAL, "must be one of %s%s", list, len >= sizeof(list) ? " …" : "");
 }
 
-static bool is_address(const char *value, size_t n)
-{
-	uint8_t address[16];
-	char text[64];
-
-	if (n >= sizeof(text))
-		return false;
-	memcpy(text, value, n);
-	text[n] = '\0';
-	return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
-}
-
-/* RFC 1123 names; the last label may not be a number, or it would be half an address. */
-static bool is_host_name(const char *value, size_t n)
-{
-	bool digits_only = true;
-	size_t label = 0;
-
-	if (n == 0 || n > 253)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		char c = value[i];
-
-		if (c == '.') {
-			if (label == 0 || value[i - 1] == '-')
-				return false;
-			label = 0;
-			digits_only = true;
-			continue;
-		}
-		if ((!is_alnum(c) && (c != '-' || label == 0)) || ++label > 63)
-			return false;
-		digits_only = digits_only && c >= '0' && c <= '9';
-	}
-	return label != 0 && value[n - 1] != '-' && !digits_only;
-}
-
-static int check_host(const char *value, size_t n, struct err *err)
-{
-	if (is_address(value, n) || is_host_name(value, n))
-		return 0;
-	return err_set(err, -EINVAL, "must be a host name or an IP address, without a port");
-}
-
-static const char *const default_schemes[] = {"https", "http"};
-
-static bool scheme_is_allowed(const struct input_spec *spec, const char *value, size_t n)
-{
-	size_t n_schemes = spec->n_schemes != 0 ? spec->n_schemes : ARRAY_LEN(default_schemes);
-
-	for (size_t i = 0; i < n_schemes; i++) {
-		const char *scheme = spec->n_schemes != 0 ? spec->schemes[i] : default_schemes[i];
-
-		if (strlen(scheme) == n && memcmp(scheme, value, n) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* host, host:port or [v6]:port */
-static bool authority_is_valid(const char *s, size_t n)
-{
-	const char *colon = memrchr(s, ':', n);
-	size_t host = n;
-
-	if (n > 2 && s[0] == '[') {
-		const char *end = memchr(s, ']', n);
-
-		if (end == NULL || memchr(s, ':', (size_t)(end - s)) == NULL ||
-			!is_address(s + 1, (size_t)(end - s - 1)))
-			return false;
-		if (end + 1 == s + n)
-			return true;
-		if (end[1] != ':')
-			return false;
-		colon = end + 1;
-	}
-	if (colon != NULL) {
-		int64_t port;
-
-		host = (size_t)(colon - s);
-		if (scalar_int(colon + 1, n - host - 1, &port) != 0 || port < 1 || port > 65535)
-			return false;
-	}
-	return s[0] == '[' || is_host_name(s, host) ||
-	       (is_address(s, host) && memchr(s, ':', host) == NULL);
-}
-
-static int check_url(const struct input_spec *spec, const char *value, size_t n, struct err *err)
-{
-	const char *sep = memmem(value, n, "://", 3);
-	const char *host;
-	size_t host_len = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (value[i] <= ' ' || value[i] >= 0x7f || strchr("<>\"{}|\\^`", value[i]) != NULL)
-			return err_set(err, -EINVAL,
-				"must be an address in printable ASCII; write others as %%XX");
-	}
-	if (sep == NULL || !scheme_is_allowed(spec, value, (size_t)(sep - value))) {
-		struct input_spec schemes = {.values = spec->schemes, .n_values = spec->n_schemes};
-		struct err list = {0};
-
-		if (spec->n_schemes == 0)
-			return err_set(err, -EINVAL, "must begin with https:// or http://");
-		if (check_enum(&schemes, "", 0, &list) != 0)
-			err_set(err, -EINVAL, "its scheme %.200s, followed by ://", list.msg);
-		return -EINVAL;
-	}
-	host = sep + 3;
-	while (host + host_len < value + n && strchr("/?#", host[host_len]) == NULL)
-		host_len++;
-	if (memchr(host, '@', host_len) != NULL)
-		return err_set(err, -EINVAL, "must not hold a user or a password");
-	if (host_len == 0 || !authority_is_valid(host, host_len))
-		return err_set(err, -EINVAL, "has no valid host name behind ://");
-	return 0;
-}
-
 static int check_duration(
 	const struct input_spec *spec, const char *value, size_t n, struct err *err)
 {
@@ -403,9 +284,9 @@ static int check_type(const struct input_spec *spec, const char *value, size_t n
 	case INPUT_PATH:
 		return input_path_check_text(spec->under, value, n, err);
 	case INPUT_HOST:
-		return check_host(value, n, err);
+		return input_host_check(value, n, err);
 	case INPUT_URL:
-		return check_url(spec, value, n, err);
+		return input_url_check(spec, value, n, err);
 	case INPUT_DURATION:
 		return check_duration(spec, value, n, err);
 	case INPUT_SECRET:

@@ -239,6 +239,9 @@ static void put_value(struct shape *s, const cyaml_schema_field_t *fields,
 
 /* libcyaml explains itself in lines to a logger; the first one names the cause. */
 static void on_cyaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static void on_cyaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
 	char *text = ctx;
 
