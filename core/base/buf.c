@@ -113,10 +113,11 @@ int buf_err(const struct buf *buf)
 
 char *buf_take_str(struct buf *buf)
 {
+	size_t max = buf->max;
 	char *text = NULL;
 	uint8_t *end;
 
-	buf->max += buf->max == SIZE_MAX ? 0 : 1; /* the NUL does not count */
+	buf->max += max == SIZE_MAX ? 0 : 1; /* the NUL does not count */
 	end = buf_reserve(buf, 1);
 	if (end != NULL) {
 		*end = '\0';
@@ -124,5 +125,6 @@ char *buf_take_str(struct buf *buf)
 		buf->data = NULL;
 	}
 	buf_fini(buf);
+	buf->max = max;
 	return text;
 }

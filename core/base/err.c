@@ -43,8 +43,8 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(prefix, sizeof(prefix), fmt, args);
 	va_end(args);
-	snprintf(text, sizeof(text), "%s: %.*s", prefix, (int)(sizeof(text) - sizeof(prefix) - 4),
-		err->msg);
+	snprintf(text, sizeof(text), "%s: %.*s", prefix,
+		(int)(sizeof(text) - strlen(prefix) - sizeof(": ")), err->msg);
 	memcpy(err->msg, text, sizeof(text));
 	return err->code;
 }

@@ -117,6 +117,19 @@ static void write_json_line(struct buf *buf, enum log_level level, const struct 
 	json_close_object(&json);
 }
 
+/* Of a line that would not fit only what it was about, so that it stays valid JSON. */
+static void write_cut_json_line(struct buf *buf, enum log_level level, const struct log_kv *kvs)
+{
+	struct log_kv event[] = {kvs[0], LOG_END};
+
+	buf_reset(buf);
+	write_json_line(buf, level, event);
+	if (buf_err(buf) != 0)
+		return;
+	buf->len--; /* its closing brace */
+	buf_append_str(buf, ",\"cut\":true}");
+}
+
 void log_emit(enum log_level level, const struct log_kv *kvs)
 {
 	struct buf buf;
@@ -129,6 +142,8 @@ void log_emit(enum log_level level, const struct log_kv *kvs)
 		write_json_line(&buf, level, kvs);
 	else
 		write_text_line(&buf, level, kvs);
+	if (buf.err != 0 && setup.format == LOG_FORMAT_JSON)
+		write_cut_json_line(&buf, level, kvs);
 	buf.max = LOG_MAX_LINE + 1;
 	buf.err = 0; /* a line that was too long goes out cut */
 	buf_append_byte(&buf, '\n');
