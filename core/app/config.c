@@ -311,10 +311,6 @@ static void load_database(struct loader *l)
 {
 	l->cfg->database_url = get_required(l, "DATABASE_URL", "postgresql://user@host/database");
 	rtrim(l->cfg->database_url);
-	if (l->cfg->database_url != NULL &&
-		strncmp(l->cfg->database_url, "postgresql://", 13) != 0 &&
-		strncmp(l->cfg->database_url, "postgres://", 11) != 0)
-		problem(l, "DATABASE_URL must begin with postgresql://");
 }
 
 static bool name_is_known(const char *name)
@@ -422,4 +418,23 @@ bool config_is_trusted_proxy(const struct config *cfg, const uint8_t addr[ADDRES
 			return true;
 	}
 	return false;
+}
+
+void config_client_address(const struct config *cfg, const char *peer, const char *forwarded,
+	uint8_t ret_addr[ADDRESS_BYTES])
+{
+	uint8_t hop[ADDRESS_BYTES];
+	const char *last;
+	size_t n;
+
+	memset(ret_addr, 0, ADDRESS_BYTES);
+	if (address_parse(peer, strlen(peer), ret_addr) < 0 || forwarded == NULL ||
+		!config_is_trusted_proxy(cfg, ret_addr))
+		return;
+	last = strrchr(forwarded, ',');
+	last = last != NULL ? last + 1 : forwarded;
+	last += strspn(last, " \t");
+	n = strcspn(last, " \t");
+	if (address_parse(last, n, hop) == 0)
+		memcpy(ret_addr, hop, ADDRESS_BYTES);
 }

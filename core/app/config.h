@@ -62,4 +62,9 @@ void config_fini(struct config *cfg);
 /* Whether a peer of that address is one whose X-Forwarded-For counts. */
 bool config_is_trusted_proxy(const struct config *cfg, const uint8_t addr[ADDRESS_BYTES]);
 
+/* Who is behind a peer: itself, or the last hop of the X-Forwarded-For header (or NULL) when the
+ * peer is a trusted proxy. peer is an address as text. */
+void config_client_address(const struct config *cfg, const char *peer, const char *forwarded,
+	uint8_t ret_addr[ADDRESS_BYTES]);
+
 #endif

@@ -9,7 +9,6 @@
 #include "core/app/limits.h"
 #include "core/app/server.h"
 #include "core/base/json.h"
-#include "core/base/uuid.h"
 
 static unsigned depth_of(const char *text, size_t len)
 {
@@ -80,16 +79,6 @@ const char *http_string(const json_t *object, const char *name, bool *ret_ok)
 	if (value != NULL && !json_is_string(value) && !json_is_null(value))
 		*ret_ok = false;
 	return json_string_value(value);
-}
-
-bool http_is_run(const char *text)
-{
-	struct uuid uuid;
-	size_t n = strlen(text);
-
-	if (uuid_parse(text, n, &uuid) == 0)
-		return true;
-	return n > 0 && n <= 19 && strspn(text, "0123456789") == n;
 }
 
 struct status_row {

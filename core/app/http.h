@@ -33,9 +33,6 @@ MUSTCHECK json_t *http_body(struct request *req, const char *const names[], bool
 /* A string member: NULL when it is absent, null or another type (*ret_ok = false then). */
 const char *http_string(const json_t *object, const char *name, bool *ret_ok);
 
-/* Whether text may name a run: a UUID in its canonical form or a decimal number. */
-bool http_is_run(const char *text);
-
 /* Answers for a reply of the agent that is not MSG_OK. */
 void http_agent_problem(struct request *req, const struct link_reply *reply);
 /* Sends a jansson document (not consumed). */

@@ -32,17 +32,22 @@
 #define LIMIT_JSON_DEPTH 8
 #define LIMIT_RUN_LIST 200
 #define LIMIT_AGENT_CALL_MS 10000
-#define LIMIT_LOG_HELD_BYTES (256u << 10) /* formatted and not yet taken by the client */
+#define LIMIT_LOG_PAGE_BYTES (1u << 20) /* of records in one answer with `limit` */
 
 /* Live */
 #define LIMIT_SOCKETS_PER_SESSION 32
 #define LIMIT_SOCKETS 256
-#define LIMIT_SUBSCRIPTIONS 64		    /* of one socket */
-#define LIMIT_MESSAGE_BYTES 4096	    /* of one text message from a client */
-#define LIMIT_BAD_MESSAGES 16		    /* then the socket is closed with 1008 */
-#define LIMIT_SOCKET_QUEUE_BYTES (1u << 20) /* credit is withheld above this */
-#define LIMIT_CREDIT_BYTES (16u << 20)	    /* the most a client may have outstanding */
-#define LIMIT_RUNS_SNAPSHOT 50		    /* runs in the snapshot of the topic `runs` */
+#define LIMIT_SUBSCRIPTIONS 64 /* of one socket */
+#define LIMIT_LOG_SUBSCRIPTIONS                                                                    \
+	6 /* of them logs: their windows together fit the socket's queue                           \
+	   */
+#define LIMIT_LOG_WINDOW_BYTES (1 << 20)      /* that a log's source may send ahead */
+#define LIMIT_HELD_BYTES (1u << 20)	      /* changes held while a snapshot is fetched */
+#define LIMIT_MESSAGE_BYTES 4096	      /* of one text message from a client */
+#define LIMIT_BAD_MESSAGES 16		      /* then the socket is closed with 1008 */
+#define LIMIT_SOCKET_QUEUE_BYTES (512u << 10) /* credit is withheld above this */
+#define LIMIT_CREDIT_BYTES (16u << 20)	      /* the most a client may have outstanding */
+#define LIMIT_RUNS_SNAPSHOT 50		      /* runs in the snapshot of the topic `runs` */
 
 /* Ending */
 #define LIMIT_SHUTDOWN_MS 4000

@@ -1,0 +1,33 @@
+/*
+ * Who may pass: the Host rule for every request, and for every route its role, the Origin rule and
+ * the session. Called by the web server's hooks before anything of a request is handled.
+ */
+#ifndef OPS_CORE_APP_GATE_H
+#define OPS_CORE_APP_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/app/address.h"
+#include "core/app/config.h"
+#include "core/app/cookie.h"
+#include "core/web/server.h"
+
+/* What a route row asks for (struct route, access). */
+enum role {
+	ROLE_PUBLIC = 0,
+	ROLE_SESSION = 1,
+};
+
+enum web_verdict gate_admit(struct request *req);
+enum web_verdict gate_authorize(struct request *req, const struct route *route);
+
+/* The address that counts for delays: the peer's, or what a trusted proxy says it is. */
+void gate_client_address(const struct request *req, uint8_t ret_addr[ADDRESS_BYTES]);
+
+/* Adds Set-Cookie for a session or device cookie; max_age_s 0 deletes it. */
+void gate_set_cookie(struct request *req, const char *name, const char *value, uint64_t max_age_s);
+/* Sends the session's cookie as the table knows it now. */
+void gate_renew_cookie(struct request *req, const struct cookie_session *session);
+
+#endif

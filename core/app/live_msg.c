@@ -1,0 +1,90 @@
+#include "core/app/live_msg.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "core/app/limits.h"
+#include "core/app/runref.h"
+
+static bool read_topic(const char *topic, struct live_msg *msg)
+{
+	size_t n = strlen(topic);
+	const char *run, *slash;
+
+	msg->topic = TOPIC_UNSUPPORTED;
+	if (n == 0 || n > 128)
+		return false;
+	if (strcmp(topic, "runs") == 0)
+		msg->topic = TOPIC_RUNS;
+	else if (strcmp(topic, "catalog") == 0)
+		msg->topic = TOPIC_CATALOG;
+	else if (strcmp(topic, "system") == 0)
+		msg->topic = TOPIC_SYSTEM;
+	if (strncmp(topic, "run/", 4) != 0)
+		return true;
+	run = topic + 4;
+	slash = strchr(run, '/');
+	n = slash != NULL ? (size_t)(slash - run) : strlen(run);
+	if (n >= sizeof(msg->run) || (slash != NULL && strcmp(slash, "/log") != 0))
+		return false;
+	memcpy(msg->run, run, n);
+	msg->run[n] = '\0';
+	if (!runref_is_valid(msg->run))
+		return false;
+	msg->topic = slash != NULL ? TOPIC_RUN_LOG : TOPIC_RUN;
+	return true;
+}
+
+static const char *read_members(const json_t *doc, struct live_msg *msg)
+{
+	const char *op = json_string_value(json_object_get(doc, "op"));
+	const char *topic = json_string_value(json_object_get(doc, "topic"));
+	const json_t *offset = json_object_get(doc, "offset"),
+		     *bytes = json_object_get(doc, "bytes");
+	const json_t *id = json_object_get(doc, "id");
+
+	if (!json_is_integer(id) || json_integer_value(id) < 1 ||
+		json_integer_value(id) > UINT32_MAX)
+		return "id must be an integer from 1 to 4294967295";
+	msg->id = (uint32_t)json_integer_value(id);
+	if (op == NULL)
+		return "op must be subscribe, credit or unsubscribe";
+	if (strcmp(op, "unsubscribe") == 0) {
+		msg->op = LIVE_UNSUBSCRIBE;
+		return NULL;
+	}
+	if (strcmp(op, "credit") == 0) {
+		msg->op = LIVE_CREDIT;
+		if (!json_is_integer(bytes) || json_integer_value(bytes) < 1 ||
+			json_integer_value(bytes) > LIMIT_CREDIT_BYTES)
+			return "bytes must be an integer from 1 to 16777216";
+		msg->bytes = (uint32_t)json_integer_value(bytes);
+		return NULL;
+	}
+	if (strcmp(op, "subscribe") != 0)
+		return "op must be subscribe, credit or unsubscribe";
+	msg->op = LIVE_SUBSCRIBE;
+	if (topic == NULL || !read_topic(topic, msg))
+		return "topic is malformed";
+	if (offset != NULL && (!json_is_integer(offset) || json_integer_value(offset) < -INT64_MAX))
+		return "offset must be an integer";
+	msg->offset = json_integer_value(offset);
+	return NULL;
+}
+
+int live_msg_parse(const char *text, size_t len, struct live_msg *ret_msg, const char **ret_fault)
+{
+	json_t *doc = NULL;
+
+	memset(ret_msg, 0, sizeof(*ret_msg));
+	*ret_fault = "the message is longer than 4096 bytes";
+	if (len <= LIMIT_MESSAGE_BYTES) {
+		doc = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+		*ret_fault = "the message is not a JSON object";
+	}
+	if (json_is_object(doc))
+		*ret_fault = read_members(doc, ret_msg);
+	json_decref(doc);
+	return *ret_fault == NULL ? 0 : -EINVAL;
+}

@@ -1,0 +1,268 @@
+/*
+ * The topics that are documents: runs, run/{id}, catalog, system.
+ *
+ * Happy path: topic_start() fetches the snapshot (a page of runs; a run from the agent, else the
+ * database) -> it is sent -> changes are sent as `put`. Changes that come while the snapshot is
+ * being fetched are held and sent behind it, so that the client never goes back in time; when they
+ * do not fit, the snapshot is fetched once more instead.
+ *
+ * Failure modes: neither agent nor database can be asked: the subscription waits and is restarted
+ * by either coming back (live_on_agent()). A run that both deny: an error event, and it is over.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app/http.h"
+#include "core/app/limits.h"
+#include "core/app/live_internal.h"
+#include "core/base/clock.h"
+#include "core/base/json.h"
+
+static bool is_fetching(const struct sub *sub)
+{
+	return sub->page != NULL || sub->call != NULL || sub->history_call != NULL;
+}
+
+/* What was held goes out behind the snapshot. */
+static void send_held(struct sub *sub)
+{
+	const char *at = (const char *)sub->held.data;
+	size_t left = sub->held.len;
+
+	while (left > 0) {
+		const char *end = memchr(at, '\n', left);
+		size_t n = end != NULL ? (size_t)(end - at) : left;
+
+		sub_send(sub, "put", at, n);
+		n += end != NULL;
+		at += n;
+		left -= n;
+	}
+	buf_reset(&sub->held);
+}
+
+static void send_snapshot(struct sub *sub, const char *text, size_t len)
+{
+	sub->waiting = false;
+	if (sub->refetch) {
+		buf_reset(&sub->held);
+		topic_restart(sub);
+		return;
+	}
+	sub_send(sub, "snapshot", text, len);
+	send_held(sub);
+}
+
+/* A page of the newest runs has come. */
+static void on_page(int err, struct buf *body, void *arg)
+{
+	struct sub *sub = arg;
+
+	sub->page = NULL;
+	if (err < 0)
+		sub_fail(sub, "internal", "The list of runs is too large.");
+	else
+		send_snapshot(sub, (const char *)body->data, body->len);
+}
+
+static void send_run(struct sub *sub, struct wire_str document)
+{
+	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+	const char *id = json_string_value(json_object_get(run, "id"));
+
+	if (id == NULL || strlen(id) >= sizeof(sub->id_text)) {
+		sub_fail(sub, "internal", "The run's document makes no sense.");
+	} else {
+		memcpy(sub->id_text, id, strlen(id) + 1);
+		send_snapshot(sub, document.data, document.len);
+	}
+	json_decref(run);
+}
+
+static void on_history_run(const struct history_get_reply *reply, void *arg)
+{
+	struct sub *sub = arg;
+
+	sub->history_call = NULL;
+	if (reply->err == 0)
+		send_run(sub, reply->run.json);
+	else if (reply->err == -ENOENT && link_is_connected(sub->socket->live->server->link))
+		sub_fail(sub, "not_found", "There is no such run.");
+	else
+		sub->waiting = true;
+}
+
+static void on_agent_run(const struct link_reply *reply, void *arg)
+{
+	struct sub *sub = arg;
+	struct msg_document document;
+
+	sub->call = NULL;
+	if (reply->err == 0 && reply->status == MSG_OK &&
+		msg_document_decode(reply->fields, reply->fields_len, &document) == 0)
+		send_run(sub, document.json);
+	else
+		sub->history_call =
+			history_get(sub->socket->live->server->pool, sub->run, on_history_run, sub);
+}
+
+static void fetch(struct sub *sub)
+{
+	struct server *server = sub->socket->live->server;
+	struct runs_query query = {.limit = LIMIT_RUNS_SNAPSHOT};
+	struct msg_run_ref ref = {.run = wire_str_of(sub->run)};
+	uint8_t fields[64];
+	int n;
+
+	sub->refetch = false;
+	sub->waiting = false;
+	buf_reset(&sub->held);
+	if (sub->topic == TOPIC_RUNS) {
+		sub->page = runs_page_get(server, &query, on_page, sub);
+		return;
+	}
+	n = msg_run_ref_encode(&ref, fields, sizeof(fields));
+	if (n < 0)
+		abort(); /* live_msg.c bounds it */
+	sub->call = link_request(server->link, MSG_RUN_GET,
+		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run, sub);
+}
+
+void topic_restart(struct sub *sub)
+{
+	if (is_fetching(sub))
+		sub->refetch = true;
+	else
+		fetch(sub);
+}
+
+void topic_start(struct sub *sub)
+{
+	struct live *live = sub->socket->live;
+	const char *text;
+	size_t len;
+
+	switch (sub->topic) {
+	case TOPIC_RUNS:
+	case TOPIC_RUN:
+		fetch(sub);
+		return;
+	case TOPIC_CATALOG:
+		text = hub_catalog(live->server->hub, &len);
+		sub->waiting = text == NULL;
+		if (text != NULL)
+			sub_send(sub, "snapshot", text, len);
+		else
+			hub_want_catalog(live->server->hub);
+		return;
+	case TOPIC_SYSTEM:
+		live_on_system(live);
+		if (live->system != NULL)
+			sub_send(sub, "snapshot", live->system, strlen(live->system));
+		return;
+	case TOPIC_RUN_LOG:
+	case TOPIC_UNSUPPORTED:
+		abort(); /* live.c does not send them here */
+	}
+}
+
+void topic_on_run(struct sub *sub, const char *id, const char *number, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (sub->topic == TOPIC_RUN) {
+		if (strcmp(sub->run, id) != 0 && strcmp(sub->run, number) != 0)
+			return;
+		buf_reset(&sub->held); /* only its latest state matters */
+	} else if (sub->topic != TOPIC_RUNS) {
+		return;
+	}
+	if (!is_fetching(sub)) {
+		if (!sub->waiting)
+			sub_send(sub, "put", text, len);
+		return;
+	}
+	buf_append(&sub->held, text, len);
+	buf_append_byte(&sub->held, '\n');
+	if (buf_err(&sub->held) < 0)
+		sub->refetch = true;
+}
+
+static void put_agent(struct json *json, const struct server *server)
+{
+	struct link_info info;
+
+	link_get_info(server->link, &info);
+	json_key(json, "agent");
+	json_open_object(json);
+	json_kv_str(json, "state", link_state_name(info.state));
+	json_kv_uint(json, "since_us", info.since_us);
+	json_kv_str(json, "reason", info.reason);
+	json_kv_str(json, "host", info.host);
+	json_kv_str(json, "id", info.agent_id);
+	json_kv_str(json, "version", info.agent_version);
+	json_kv_str(json, "config_digest", info.config_digest);
+	json_kv_uint(json, "started_us", info.agent_started_us);
+	json_close_object(json);
+}
+
+static void put_database(struct json *json, const struct server *server)
+{
+	struct pool_info info;
+
+	pool_get_info(server->pool, &info);
+	json_key(json, "database");
+	json_open_object(json);
+	json_kv_str(json, "state", pool_state_name(info.state));
+	json_kv_uint(json, "since_us", info.since_us);
+	json_kv_str(json, "reason", info.reason);
+	json_kv_str(json, "where", info.where);
+	json_kv_bool(json, "read_only", info.read_only);
+	json_close_object(json);
+}
+
+static void put_archiver(struct json *json, const struct server *server)
+{
+	struct archiver_status status;
+
+	archiver_get_status(server->archiver, &status);
+	json_key(json, "archiver");
+	json_open_object(json);
+	json_kv_str(json, "state", archiver_state_name(status.state));
+	json_kv_uint(json, "since_us", status.since_us);
+	json_kv_uint(json, "behind_runs", status.behind_runs);
+	json_kv_uint(json, "behind_bytes", status.behind_bytes);
+	json_kv_uint(json, "damaged_runs", status.damaged_runs);
+	json_kv_str(json, "problem", status.problem);
+	json_close_object(json);
+}
+
+static const char *assets_hash(void)
+{
+	for (size_t i = 0; i < ui_assets_count; i++) {
+		if (strcmp(ui_assets[i].path, "/index.html") == 0)
+			return ui_assets[i].etag;
+	}
+	return "";
+}
+
+char *topic_system_document(struct live *live)
+{
+	const struct server *server = live->server;
+	struct json json;
+	struct buf buf;
+
+	buf_init(&buf, 16384);
+	json_init(&json, &buf);
+	json_open_object(&json);
+	json_kv_str(&json, "boot_id", server->boot_id);
+	json_kv_str(&json, "version", OPS_VERSION);
+	json_kv_str(&json, "assets", assets_hash());
+	json_kv_uint(&json, "started_us", server->started_us);
+	put_agent(&json, server);
+	put_database(&json, server);
+	put_archiver(&json, server);
+	json_close_object(&json);
+	return buf_take_str(&buf);
+}

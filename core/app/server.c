@@ -1,0 +1,234 @@
+/*
+ * Puts the daemon together and takes it apart.
+ *
+ * Start: what needs no one else first (store, sessions, throttle), then the listening socket, then
+ * agent and database, which are connected to in their own time: the page is there before either.
+ *
+ * Stop: the web server drains (WebSockets 1001, requests finish) within LIMIT_SHUTDOWN_MS, then it
+ * is closed, then archiver, hub, link, pool, sessions and store, in that order, since each uses
+ * what comes after it. n_closing counts what has been asked to close and has not yet said so; at 0
+ * the rest is freed and on_stopped is called.
+ */
+#include "core/app/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "core/app/gate.h"
+#include "core/app/limits.h"
+#include "core/app/routes.h"
+#include "core/app/signin.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+/* A request is over: the access log. */
+static void on_finished(const struct web_finished *finished, void *arg)
+{
+	char path[256];
+	size_t n = strcspn(finished->target, "?"); /* what stands behind may be a search of logs */
+
+	(void)arg;
+	snprintf(path, sizeof(path), "%.*s", (int)MIN(n, sizeof(path) - 1), finished->target);
+	/* Probes come every few seconds: they are no news. */
+	if (finished->route != NULL && finished->status == 200 &&
+		strncmp(finished->route->pattern, "/api/", 5) != 0) {
+		log_debug(LOG_EV("http.request"), LOG_STR("path", path));
+		return;
+	}
+	log_info(LOG_EV("http.request"), LOG_STR("method", finished->method), LOG_STR("path", path),
+		LOG_INT("status", finished->status), LOG_INT("bytes", finished->bytes),
+		LOG_INT("us", finished->duration_us), LOG_STR("remote", finished->remote),
+		LOG_STR("request_id", finished->request_id));
+}
+
+/* No route: the page and its files. */
+static void on_fallback(struct request *req)
+{
+	struct server *server = request_app(req);
+
+	assets_handle(server->assets, req);
+}
+
+static void on_link_state(struct link_watch *watch, const struct link_info *info)
+{
+	struct server *server = container_of(watch, struct server, link_watch);
+
+	if (info->state == LINK_CONNECTED)
+		log_info(LOG_EV("agent.connected"), LOG_STR("host", info->host),
+			LOG_STR("version", info->agent_version), LOG_STR("agent", info->agent_id));
+	else
+		log_warn(LOG_EV("agent.lost"), LOG_STR("state", link_state_name(info->state)),
+			LOG_STR("reason", info->reason));
+	live_on_system(server->live);
+	if (info->state == LINK_CONNECTED)
+		live_on_agent(server->live);
+}
+
+static void on_pool_state(struct pool_watch *watch, const struct pool_info *info)
+{
+	struct server *server = container_of(watch, struct server, pool_watch);
+
+	if (info->state == POOL_READY)
+		log_info(LOG_EV("database.ready"), LOG_STR("where", info->where));
+	else if (info->state == POOL_DOWN)
+		log_warn(LOG_EV("database.down"), LOG_STR("where", info->where),
+			LOG_STR("reason", info->reason));
+	live_on_system(server->live);
+	if (info->state == POOL_READY)
+		live_on_agent(server->live); /* what waited for either of them goes on */
+}
+
+static void on_archiver(const struct archiver_status *status, void *arg)
+{
+	struct server *server = arg;
+
+	(void)status;
+	live_on_system(server->live);
+}
+
+static bool on_stored_event(const char *json, size_t len, void *arg)
+{
+	struct server *server = arg;
+	bool session = sessions_on_stored_event(server->sessions, json, len);
+	bool code = signin_on_stored_event(server, json, len);
+
+	return session && code;
+}
+
+static int open_web(struct server *server, struct err *err)
+{
+	const struct config *cfg = server->cfg;
+	struct web_opts opts = {
+		.routes = app_routes,
+		.n_routes = app_routes_count,
+		.public_origin = cfg->public_origin,
+		.arg = server,
+		.admit = gate_admit,
+		.authorize = gate_authorize,
+		.fallback = on_fallback,
+		.on_finished = on_finished,
+	};
+	bool v6 = strchr(cfg->listen_host, ':') != NULL;
+	char address[128];
+
+	snprintf(address, sizeof(address), v6 ? "[%s]:%u" : "%s:%u", cfg->listen_host,
+		cfg->listen_port);
+	server->web = web_server_open(server->loop, &opts, err);
+	if (server->web == NULL)
+		return EX_SOFTWARE;
+	if (web_server_listen(server->web, address, err) < 0) {
+		err_wrap(err, "LISTEN");
+		return EX_UNAVAILABLE;
+	}
+	return 0;
+}
+
+static void make_boot_id(struct server *server)
+{
+	struct uuid uuid;
+
+	uuid_v7(&uuid);
+	uuid_format(&uuid, server->boot_id);
+	server->started_us = clock_wall_us();
+}
+
+int server_start(struct server *server, uv_loop_t *loop, const struct config *cfg, struct err *err)
+{
+	struct link_opts link_opts = {
+		cfg->agent_socket, cfg->agent_secret, "ops-dashboard/" OPS_VERSION};
+	struct pool_opts pool_opts = {.database_url = cfg->database_url, .migrate = true};
+	struct archiver_opts archiver_opts = {.on_change = on_archiver, .arg = server};
+	int rc;
+
+	server->loop = loop;
+	server->cfg = cfg;
+	make_boot_id(server);
+	cookie_derive_keys(cfg, &server->keys);
+	server->sessions = sessions_new(loop, &server->keys);
+	server->store = store_open(loop, cfg->state_dir, on_stored_event, server, err);
+	if (server->store == NULL)
+		return EX_CONFIG;
+	server->throttle = throttle_new();
+	server->passwords = password_pool_new(loop, cfg->auth_password_hash);
+	server->assets = assets_new(ui_assets, ui_assets_count);
+	server->live = live_new(server);
+	server->pool = pool_open(loop, &pool_opts, err);
+	if (server->pool == NULL) {
+		err_wrap(err, "DATABASE_URL");
+		return EX_CONFIG;
+	}
+	server->link = link_open(loop, &link_opts);
+	server->hub = hub_open(server);
+	archiver_opts.link = server->link;
+	archiver_opts.pool = server->pool;
+	server->archiver = archiver_open(loop, &archiver_opts);
+	server->link_watch.on_state = on_link_state;
+	link_watch_add(server->link, &server->link_watch);
+	server->pool_watch.on_state = on_pool_state;
+	pool_watch_add(server->pool, &server->pool_watch);
+	rc = open_web(server, err);
+	return rc;
+}
+
+/* One member has closed; the last one ends the daemon. */
+static void on_member_closed(void *arg)
+{
+	struct server *server = arg;
+
+	if (--server->n_closing > 0)
+		return;
+	throttle_free(server->throttle);
+	assets_free(server->assets);
+	live_free(server->live);
+	mem_wipe(&server->keys, sizeof(server->keys));
+	server->on_stopped(server);
+}
+
+/* What the archiver used may go now. */
+static void on_archiver_closed(void *arg)
+{
+	struct server *server = arg;
+
+	server->n_closing += 4;
+	link_watch_remove(&server->link_watch);
+	pool_watch_remove(&server->pool_watch);
+	hub_close(server->hub);
+	link_close(server->link, on_member_closed, server);
+	pool_close(server->pool, on_member_closed, server);
+	sessions_close(server->sessions, on_member_closed, server);
+	store_close(server->store, on_member_closed, server);
+	password_pool_close(server->passwords);
+	on_member_closed(server);
+}
+
+/* No connection is left. */
+static void on_web_closed(void *arg)
+{
+	struct server *server = arg;
+
+	archiver_close(server->archiver, on_archiver_closed, server);
+}
+
+/* All requests have finished, or their time is over. */
+static void on_drained(int err, void *arg)
+{
+	struct server *server = arg;
+
+	if (err == -ETIMEDOUT)
+		log_warn(LOG_EV("server.cut_off"), LOG_INT("after_ms", LIMIT_SHUTDOWN_MS));
+	if (err != -ECANCELED)
+		web_server_close(server->web, on_web_closed, server);
+}
+
+void server_stop(struct server *server, void (*on_stopped)(struct server *server))
+{
+	if (server->stopping)
+		return;
+	server->stopping = true;
+	server->on_stopped = on_stopped;
+	server->n_closing = 1; /* the archiver */
+	web_server_drain(server->web, LIMIT_SHUTDOWN_MS, on_drained, server);
+}

@@ -1,0 +1,138 @@
+/*
+ * ops-dashboard: the process. Reads the configuration, starts the server (core/app/server.h), and
+ * turns signals into a graceful stop. Exit codes are those of sysexits.h: 78 when the configuration
+ * is missing something or weak, 64 for a command nobody knows.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "core/app/commands.h"
+#include "core/app/config.h"
+#include "core/app/report.h"
+#include "core/app/server.h"
+#include "core/base/log.h"
+
+extern char **environ;
+
+struct process {
+	struct server server;
+	uv_signal_t signals[3];
+	int exit_code;
+};
+
+static const char usage[] =
+	"usage: ops-dashboard [serve]      serve the page and its API\n"
+	"       ops-dashboard passwd       make the AUTH_PASSWORD_HASH line of a password\n"
+	"       ops-dashboard migrate      bring the database's schema up to date\n"
+	"       ops-dashboard check        check the configuration\n"
+	"       ops-dashboard healthcheck  ask the running daemon whether it is well\n"
+	"       ops-dashboard --version\n";
+
+/* Everything is closed but the signals, which end the loop. */
+static void on_stopped(struct server *server)
+{
+	struct process *process = container_of(server, struct process, server);
+
+	for (size_t i = 0; i < ARRAY_LEN(process->signals); i++)
+		uv_close((uv_handle_t *)&process->signals[i], NULL);
+	log_info(LOG_EV("server.stopped"));
+}
+
+/* SIGTERM or SIGINT: stop. SIGHUP: the environment of a process does not change, and ENV_FILE is
+ * read at start; a reload is a restart, which no run notices. */
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct process *process = handle->data;
+
+	if (signum == SIGHUP) {
+		log_info(LOG_EV("server.hangup_ignored"));
+		return;
+	}
+	if (process->server.stopping)
+		return;
+	log_info(LOG_EV("server.stopping"), LOG_STR("signal", strsignal(signum)));
+	sd_notify(0, "STOPPING=1");
+	server_stop(&process->server, on_stopped);
+}
+
+static int watch_signals(struct process *process, uv_loop_t *loop)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		uv_signal_init(loop, &process->signals[i]);
+		process->signals[i].data = process;
+		if (uv_signal_start(&process->signals[i], on_signal, numbers[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int serve(void)
+{
+	struct process process = {0};
+	struct config_report report;
+	struct err err = {0};
+	struct config cfg;
+	uv_loop_t loop;
+	int rc;
+
+	if (config_load(environ, &cfg, &report) < 0) {
+		report_print(&report);
+		config_fini(&cfg);
+		return EX_CONFIG;
+	}
+	log_setup(cfg.log_level, cfg.log_format);
+	for (size_t i = 0; i < report.n_warnings; i++)
+		log_warn(LOG_EV("config.warning"), LOG_STR("text", report.warnings[i]));
+	if (uv_loop_init(&loop) < 0 || watch_signals(&process, &loop) < 0)
+		return EX_OSERR;
+	rc = server_start(&process.server, &loop, &cfg, &err);
+	if (rc != 0) {
+		log_error(LOG_EV("server.start_failed"), LOG_STR("reason", err.msg));
+		return rc;
+	}
+	log_info(LOG_EV("server.ready"), LOG_STR("url", cfg.public_origin),
+		LOG_STR("listen", cfg.listen_host), LOG_INT("port", cfg.listen_port),
+		LOG_STR("version", OPS_VERSION), LOG_INT("pid", getpid()));
+	sd_notify(0, "READY=1");
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	config_fini(&cfg);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "serve";
+
+	if (argc > 2)
+		command = "";
+	if (strcmp(command, "serve") == 0)
+		return serve();
+	if (strcmp(command, "passwd") == 0)
+		return command_passwd();
+	if (strcmp(command, "check") == 0)
+		return command_check(environ);
+	if (strcmp(command, "migrate") == 0)
+		return command_migrate(environ);
+	if (strcmp(command, "healthcheck") == 0)
+		return command_healthcheck(environ);
+	if (strcmp(command, "--version") == 0) {
+		puts("ops-dashboard " OPS_VERSION);
+		return 0;
+	}
+	if (strcmp(command, "--help") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	fputs(usage, stderr);
+	return EX_USAGE;
+}
