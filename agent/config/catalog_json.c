@@ -13,7 +13,7 @@ static void write_default(const struct input_spec *spec, struct json *json)
 
 	json_key(json, "default");
 	if (value == NULL || spec->type == INPUT_SECRET)
-		json_null(json);
+		json_nil(json);
 	else if (spec->type == INPUT_INT && scalar_int(value, strlen(value), &number) == 0)
 		json_int(json, number);
 	else if (spec->type == INPUT_BOOL)

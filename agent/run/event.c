@@ -38,12 +38,12 @@ static void put_exit(struct json *json, int exit_code, int signal)
 	if (exit_code >= 0)
 		json_int(json, exit_code);
 	else
-		json_null(json);
+		json_nil(json);
 	json_key(json, "signal");
 	if (signal > 0)
 		json_int(json, signal);
 	else
-		json_null(json);
+		json_nil(json);
 }
 
 /* ---- run.created ---- */
@@ -67,7 +67,7 @@ static void put_argv(struct json *json, const struct plan *plan, const struct pl
 		if (buf_err(&text) == 0)
 			json_strn(json, text.data, text.len);
 		else
-			json_null(json);
+			json_nil(json);
 		buf_fini(&text);
 	}
 	json_close_array(json);
@@ -93,7 +93,7 @@ static void put_created_step(
 	if (step->n_argv != 0 && abridge < ABRIDGE_ARGV)
 		put_argv(json, plan, step);
 	else
-		json_null(json);
+		json_nil(json);
 	json_kv_str(json, "user", abridge < ABRIDGE_STEPS ? step->user : NULL);
 	json_kv_str(json, "cwd", abridge < ABRIDGE_STEPS ? step->cwd : NULL);
 	json_close_object(json);
@@ -178,7 +178,7 @@ void event_step_started(struct buf *buf, const struct event_step *step,
 				json_str(&json, argv[i]);
 			json_close_array(&json);
 		} else {
-			json_null(&json);
+			json_nil(&json);
 		}
 		json_kv_str(&json, "user", plan->user);
 		json_kv_str(&json, "cwd", plan->cwd);
@@ -219,7 +219,7 @@ void event_step_finished(struct buf *buf, const struct event_step_finished *ev)
 		if (with_outputs != 0)
 			put_outputs(&json, ev);
 		else
-			json_null(&json);
+			json_nil(&json);
 		json_kv_bool(&json, "outputs_omitted", with_outputs == 0);
 		json_close_object(&json);
 		if (buf_err(buf) != -EMSGSIZE)

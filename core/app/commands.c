@@ -114,6 +114,7 @@ int command_check(char *const envp[])
 }
 
 struct migration_run {
+	uv_loop_t loop;
 	struct conninfo *info;
 	struct pg *pg;
 	int rc;
@@ -141,7 +142,9 @@ static void on_migrated(const struct err *err, int applied, void *arg)
 
 static void on_pg_ready(struct pg *pg, void *arg)
 {
-	migrate_start(pg, on_migrated, arg);
+	struct migration_run *run = arg;
+
+	migrate_start(&run->loop, pg, on_migrated, run);
 }
 
 static void on_pg_down(struct pg *pg, const char *reason, void *arg)
@@ -161,7 +164,6 @@ int command_migrate(char *const envp[])
 	struct config_report report;
 	struct err err = {0};
 	struct config cfg;
-	uv_loop_t loop;
 
 	if (config_load_database(envp, &cfg, &report) < 0) {
 		report_print(&report);
@@ -174,11 +176,11 @@ int command_migrate(char *const envp[])
 		fprintf(stderr, "DATABASE_URL: %s\n", err.msg);
 		return EX_CONFIG;
 	}
-	if (uv_loop_init(&loop) < 0)
+	if (uv_loop_init(&run.loop) < 0)
 		return EX_OSERR;
-	run.pg = pg_open(&loop, run.info, &callbacks, &run);
-	uv_run(&loop, UV_RUN_DEFAULT);
-	uv_loop_close(&loop);
+	run.pg = pg_open(&run.loop, run.info, 0, &callbacks, &run);
+	uv_run(&run.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&run.loop);
 	conninfo_free(run.info);
 	return run.rc < 0 ? EX_UNAVAILABLE : run.rc;
 }

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "core/app/http.h"
+#include "core/app/parts.h"
 #include "core/app/server.h"
 #include "core/base/json.h"
 
@@ -21,21 +22,22 @@ void health_ready(struct request *req)
 {
 	const struct server *server = server_of(req);
 	struct archiver_status archiver;
-	struct pool_info pool;
-	struct link_info link;
+	const char *status = "ready";
 	struct json json;
 	struct buf buf;
 
-	link_get_info(server->link, &link);
-	pool_get_info(server->pool, &pool);
 	archiver_get_status(server->archiver, &archiver);
-	buf_init(&buf, 1024);
+	if (server->stopping)
+		status = "unready";
+	else if (!link_is_connected(server->link) ||
+		 archiver.state == ARCHIVER_WAITING_FOR_DATABASE)
+		status = "degraded";
+	buf_init(&buf, 4096);
 	json_init(&json, &buf);
 	json_open_object(&json);
-	json_kv_str(&json, "status", server->stopping ? "stopping" : "ready");
-	json_kv_str(&json, "agent", link_state_name(link.state));
-	json_kv_str(&json, "database", pool_state_name(pool.state));
-	json_kv_str(&json, "archiver", archiver_state_name(archiver.state));
+	json_kv_str(&json, "status", status);
+	json_kv_str(&json, "version", OPS_VERSION);
+	parts_write(&json, server, session_of(req) != 0);
 	json_close_object(&json);
 	response_json(req, server->stopping ? 503 : 200, &buf);
 	buf_fini(&buf);

@@ -150,7 +150,7 @@ static void subscribe(struct socket *socket, const struct live_msg *msg)
 	}
 	if (socket->n_subs == LIMIT_SUBSCRIPTIONS ||
 		(msg->topic == TOPIC_RUN_LOG && socket->n_logs == LIMIT_LOG_SUBSCRIPTIONS)) {
-		send_error(socket, msg->id, "limit", "Too many subscriptions on one socket.");
+		send_error(socket, msg->id, "too_many", "Too many subscriptions on one socket.");
 		return;
 	}
 	sub = xcalloc(1, sizeof(*sub));

@@ -125,7 +125,7 @@ static void on_end(struct logsource *source, const struct logsource_end *end, vo
 	} else if (end->err == -ENOENT) {
 		sub_fail(sub, "not_found", "There is no such run.");
 	} else {
-		sub_fail(sub, "unavailable", end->message);
+		sub_fail(sub, "agent_unavailable", end->message);
 	}
 }
 

@@ -36,7 +36,25 @@ static bool read_topic(const char *topic, struct live_msg *msg)
 	return true;
 }
 
-static const char *read_members(const json_t *doc, struct live_msg *msg)
+static bool members_are_known(json_t *doc)
+{
+	static const char *const known[] = {"op", "id", "topic", "offset", "bytes"};
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(doc, name, value)
+	{
+		bool found = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(known) && !found; i++)
+			found = strcmp(known[i], name) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static const char *read_members(json_t *doc, struct live_msg *msg)
 {
 	const char *op = json_string_value(json_object_get(doc, "op"));
 	const char *topic = json_string_value(json_object_get(doc, "topic"));
@@ -48,6 +66,8 @@ static const char *read_members(const json_t *doc, struct live_msg *msg)
 		json_integer_value(id) > UINT32_MAX)
 		return "id must be an integer from 1 to 4294967295";
 	msg->id = (uint32_t)json_integer_value(id);
+	if (!members_are_known(doc))
+		return "the message has a member that is not known";
 	if (op == NULL)
 		return "op must be subscribe, credit or unsubscribe";
 	if (strcmp(op, "unsubscribe") == 0) {
@@ -56,10 +76,9 @@ static const char *read_members(const json_t *doc, struct live_msg *msg)
 	}
 	if (strcmp(op, "credit") == 0) {
 		msg->op = LIVE_CREDIT;
-		if (!json_is_integer(bytes) || json_integer_value(bytes) < 1 ||
-			json_integer_value(bytes) > LIMIT_CREDIT_BYTES)
-			return "bytes must be an integer from 1 to 16777216";
-		msg->bytes = (uint32_t)json_integer_value(bytes);
+		if (!json_is_integer(bytes) || json_integer_value(bytes) < 1)
+			return "bytes must be a positive integer";
+		msg->bytes = (uint32_t)MIN(json_integer_value(bytes), LIMIT_CREDIT_BYTES);
 		return NULL;
 	}
 	if (strcmp(op, "subscribe") != 0)

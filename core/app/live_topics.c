@@ -16,6 +16,7 @@
 #include "core/app/http.h"
 #include "core/app/limits.h"
 #include "core/app/live_internal.h"
+#include "core/app/parts.h"
 #include "core/base/clock.h"
 #include "core/base/json.h"
 
@@ -189,55 +190,6 @@ void topic_on_run(struct sub *sub, const char *id, const char *number, const cha
 		sub->refetch = true;
 }
 
-static void put_agent(struct json *json, const struct server *server)
-{
-	struct link_info info;
-
-	link_get_info(server->link, &info);
-	json_key(json, "agent");
-	json_open_object(json);
-	json_kv_str(json, "state", link_state_name(info.state));
-	json_kv_uint(json, "since_us", info.since_us);
-	json_kv_str(json, "reason", info.reason);
-	json_kv_str(json, "host", info.host);
-	json_kv_str(json, "id", info.agent_id);
-	json_kv_str(json, "version", info.agent_version);
-	json_kv_str(json, "config_digest", info.config_digest);
-	json_kv_uint(json, "started_us", info.agent_started_us);
-	json_close_object(json);
-}
-
-static void put_database(struct json *json, const struct server *server)
-{
-	struct pool_info info;
-
-	pool_get_info(server->pool, &info);
-	json_key(json, "database");
-	json_open_object(json);
-	json_kv_str(json, "state", pool_state_name(info.state));
-	json_kv_uint(json, "since_us", info.since_us);
-	json_kv_str(json, "reason", info.reason);
-	json_kv_str(json, "where", info.where);
-	json_kv_bool(json, "read_only", info.read_only);
-	json_close_object(json);
-}
-
-static void put_archiver(struct json *json, const struct server *server)
-{
-	struct archiver_status status;
-
-	archiver_get_status(server->archiver, &status);
-	json_key(json, "archiver");
-	json_open_object(json);
-	json_kv_str(json, "state", archiver_state_name(status.state));
-	json_kv_uint(json, "since_us", status.since_us);
-	json_kv_uint(json, "behind_runs", status.behind_runs);
-	json_kv_uint(json, "behind_bytes", status.behind_bytes);
-	json_kv_uint(json, "damaged_runs", status.damaged_runs);
-	json_kv_str(json, "problem", status.problem);
-	json_close_object(json);
-}
-
 static const char *assets_hash(void)
 {
 	for (size_t i = 0; i < ui_assets_count; i++) {
@@ -250,6 +202,7 @@ static const char *assets_hash(void)
 char *topic_system_document(struct live *live)
 {
 	const struct server *server = live->server;
+	struct link_info info;
 	struct json json;
 	struct buf buf;
 
@@ -260,9 +213,9 @@ char *topic_system_document(struct live *live)
 	json_kv_str(&json, "version", OPS_VERSION);
 	json_kv_str(&json, "assets", assets_hash());
 	json_kv_uint(&json, "started_us", server->started_us);
-	put_agent(&json, server);
-	put_database(&json, server);
-	put_archiver(&json, server);
+	link_get_info(server->link, &info);
+	json_kv_str(&json, "host", info.host);
+	parts_write(&json, server, true);
 	json_close_object(&json);
 	return buf_take_str(&buf);
 }

@@ -16,7 +16,7 @@ const struct route app_routes[] = {
 	/* method, path, who, flags, largest body, its type, handler */
 	{"GET", "/healthz", ROLE_PUBLIC, 0, 0, NULL, health_live},
 	{"GET", "/readyz", ROLE_PUBLIC, 0, 0, NULL, health_ready},
-	{"GET", API "/openapi.json", ROLE_SESSION, 0, 0, NULL, health_openapi},
+	{"GET", API "/openapi.json", ROLE_PUBLIC, 0, 0, NULL, health_openapi},
 
 	{"POST", API "/login", ROLE_PUBLIC, 0, 4096, JSON, signin_login},
 	{"GET", API "/session", ROLE_PUBLIC, 0, 0, NULL, signin_session},

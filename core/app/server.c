@@ -5,9 +5,9 @@
  * agent and database, which are connected to in their own time: the page is there before either.
  *
  * Stop: the web server drains (WebSockets 1001, requests finish) within LIMIT_SHUTDOWN_MS, then it
- * is closed, then archiver, hub, link, pool, sessions and store, in that order, since each uses
- * what comes after it. n_closing counts what has been asked to close and has not yet said so; at 0
- * the rest is freed and on_stopped is called.
+ * is closed, then archiver, hub and link, then pool, sessions and store, since each uses what comes
+ * after it (a call the link cancels may go on to the pool). At the end the rest is freed and
+ * on_stopped is called.
  */
 #include "core/app/server.h"
 
@@ -187,21 +187,27 @@ static void on_member_closed(void *arg)
 	server->on_stopped(server);
 }
 
+/* No answer of the agent comes any more, so nobody goes on to ask the database. */
+static void on_link_closed(void *arg)
+{
+	struct server *server = arg;
+
+	server->n_closing = 3;
+	pool_close(server->pool, on_member_closed, server);
+	sessions_close(server->sessions, on_member_closed, server);
+	store_close(server->store, on_member_closed, server);
+	password_pool_close(server->passwords);
+}
+
 /* What the archiver used may go now. */
 static void on_archiver_closed(void *arg)
 {
 	struct server *server = arg;
 
-	server->n_closing += 4;
 	link_watch_remove(&server->link_watch);
 	pool_watch_remove(&server->pool_watch);
 	hub_close(server->hub);
-	link_close(server->link, on_member_closed, server);
-	pool_close(server->pool, on_member_closed, server);
-	sessions_close(server->sessions, on_member_closed, server);
-	store_close(server->store, on_member_closed, server);
-	password_pool_close(server->passwords);
-	on_member_closed(server);
+	link_close(server->link, on_link_closed, server);
 }
 
 /* No connection is left. */
@@ -229,6 +235,5 @@ void server_stop(struct server *server, void (*on_stopped)(struct server *server
 		return;
 	server->stopping = true;
 	server->on_stopped = on_stopped;
-	server->n_closing = 1; /* the archiver */
 	web_server_drain(server->web, LIMIT_SHUTDOWN_MS, on_drained, server);
 }

@@ -12,10 +12,6 @@
 
 #include "core/base/buf.h"
 
-#ifndef JANSSON_H
-#define json_null json_nil
-#endif
-
 #define JSON_MAX_DEPTH 16
 
 struct json {

@@ -92,7 +92,7 @@ static void refuses_what_is_malformed_and_says_why(void **state)
 		"{\"op\":\"subscribe\",\"topic\":\"runs\",\"id\":1,\"offset\":1.5}",
 		"{\"op\":\"credit\",\"id\":1}",
 		"{\"op\":\"credit\",\"id\":1,\"bytes\":0}",
-		"{\"op\":\"credit\",\"id\":1,\"bytes\":99999999999}",
+		"{\"op\":\"credit\",\"id\":1,\"bytes\":1,\"x\":2}",
 		"{\"op\":\"shout\",\"id\":1}",
 		"{\"id\":1}",
 	};

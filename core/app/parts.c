@@ -1,0 +1,65 @@
+#include "core/app/parts.h"
+
+#include "core/app/server.h"
+
+static void put_agent(struct json *json, const struct server *server, bool detailed)
+{
+	struct link_info info;
+
+	link_get_info(server->link, &info);
+	json_key(json, "agent");
+	json_open_object(json);
+	json_kv_str(json, "state", link_state_name(info.state));
+	json_kv_uint(json, "since_us", info.since_us);
+	json_kv_str(json, "reason", detailed ? info.reason : "");
+	if (!detailed) {
+		json_close_object(json);
+		return;
+	}
+	json_kv_str(json, "host", info.host);
+	json_kv_str(json, "id", info.agent_id);
+	json_kv_str(json, "version", info.agent_version);
+	json_kv_str(json, "config_digest", info.config_digest);
+	json_kv_uint(json, "started_us", info.agent_started_us);
+	json_close_object(json);
+}
+
+static void put_database(struct json *json, const struct server *server, bool detailed)
+{
+	struct pool_info info;
+
+	pool_get_info(server->pool, &info);
+	json_key(json, "database");
+	json_open_object(json);
+	json_kv_str(json, "state", pool_state_name(info.state));
+	json_kv_uint(json, "since_us", info.since_us);
+	json_kv_str(json, "reason", detailed ? info.reason : "");
+	if (detailed)
+		json_kv_str(json, "where", info.where);
+	json_kv_bool(json, "read_only", info.read_only);
+	json_close_object(json);
+}
+
+static void put_archiver(struct json *json, const struct server *server, bool detailed)
+{
+	struct archiver_status status;
+
+	archiver_get_status(server->archiver, &status);
+	json_key(json, "archiver");
+	json_open_object(json);
+	json_kv_str(json, "state", archiver_state_name(status.state));
+	json_kv_uint(json, "since_us", status.since_us);
+	json_kv_bool(json, "catching_up", status.state != ARCHIVER_IDLE || status.behind_runs > 0);
+	json_kv_uint(json, "behind_runs", status.behind_runs);
+	json_kv_uint(json, "behind_bytes", status.behind_bytes);
+	json_kv_uint(json, "damaged_runs", status.damaged_runs);
+	json_kv_str(json, "problem", detailed ? status.problem : "");
+	json_close_object(json);
+}
+
+void parts_write(struct json *json, const struct server *server, bool detailed)
+{
+	put_agent(json, server, detailed);
+	put_database(json, server, detailed);
+	put_archiver(json, server, detailed);
+}
