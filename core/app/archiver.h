@@ -20,10 +20,11 @@
 #define ARCHIVER_MAX_JOBS 4 /* runs copied at once */
 #define ARCHIVER_MAX_TRACKED                                                                       \
 	1024 /* runs known to need work; beyond, the agent's list is read again */
-#define ARCHIVER_TURN_BYTES (32u << 20)	   /* of one run, then another has its turn */
-#define ARCHIVER_MIN_LAG_BYTES (64u << 10) /* a running run is copied when it is this far ahead … \
-					    */
-#define ARCHIVER_MAX_LAG_MS 15000	   /* … or after this time */
+#define ARCHIVER_TURN_BYTES (32u << 20) /* of one run, then another has its turn */
+#define ARCHIVER_MIN_LAG_BYTES                                                                     \
+	(64u << 10)		  /* a running run is copied when it is this far ahead …         \
+				   */
+#define ARCHIVER_MAX_LAG_MS 15000 /* … or after this time */
 #define ARCHIVER_BACKOFF_MIN_MS 500
 #define ARCHIVER_BACKOFF_MAX_MS 30000
 #define ARCHIVER_DAMAGED_RETRY_MS (10u * 60u * 1000u) /* of a run whose digest will not match */

@@ -113,8 +113,8 @@ void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_
 	hmac_final(&h, out);
 }
 
-void crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t n,
-	uint8_t out[CRYPTO_SHA1_BYTES])
+void crypto_hmac_sha1(
+	const void *key, size_t key_len, const void *data, size_t n, uint8_t out[CRYPTO_SHA1_BYTES])
 {
 	const mbedtls_md_info_t *sha1 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA1);
 
@@ -173,8 +173,8 @@ bool crypto_equal(const void *a, const void *b, size_t n)
 	return diff == 0;
 }
 
-bool crypto_secret_equal(const void *given, size_t given_len, const void *expected,
-	size_t expected_len)
+bool crypto_secret_equal(
+	const void *given, size_t given_len, const void *expected, size_t expected_len)
 {
 	uint8_t key[CRYPTO_SHA256_BYTES], a[CRYPTO_SHA256_BYTES], b[CRYPTO_SHA256_BYTES];
 

@@ -44,7 +44,7 @@ void crypto_random(void *out, size_t n);
 bool crypto_equal(const void *a, const void *b, size_t n);
 /* Compares two secrets of any lengths: both are keyed-hashed with a fresh random key first, so
  * neither content nor length of the expected one leaks through time. */
-bool crypto_secret_equal(const void *given, size_t given_len, const void *expected,
-	size_t expected_len);
+bool crypto_secret_equal(
+	const void *given, size_t given_len, const void *expected, size_t expected_len);
 
 #endif

@@ -72,12 +72,13 @@ static int sync_parent(int dir_fd, const char *path)
 	return rc;
 }
 
-int file_replace(int dir_fd, const char *path, const void *data, size_t n, mode_t mode,
-	struct err *err)
+int file_replace(
+	int dir_fd, const char *path, const void *data, size_t n, mode_t mode, struct err *err)
 {
 	char *beside = xasprintf("%s.new", path);
 	int rc = 0;
-	int fd = openat(dir_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	int fd =
+		openat(dir_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 
 	if (fd < 0) {
 		rc = -errno;

@@ -16,7 +16,7 @@ MUSTCHECK int file_read(int dir_fd, const char *path, struct buf *buf, struct er
 MUSTCHECK int file_write_all(int fd, const void *data, size_t n);
 /* Replaces path by a file with these bytes and this mode: written beside it, fsynced, renamed,
  * and its directory fsynced. */
-MUSTCHECK int file_replace(int dir_fd, const char *path, const void *data, size_t n, mode_t mode,
-	struct err *err);
+MUSTCHECK int file_replace(
+	int dir_fd, const char *path, const void *data, size_t n, mode_t mode, struct err *err);
 
 #endif

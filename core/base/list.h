@@ -59,7 +59,7 @@ static inline void list_move_all(struct list *from, struct list *to)
 }
 
 /* Elements may be removed by the body: next is taken before it runs. */
-#define list_foreach(pos, tmp, head)                                                              \
+#define list_foreach(pos, tmp, head)                                                               \
 	for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head);                     \
 		pos = tmp, tmp = pos->next)
 

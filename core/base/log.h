@@ -32,19 +32,19 @@ struct log_kv {
 	int64_t num;
 };
 
-#define LOG_EV(event)                                                                             \
+#define LOG_EV(event)                                                                              \
 	{                                                                                          \
 		"event", (event), 0                                                                \
 	}
-#define LOG_STR(key, value)                                                                       \
+#define LOG_STR(key, value)                                                                        \
 	{                                                                                          \
 		(key), (value) != NULL ? (value) : "", 0                                           \
 	}
-#define LOG_INT(key, value)                                                                       \
+#define LOG_INT(key, value)                                                                        \
 	{                                                                                          \
 		(key), NULL, (int64_t)(value)                                                      \
 	}
-#define LOG_END                                                                                   \
+#define LOG_END                                                                                    \
 	{                                                                                          \
 		NULL, NULL, 0                                                                      \
 	}

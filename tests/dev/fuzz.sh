@@ -6,7 +6,7 @@ fuzz_main() {
 	local seconds=${1:-30} target name status=0
 	CC=clang build_all build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dui=none
 	for target in build-fuzz/tests/fuzz/fuzz_*; do
-		[ -f "$target" ] && [ -x "$target" ] || continue
+		if [ ! -f "$target" ] || [ ! -x "$target" ]; then continue; fi
 		name=$(basename "$target")
 		mkdir -p "build-fuzz/corpus/$name"
 		say "== $name, $seconds s"
