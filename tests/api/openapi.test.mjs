@@ -138,6 +138,22 @@ test('every topic of the WebSocket says what it sends', () => {
 	assert.throws(() => assertIs('LiveClientMessage', { op: 'subscribe', id: 1, topic: 'elsewhere' }));
 });
 
+// Rows `{"GET", API "/runs/{id}", ROLE_SESSION, …}` of the daemon's table.
+function routes() {
+	const table = read('core/app/routes.c').split('app_routes[] = {')[1].split('};')[0];
+	return new Map([...table.matchAll(/\{"([A-Z]+)", (API )?"([^"]+)", (ROLE_\w+)/g)].map(([, method, api, path, role]) =>
+		[`${method} ${api ? '/api/v1' : ''}${path}`, role]));
+}
+
+test('the routes that are built are those of the table', () => {
+	const table = routes();
+	assert.ok(table.size > 10);
+	const built = operations().filter(({ operation }) => operation['x-status'] !== 'planned');
+	assert.deepEqual(built.map(({ name }) => name).sort(), [...table.keys()].sort());
+	for (const { operation, name } of built)
+		assert.equal(operation.security?.length === 0, table.get(name) === 'ROLE_PUBLIC', `${name}: who may call it`);
+});
+
 test('the journal of the golden vectors consists of documented events', () => {
 	for (const journal of JSON.parse(read('tests/vectors/records.json')).journals) {
 		const bytes = Buffer.from(journal.hex, 'hex');
