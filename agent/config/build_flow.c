@@ -2,9 +2,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/config/build.h"
+#include "agent/config/cron.h"
 #include "core/base/mem.h"
+
+static void check_cron(struct build *b, const struct raw_text *text)
+{
+	struct cron cron;
+	struct err err;
+
+	if (cron_parse(text->text, &cron, &err) != 0)
+		build_error(b, text, "'cron' %s", err.msg);
+}
+
+static void check_timezone(struct build *b, const struct raw_text *text)
+{
+	char path[128];
+
+	if (text == NULL)
+		return;
+	snprintf(path, sizeof(path), "/usr/share/zoneinfo/%.64s", text->text);
+	if (strspn(text->text,
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/") !=
+			strlen(text->text) ||
+		strlen(text->text) > 64)
+		build_error(b, text, "'timezone' must be a name such as Europe/Amsterdam");
+	else if (b->opts != NULL && access(path, R_OK) != 0)
+		build_error(b, text, "the time zone '%.64s' is not known here", text->text);
+}
 
 static void check_schedules(struct build *b, const struct raw_schedules *schedules)
 {
@@ -13,8 +40,8 @@ static void check_schedules(struct build *b, const struct raw_schedules *schedul
 	for (size_t i = 0; i < schedules->items_count; i++) {
 		const struct raw_schedule *schedule = &schedules->items[i];
 
-		free(build_text(b, schedule->cron, "cron", 128, false));
-		free(build_text(b, schedule->timezone, "timezone", 64, false));
+		check_cron(b, schedule->cron);
+		check_timezone(b, schedule->timezone);
 		(void)build_duration(b, schedule->catch_up, "catch_up", 0);
 	}
 	build_refuse(b, &schedules->at, "schedule");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/config/build.h"
+#include "agent/config/expr.h"
 #include "agent/config/suggest.h"
 #include "agent/config/template.h"
 #include "core/base/mem.h"
@@ -234,6 +235,17 @@ static void check_approve(struct build *b, const struct raw_approve *approve)
 	build_refuse(b, &approve->at, "approve");
 }
 
+static void check_condition(struct build *b, const struct raw_text *condition)
+{
+	struct err err;
+
+	if (condition == NULL)
+		return;
+	if (expr_check(condition->text, &err) != 0)
+		build_error(b, condition, "'if' %s", err.msg);
+	build_refuse(b, &condition->at, "if");
+}
+
 static void build_step(struct build *b, const struct step_site *site)
 {
 	const struct raw_step *raw = site->raw;
@@ -252,8 +264,7 @@ static void build_step(struct build *b, const struct step_site *site)
 	step->continue_on_error = build_bool(b, raw->continue_on_error, "continue_on_error", false);
 	check_retry(b, raw->retry);
 	check_approve(b, raw->approve);
-	if (raw->condition != NULL)
-		build_refuse(b, &raw->condition->at, "if");
+	check_condition(b, raw->condition);
 }
 
 /* Names first, so that a reference to a later step can be told from one to none. */
