@@ -155,32 +155,35 @@ static bool stream_pass_on(struct run *run, struct attempt *attempt, struct stre
 	return true;
 }
 
-/* Reads until the buffer is full. False: the pipe has nothing more to give, now or ever. */
+/*
+ * One read(2), all that the pipe has and the buffer takes. True when there may be more. Asking a
+ * pipe again that has just been emptied would only fight with the writer over its lock: what comes
+ * next is told by the next poll, and gathered.
+ */
 static bool stream_fill(struct stream *stream, bool draining)
 {
-	while (stream->held < RECORD_MAX_PAYLOAD) {
-		size_t room = RECORD_MAX_PAYLOAD - stream->held;
-		ssize_t n;
+	size_t room = RECORD_MAX_PAYLOAD - stream->held;
+	ssize_t n = 0;
 
-		if (draining)
-			room = MIN(room, stream->drain);
-		n = room != 0 ? read(stream->fd, stream->buf + RECORD_HEADER_BYTES + stream->held,
-					room)
-			      : 0;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN && !draining)
-			return false;
-		if (n <= 0) {
-			/* The end of the file; or, draining, of what there was to read. */
-			stream_close(stream);
-			return false;
-		}
-		stream->held += (size_t)n;
-		if (draining)
-			stream->drain -= (size_t)n;
+	if (draining)
+		room = MIN(room, stream->drain);
+	if (room != 0) {
+		do
+			n = read(
+				stream->fd, stream->buf + RECORD_HEADER_BYTES + stream->held, room);
+		while (n < 0 && errno == EINTR);
 	}
-	return true;
+	if (n < 0 && errno == EAGAIN && !draining)
+		return false;
+	if (n <= 0) {
+		/* The end of the file; or, draining, of what there was to read. */
+		stream_close(stream);
+		return false;
+	}
+	stream->held += (size_t)n;
+	if (draining)
+		stream->drain -= (size_t)n;
+	return draining || (size_t)n == room;
 }
 
 void stream_read(struct run *run, struct attempt *attempt, struct stream *stream)
