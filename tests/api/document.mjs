@@ -26,6 +26,14 @@ const compiled = new Map();
 
 /** Throws, naming what is wrong where, unless value is a NAME (of components.schemas). */
 export function assertIs(name, value) {
+	const choice = document.components.schemas[name].discriminator;
+	if (choice) { // names the one schema that counts, so that the error is about that one
+		const target = choice.mapping[value?.[choice.propertyName]];
+		if (target === undefined)
+			throw new Error(`not a ${name}: ${choice.propertyName} is ${JSON.stringify(value?.[choice.propertyName])}`);
+		assertIs(target.split('/').pop(), value);
+		return;
+	}
 	if (!compiled.has(name))
 		compiled.set(name, schemaAt(`#/components/schemas/${name}`));
 	const validate = compiled.get(name);
