@@ -164,9 +164,9 @@ test('the journal of the golden vectors consists of documented events', () => {
 	}
 });
 
-// The rows `| name | member, member [items] (remark), … |` of PROTOCOL.md's events.
-function eventsOfProtocol() {
-	const section = read('proto/PROTOCOL.md').split('### Events')[1].split('\n## ')[0];
+// The rows `| name | member, member [items] (remark), … |` of a table of PROTOCOL.md.
+function eventsOfProtocol(header) {
+	const section = read('proto/PROTOCOL.md').split(`\n| ${header} `)[1].split('\n\n')[0];
 	return new Map([...section.matchAll(/^\| `([a-z_.]+)` \|([^|]*)\|/gm)].map(([, event, members]) => {
 		let bare = members;
 		while (/[[({]/.test(bare))
@@ -175,16 +175,18 @@ function eventsOfProtocol() {
 	}));
 }
 
-test('PROTOCOL.md lists the same events with the same members', () => {
-	const mapping = document.components.schemas.JournalEvent.discriminator.mapping;
-	const events = eventsOfProtocol();
-	assert.deepEqual([...events.keys()].sort(), Object.keys(mapping).sort());
-	for (const [event, pointer] of Object.entries(mapping)) {
-		const schema = resolve(pointer);
-		assert.equal(schema.properties.event.const, event);
-		assert.deepEqual(Object.keys(schema.properties).filter((name) => name !== 'event'), events.get(event), event);
-	}
-});
+for (const [name, header, common] of [['JournalEvent', 'event', ['event']], ['LedgerEvent', 'ledger event', ['position', 'time_us', 'event', 'prev']]]) {
+	test(`PROTOCOL.md lists the same events with the same members: ${name}`, () => {
+		const mapping = document.components.schemas[name].discriminator.mapping;
+		const events = eventsOfProtocol(header);
+		assert.deepEqual([...events.keys()].sort(), Object.keys(mapping).sort());
+		for (const [event, pointer] of Object.entries(mapping)) {
+			const schema = resolve(pointer);
+			assert.equal(schema.properties.event.const, event);
+			assert.deepEqual(Object.keys(schema.properties).filter((member) => !common.includes(member)), events.get(event), event);
+		}
+	});
+}
 
 test('PROTOCOL.md lists the same statuses and reasons', () => {
 	const text = read('proto/PROTOCOL.md').replace(/\s+/g, ' ');

@@ -85,16 +85,30 @@ describe('documents of the agent', () => {
 	});
 
 	it('the ledger, from its first event', async () => {
-		const events = await client.events(0n);
-		for (;;) {
+		const { run } = await client.start('speak');
+		const journal = await client.follow(run.id);
+		await finished(run.id);
+		await client.reload();
+		const stranger = await agent.connect('not-the-secret-at-all');
+		await assert.rejects(stranger.hello(), { status: 'unauthorized' });
+		stranger.destroy();
+		agent.configure({ commands: 'version: 2\n' });
+		await assert.rejects(client.reload(), { status: 'invalid_input' });
+		await client.release(run.id, journal.finished.digest);
+
+		const events = await client.events(0n), seen = new Set();
+		while (!seen.has('run.released')) {
 			const event = await events.next();
-			if (event.event === 'run.changed') {
+			if (event.event === 'run.changed')
 				assertIs('Run', event.run);
-				continue;
-			}
-			assertIs('LedgerEvent', event);
-			if (event.event === 'run.finished') break;
+			else
+				assertIs('LedgerEvent', event);
+			seen.add(event.event);
 		}
 		events.close();
+		for (const event of ['agent.started', 'run.started', 'run.cancel_requested', 'run.finished', 'config.loaded', 'config.refused', 'secret.wrong'])
+			assert.ok(seen.has(event), `${event} is not in the ledger`);
+		assertIs('Catalogue', await client.catalog());
+		assert.match((await client.catalog()).config_error, /commands\.yml/);
 	});
 });
