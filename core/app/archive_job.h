@@ -1,0 +1,63 @@
+/*
+ * One turn at archiving one run: from what the agent says about it to its records being committed,
+ * and, when it has ended, to its release. It ends by itself; archiver.h decides which run has a
+ * turn when.
+ */
+#ifndef OPS_CORE_APP_ARCHIVE_JOB_H
+#define OPS_CORE_APP_ARCHIVE_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/agentlink/link.h"
+#include "core/app/projection.h"
+#include "core/base/uuid.h"
+#include "core/db/pool.h"
+
+enum archive_outcome {
+	ARCHIVE_CAUGHT_UP,     /* everything durable is archived; the run goes on */
+	ARCHIVE_COMPLETE,      /* everything is archived, and released */
+	ARCHIVE_AGAIN,	       /* its turn is over, or somebody else archived meanwhile */
+	ARCHIVE_GONE,	       /* the agent does not have the run any more */
+	ARCHIVE_AGENT_AWAY,    /* try again later */
+	ARCHIVE_DATABASE_AWAY, /* try again later */
+	ARCHIVE_DAMAGED,       /* the digest does not match twice, or the database refuses it */
+};
+
+struct archive_job_result {
+	enum archive_outcome outcome;
+	const char *message; /* for a person; "" when nothing failed. Valid during the callback */
+	uint64_t archived;   /* offset that is committed; UINT64_MAX: not known */
+	uint64_t bytes;	     /* committed in this turn */
+	bool refilled;	     /* the run's rows were thrown away first */
+	/* For the next turn when it goes on at `archived`; the callee's, or NULL. */
+	struct projection *projection;
+};
+
+struct archive_job;
+
+typedef void (*archive_job_done_fn)(
+	struct archive_job *job, const struct archive_job_result *result, void *arg);
+
+struct archive_job_opts {
+	struct link *link;
+	struct pool *pool;
+	struct uuid run;
+	uint64_t durable;	       /* what is known of it */
+	uint64_t turn_bytes;	       /* after these another run may be waiting */
+	struct projection *projection; /* of the turn before, or NULL; the job's from now on */
+};
+
+/* done comes once, later, unless the job is cancelled; the job is freed after it. */
+struct archive_job *archive_job_start(
+	const struct archive_job_opts *opts, archive_job_done_fn done, void *arg);
+/* The agent has made more of the run durable: the job goes on to there. */
+void archive_job_durable(struct archive_job *job, uint64_t durable);
+/* Bytes committed in this turn so far. */
+uint64_t archive_job_bytes(const struct archive_job *job);
+/* The offset that is committed; UINT64_MAX: not known yet. */
+uint64_t archive_job_archived(const struct archive_job *job);
+/* Stops and frees it; done does not come. */
+void archive_job_cancel(struct archive_job *job);
+
+#endif
