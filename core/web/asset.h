@@ -28,6 +28,8 @@ struct asset {
 /* The generated table, in any order. */
 extern const struct asset ui_assets[];
 extern const size_t ui_assets_count;
+/* Names this build of the page; another one after an update ("none" without a page). */
+extern const char ui_assets_hash[];
 
 struct assets;
 

@@ -1,0 +1,323 @@
+// A stand-in for the dashboard: serves the built page and speaks its API and WebSocket, with scripted
+// runs. For developing the page and for its tests; the real daemon is tested in tests/e2e.
+//
+//   node tests/ui/fixture-server.mjs [DIST] [PORT]     user admin, password secret
+import * as fs from 'node:fs';
+import * as http from 'node:http';
+import * as path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { begin, CATALOG, chatter, endRun, endStep, liveBackup, makeRun, makeRuns, startStep, sync } from './fixture/data.mjs';
+import { STDOUT } from './fixture/journal.mjs';
+import { accept, chunkFrame, endFrame } from './fixture/ws.mjs';
+
+const MIME = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png', '.txt': 'text/plain; charset=utf-8', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' };
+const INITIAL_CREDIT = 1 << 20;
+const CHUNK = 64 * 1024;
+const BOOT = '019ab4c5-0000-7000-8000-0000000b0071';
+
+export class Fixture {
+  constructor(dist) {
+    this.dist = dist;
+    this.session = false;
+    this.reauthed = false;
+    this.runs = new Map();
+    this.sockets = new Set();
+    this.requests = [];
+    this.agent = { state: 'connected', since_us: 0, reason: '', host: 'thoth.example.org', version: '0.1.0', config_digest: CATALOG.config_digest };
+    this.archiver = { state: 'idle', since_us: 0, catching_up: false, behind_runs: 0, behind_bytes: 0 };
+    this.database = { state: 'ready', since_us: 0, reason: '' };
+    this.assets = /name="ops-build" content="([^"]*)"/.exec(fs.readFileSync(path.join(dist, 'index.html'), 'utf8'))?.[1] ?? '';
+    this.totp = false;
+    this.keys = new Map();
+    this.server = http.createServer((req, res) => this.#handle(req, res));
+    this.server.on('upgrade', (req, tcp) => this.#upgrade(req, tcp));
+    for (const r of makeRuns()) this.add(r);
+  }
+
+  listen(port = 0) {
+    return new Promise((resolve) => this.server.listen(port, '127.0.0.1', () => resolve((this.origin = `http://127.0.0.1:${this.server.address().port}`))));
+  }
+
+  async close() {
+    for (const r of this.runs.values()) for (const t of r.timers) clearInterval(t);
+    for (const s of this.sockets) s.socket.tcp.destroy();
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  add(run) {
+    this.runs.set(run.doc.id, run);
+    run.onChange = () => this.#tell(run);
+    this.#tell(run);
+    return run;
+  }
+
+  find(ref) {
+    return this.runs.get(ref) ?? [...this.runs.values()].find((r) => String(r.doc.number) === ref);
+  }
+
+  byName(name) {
+    return [...this.runs.values()].filter((r) => r.doc.name === name).pop();
+  }
+
+  system() {
+    return { version: '0.1.0', boot_id: BOOT, assets: this.assets, started_us: 1, host: 'thoth.example.org', agent: this.agent, database: this.database, archiver: this.archiver };
+  }
+
+  tellSystem() {
+    this.#publish('system', 'put', this.system());
+  }
+
+  /** Cuts every WebSocket, as a killed daemon does. */
+  cut() {
+    for (const s of this.sockets) s.socket.tcp.destroy();
+  }
+
+  /** Ends the session, as signing out elsewhere does. */
+  expire() {
+    this.session = false;
+    for (const s of this.sockets) s.socket.close(4401);
+  }
+
+  #summary(doc) {
+    const { steps: _steps, ...rest } = doc;
+    return rest;
+  }
+
+  #list() {
+    return [...this.runs.values()].map((r) => r.doc).sort((a, b) => b.created_us - a.created_us || b.number - a.number);
+  }
+
+  #tell(run) {
+    this.#publish('runs', 'put', this.#summary(run.doc));
+    this.#publish(`run/${run.doc.id}`, 'put', run.doc);
+  }
+
+  #publish(topic, event, data) {
+    for (const s of this.sockets) for (const [id, sub] of s.subs) if (sub.topic === topic) s.socket.text({ id, event, data });
+  }
+
+  // ---- HTTP
+
+  #send(res, status, body, headers = {}) {
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body === undefined ? '' : JSON.stringify(body));
+    res.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...headers });
+    res.end(bytes);
+  }
+
+  #problem(res, status, code, detail, more = {}) {
+    this.#send(res, status, { type: 'about:blank', title: http.STATUS_CODES[status], status, code, detail, request_id: 'req-0001', ...more }, { 'Content-Type': 'application/problem+json' });
+  }
+
+  async #handle(req, res) {
+    const url = new URL(req.url, this.origin);
+    if (url.pathname.startsWith('/api/v1/')) {
+      let text = '';
+      for await (const d of req) text += d;
+      const body = text === '' ? {} : JSON.parse(text);
+      this.requests.push({ method: req.method, path: url.pathname + url.search, body });
+      return this.#api(req, res, url, body);
+    }
+    let file = path.join(this.dist, path.normalize(url.pathname));
+    if (url.pathname === '/' || (!path.extname(file) && !url.pathname.startsWith('/assets/'))) file = path.join(this.dist, 'index.html');
+    if (!fs.existsSync(file)) return this.#send(res, 404, Buffer.from('not found'), { 'Content-Type': 'text/plain' });
+    const type = MIME[path.extname(file)];
+    const headers = { 'Content-Type': type, 'Referrer-Policy': 'no-referrer' };
+    if (type.startsWith('text/html')) {
+      headers['Content-Security-Policy'] =
+        `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self' ws://${req.headers.host}; worker-src 'self'; manifest-src 'self'; ` +
+        `base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types ops-worker`;
+    }
+    return this.#send(res, 200, fs.readFileSync(file), headers);
+  }
+
+  #api(req, res, url, body) {
+    const route = `${req.method} ${url.pathname.slice('/api/v1'.length)}`;
+    const session = { user: 'admin', created_us: 1, expires_us: 9e15, reauth_until_us: 0, totp: this.totp, version: '0.1.0', boot_id: BOOT };
+    if (route === 'POST /login') {
+      if (body.user !== 'admin' || body.password !== 'secret' || (this.totp && body.code !== '123456')) return this.#problem(res, 401, 'login_failed', 'User or password is wrong.');
+      this.session = true;
+      return this.#send(res, 200, session);
+    }
+    if (!this.session) return this.#problem(res, 401, 'unauthenticated', 'Sign in first.', { totp: this.totp });
+    if (route === 'GET /session') return this.#send(res, 200, session);
+    if (route === 'POST /logout') {
+      this.expire();
+      return this.#send(res, 204);
+    }
+    if (route === 'POST /session/reauth') {
+      if (body.password !== 'secret') return this.#problem(res, 401, 'login_failed', 'User or password is wrong.');
+      this.reauthed = true;
+      return this.#send(res, 200, session);
+    }
+    if (route === 'GET /catalog') return this.#send(res, 200, CATALOG);
+    if (route === 'GET /runs') return this.#runs(res, url.searchParams);
+    if (route === 'POST /runs') return this.#start(req, res, body);
+    const m = /^(GET|POST) \/runs\/([^/]+)(\/.*)?$/.exec(route);
+    const run = m && this.find(m[2]);
+    if (!run) return this.#problem(res, 404, 'not_found', 'There is no such run.');
+    if (m[1] === 'GET' && !m[3]) return this.#send(res, 200, { run: run.doc });
+    if (m[3] === '/cancel') return this.#cancel(res, run);
+    if (m[3] === '/log/locate') return this.#send(res, 200, run.journal.locateLine(Number(url.searchParams.get('line'))));
+    if (m[3] === '/log') return this.#log(res, run, url.searchParams);
+    return this.#problem(res, 404, 'not_found', 'No such route.');
+  }
+
+  #runs(res, query) {
+    const limit = Number(query.get('limit') ?? 50);
+    const wanted = query.get('status')?.split(',');
+    let list = this.#list().filter((r) => !wanted || wanted.includes(r.status));
+    const before = list.findIndex((r) => r.id === query.get('before'));
+    if (before >= 0) list = list.slice(before + 1);
+    const page = list.slice(0, limit);
+    this.#send(res, 200, { runs: page.map((r) => this.#summary(r)), next: list.length > limit ? page[page.length - 1].id : null, agent: 'connected', history: 'ok' });
+  }
+
+  #start(req, res, body) {
+    const entry = (body.kind === 'flow' ? CATALOG.flows : CATALOG.commands).find((e) => e.id === body.id);
+    if (!entry) return this.#problem(res, 404, 'not_found', 'The catalogue has no such command.');
+    const values = {};
+    const errors = [];
+    for (const s of entry.inputs) {
+      const v = body.inputs?.[s.name] ?? s.default;
+      if (v === null || v === undefined) {
+        if (s.required) errors.push({ name: s.name, message: 'is required' });
+        continue;
+      }
+      if (s.type === 'slug' && v === 'taken') errors.push({ name: s.name, message: 'is taken already; choose another one' });
+      values[s.name] = s.type === 'secret' ? '***' : String(v);
+    }
+    if (errors.length > 0) return this.#problem(res, 422, 'invalid_input', 'Some inputs are not acceptable.', { errors });
+    if (body.dry_run) {
+      const steps = entry.steps ?? [{ id: 'main', uses: entry.id }];
+      return this.#send(res, 200, { plan: steps.map((s) => ({ step: s.id, argv: [`/usr/local/libexec/ops/${s.uses}`, ...Object.entries(values).map(([k, v]) => `--${k}=${v}`)], user: entry.user ?? 'ops-run', cwd: '/', timeout_us: 0 })) });
+    }
+    if (entry.confirm && body.confirm !== entry.id) return this.#problem(res, 422, 'confirm_required', 'The member confirm must repeat the id.');
+    if (entry.danger === 'high' && !this.reauthed) return this.#problem(res, 403, 'reauth_required', 'This is dangerous: give the password again first.');
+    const key = req.headers['idempotency-key'];
+    if (key && this.keys.has(key)) return this.#send(res, 200, { run: this.keys.get(key).doc });
+    const run = this.add(makeRun({ kind: body.kind, name: entry.id, title: entry.title, inputs: values, steps: entry.steps ?? [{ id: 'main', title: entry.title }] }));
+    if (key) this.keys.set(key, run);
+    this.#play(run);
+    return this.#send(res, 201, { run: run.doc });
+  }
+
+  /** A started run writes some lines and ends well. */
+  #play(run) {
+    const now = () => Date.now() * 1000;
+    begin(run, now());
+    startStep(run, 0, now());
+    let i = 0;
+    const timer = setInterval(() => {
+      run.journal.output(0, STDOUT, chatter(i));
+      sync(run);
+      if (++i < 12) return;
+      run.doc.steps.forEach((s, k) => {
+        if (k > 0) startStep(run, k, now());
+        endStep(run, k, now());
+      });
+      endRun(run, now());
+    }, 60);
+    run.timers.add(timer);
+  }
+
+  #cancel(res, run) {
+    if (run.doc.finished_us) return this.#problem(res, 409, 'finished', 'The run has ended already.');
+    run.journal.event('run.cancel_requested', { actor: 'user:admin', reason: null, kill: false });
+    setTimeout(() => {
+      const us = Date.now() * 1000;
+      run.doc.steps.forEach((s, i) => s.status === 'running' && endStep(run, i, us, 'cancelled', { reason: 'cancelled', signal: 15 }));
+      endRun(run, us, 'cancelled', { reason: 'cancelled' });
+    }, 300);
+    this.#send(res, 202, { run: run.doc });
+  }
+
+  #log(res, run, query) {
+    const { journal } = run;
+    if (query.get('format') !== 'records') {
+      return this.#send(res, 200, journal.raw(), { 'Content-Type': 'application/octet-stream', ...(query.get('download') ? { 'Content-Disposition': `attachment; filename="${run.doc.name}-${run.doc.number}.log"` } : {}) });
+    }
+    const offset = Number(query.get('offset') ?? 0);
+    if (!journal.isBoundary(offset)) return this.#problem(res, 400, 'bad_offset', 'The offset is no record boundary.');
+    const bytes = journal.read(offset, Number(query.get('limit') ?? Infinity));
+    return this.#send(res, 200, bytes, { 'Content-Type': 'application/octet-stream', 'X-Next-Offset': String(offset + bytes.length) });
+  }
+
+  // ---- WebSocket
+
+  #upgrade(req, tcp) {
+    if (!this.session) return tcp.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
+    const client = { socket: accept(req, tcp), subs: new Map() };
+    this.sockets.add(client);
+    client.socket.onClose = () => {
+      this.sockets.delete(client);
+      for (const sub of client.subs.values()) sub.stop?.();
+    };
+    client.socket.onText = (text) => this.#message(client, JSON.parse(text));
+  }
+
+  #message(client, m) {
+    const { socket, subs } = client;
+    if (m.op === 'credit') {
+      const sub = subs.get(m.id);
+      if (sub?.pump) {
+        sub.credit += m.bytes;
+        sub.pump();
+      }
+      return;
+    }
+    if (m.op === 'unsubscribe') {
+      const sub = subs.get(m.id);
+      subs.delete(m.id);
+      sub?.stop?.();
+      if (sub?.pump) socket.binary(endFrame(m.id, sub.at, 2));
+      else socket.text({ id: m.id, event: 'end' });
+      return;
+    }
+    const log = /^run\/([^/]+)\/log$/.exec(m.topic);
+    if (log) return this.#tail(client, m, log[1]);
+    subs.set(m.id, { topic: m.topic });
+    const one = /^run\/([^/]+)$/.exec(m.topic);
+    const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)) } : m.topic === 'catalog' ? CATALOG : m.topic === 'system' ? this.system() : null;
+    if (snapshot) socket.text({ id: m.id, event: 'snapshot', data: snapshot });
+    else socket.text({ id: m.id, event: 'error', data: { code: 'not_found', message: 'There is no such topic.' } });
+  }
+
+  #tail(client, m, ref) {
+    const { socket, subs } = client;
+    const run = this.find(ref);
+    if (!run) return socket.text({ id: m.id, event: 'error', data: { code: 'not_found', message: 'There is no such run.' } });
+    const { journal } = run;
+    const asked = m.offset ?? 0;
+    if (asked >= 0 && !journal.isBoundary(asked)) {
+      if (asked > journal.size) return socket.binary(endFrame(m.id, journal.size, 4));
+      return socket.text({ id: m.id, event: 'error', data: { code: 'bad_offset', message: 'no boundary' } });
+    }
+    const sub = { topic: m.topic, at: asked < 0 ? journal.beforeEnd(-asked) : asked, credit: INITIAL_CREDIT, ended: false };
+    socket.text({ id: m.id, event: 'snapshot', data: { offset: sub.at, size: journal.size, run: run.doc } });
+    sub.pump = () => {
+      while (!sub.ended && sub.credit > 0 && sub.at < journal.size) {
+        const records = journal.read(sub.at, Math.min(CHUNK, Math.max(1, sub.credit)));
+        socket.binary(chunkFrame(m.id, sub.at, records));
+        sub.at += records.length;
+        sub.credit -= records.length;
+      }
+      if (!sub.ended && journal.finished && sub.at === journal.size) {
+        sub.ended = true;
+        sub.stop();
+        subs.delete(m.id);
+        socket.binary(endFrame(m.id, sub.at, 1));
+      }
+    };
+    sub.stop = () => journal.watchers.delete(sub.pump);
+    subs.set(m.id, sub);
+    journal.watchers.add(sub.pump);
+    sub.pump();
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const fixture = new Fixture(path.resolve(process.argv[2] ?? path.join(path.dirname(fileURLToPath(import.meta.url)), '../../ui/dist/dist')));
+  fixture.add(liveBackup());
+  console.log(await fixture.listen(Number(process.argv[3] ?? 3180)), 'user admin, password secret');
+}

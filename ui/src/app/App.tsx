@@ -1,0 +1,87 @@
+import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { t } from '../i18n/index.ts';
+import { go, here, match, route } from '../lib/router.ts';
+import { lazy } from '../lib/lazy.tsx';
+import { expired, loadSession, session, sessionError } from '../live/store.ts';
+import { Commands } from '../pages/commands/Commands.tsx';
+import { RunForm } from '../pages/commands/RunForm.tsx';
+import { runForm } from '../pages/commands/start.ts';
+import { History } from '../pages/history/History.tsx';
+import { Login } from '../pages/login/Login.tsx';
+import { SignInAgain } from '../pages/login/SignInAgain.tsx';
+import { NotFound } from '../pages/notfound/NotFound.tsx';
+import { Overview } from '../pages/overview/Overview.tsx';
+import { Problem } from '../ui/Notice.tsx';
+import { Banners } from './Banners.tsx';
+import { Palette } from './palette/Palette.tsx';
+import { Shortcuts } from './Shortcuts.tsx';
+import { Sidebar } from './Sidebar.tsx';
+import { Toast } from './Toast.tsx';
+import { useGlobalKeys } from './globalKeys.ts';
+import { paletteOpen, shortcutsOpen } from './state.ts';
+
+const RunPage = lazy(() => import('../pages/run/RunPage.tsx').then((m) => m.RunPage));
+const Settings = lazy(() => import('../pages/settings/Settings.tsx').then((m) => m.Settings));
+
+function Page(): JSX.Element {
+  const r = route.value;
+  switch (r.page) {
+    case 'overview':
+    case 'login':
+      return <Overview />;
+    case 'commands':
+      return <Commands open={r.id} kind={r.kind} />;
+    case 'run':
+      return <RunPage key={r.id} id={r.id} />;
+    case 'history':
+      return <History />;
+    case 'settings':
+      return <Settings />;
+    case 'notFound':
+      return <NotFound />;
+  }
+}
+
+function Shell() {
+  useGlobalKeys();
+  return (
+    <div class="shell">
+      <a class="skip" href="#main">
+        {t.value.skipToContent}
+      </a>
+      <Sidebar />
+      <main id="main" tabIndex={-1}>
+        <Banners />
+        <Page />
+      </main>
+      {runForm.value && <RunForm key={runForm.value.entry.id} request={runForm.value} />}
+      {paletteOpen.value && <Palette />}
+      {shortcutsOpen.value && <Shortcuts />}
+      {expired.value && <SignInAgain />}
+      <Toast />
+    </div>
+  );
+}
+
+/** Where to go after signing in: never to another site. */
+export function afterLogin(query: string): string {
+  const next = new URLSearchParams(query).get('next') ?? '/';
+  return /^\/(?![/\\])/.test(next) && match(next.split(/[?#]/)[0]!).page !== 'login' ? next : '/';
+}
+
+export function App() {
+  const s = session.value;
+  const { path, query, hash } = here.value;
+  useEffect(() => {
+    if (s === null && path !== '/login') {
+      const back = path + query + hash;
+      go(back === '/' ? '/login' : `/login?next=${encodeURIComponent(back)}`, true);
+    } else if (s && path === '/login') go(afterLogin(query), true);
+  }, [s, path]);
+  if (s === undefined) {
+    const error = sessionError.value;
+    return <main class="boot">{error ? <Problem error={error} retry={() => void loadSession()} /> : null}</main>;
+  }
+  return s === null ? <Login /> : <Shell />;
+}

@@ -1,0 +1,97 @@
+import { useComputed, useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { t } from '../i18n/index.ts';
+import { clock, now } from '../lib/format.ts';
+import { connection, socket, system } from '../live/store.ts';
+import { Button } from '../ui/Button.tsx';
+import { Icon } from '../ui/Icon.tsx';
+
+interface BannerProps {
+  tone: 'warn' | 'err' | 'info';
+  icon: string;
+  children: ComponentChildren;
+  action?: ComponentChildren;
+}
+
+function Banner({ tone, icon, children, action }: BannerProps) {
+  return (
+    <div class={`banner ${tone}`} role="status">
+      <Icon name={icon} />
+      <p>{children}</p>
+      {action}
+    </div>
+  );
+}
+
+/** Short cuts are not worth a banner. */
+const PATIENCE_MS = 2000;
+
+function Countdown({ to }: { to: number }) {
+  const left = useComputed(() => t.value.tryingAgainIn(Math.max(0, Math.ceil((to - now.value) / 1000))));
+  return <>{left}</>;
+}
+
+function Connection() {
+  const m = t.value;
+  const c = connection.value;
+  const patient = useSignal(true);
+  const since = c.kind === 'waiting' || c.kind === 'offline' ? c.since : 0;
+  useEffect(() => {
+    patient.value = true;
+    if (since === 0) return undefined;
+    const timer = setTimeout(() => (patient.value = false), Math.max(0, since + PATIENCE_MS - Date.now()));
+    return () => clearTimeout(timer);
+  }, [since]);
+  if (since === 0 || patient.value) return null;
+  if (c.kind === 'offline') {
+    return (
+      <Banner tone="err" icon="cloud-off">
+        {m.youAreOffline}
+      </Banner>
+    );
+  }
+  if (c.kind !== 'waiting') return null;
+  return (
+    <Banner
+      tone="warn"
+      icon="unplug"
+      action={
+        <Button small onClick={() => socket.retryNow()}>
+          {m.retryNow}
+        </Button>
+      }
+    >
+      {m.connectionLost(clock(c.since * 1000))} <Countdown to={c.retryAt} />
+    </Banner>
+  );
+}
+
+const build = document.querySelector<HTMLMetaElement>('meta[name=ops-build]')?.content ?? '';
+
+export function Banners() {
+  const m = t.value;
+  const s = system.value;
+  const open = connection.value.kind === 'open';
+  return (
+    <div class="banners">
+      <Connection />
+      {open && s?.agent.away && (
+        <Banner tone="err" icon="plug-zap">
+          {s.agent.refused ? m.agentRefused : m.agentAway}
+          {s.agent.reason !== '' && <span class="muted"> {s.agent.reason}</span>}
+        </Banner>
+      )}
+      {open && s?.history.catchingUp && (
+        <Banner tone="info" icon="database">
+          {s.history.down ? m.databaseDown : m.historyCatchingUp}
+        </Banner>
+      )}
+      {s && s.assets !== '' && build !== '' && s.assets !== build && (
+        <Banner tone="info" icon="refresh-cw" action={<Button small onClick={() => location.reload()}>{m.reload}</Button>}>
+          {m.newVersion}
+        </Banner>
+      )}
+    </div>
+  );
+}

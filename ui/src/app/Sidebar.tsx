@@ -1,0 +1,75 @@
+import { t } from '../i18n/index.ts';
+import { path } from '../lib/router.ts';
+import { activeRuns, connection, hostName } from '../live/store.ts';
+import { Icon } from '../ui/Icon.tsx';
+import { Link } from '../ui/Link.tsx';
+import { MOD, NAV } from './nav.ts';
+import { paletteOpen } from './state.ts';
+
+function current(href: string, p: string): boolean {
+  if (href === '/') return p === '/';
+  if (href === '/history') return p.startsWith('/history') || p.startsWith('/runs');
+  return p.startsWith(href) || (href === '/commands' && p.startsWith('/flows'));
+}
+
+export function Logo() {
+  return (
+    <svg class="logo" viewBox="0 0 32 32" aria-hidden="true">
+      <rect width="32" height="32" rx="9" />
+      <path d="M10 11.5l4.5 4.5-4.5 4.5M17.5 21h5" />
+    </svg>
+  );
+}
+
+/** One word for the state of the connection, with a dot. */
+export function ConnectionState() {
+  const m = t.value;
+  const c = connection.value;
+  const [tone, word] =
+    c.kind === 'open' ? ['ok', m.live] : c.kind === 'offline' ? ['err', m.offline] : c.kind === 'waiting' ? ['warn', m.reconnecting] : ['quiet', m.connecting];
+  return (
+    <span class="connection">
+      <span class={`dot ${tone}`} aria-hidden="true" />
+      <span>{word}</span>
+    </span>
+  );
+}
+
+export function Sidebar() {
+  const m = t.value;
+  const p = path.value;
+  const active = activeRuns.value.length;
+  return (
+    <header class="side">
+      <Link href="/" class="brand" label="Ops Dashboard">
+        <Logo />
+        <span class="brand-name">Ops</span>
+      </Link>
+      <button type="button" class="search-button" onClick={() => (paletteOpen.value = true)} aria-label={m.searchOrRun} aria-keyshortcuts="Meta+K Control+K">
+        <Icon name="search" />
+        <span class="search-words">{m.searchOrRun}</span>
+        <kbd>{MOD}K</kbd>
+      </button>
+      <nav aria-label={m.mainNavigation}>
+        {NAV.map((n) => (
+          <Link key={n.href} href={n.href} current={current(n.href, p)} class="nav-item">
+            <Icon name={n.icon} />
+            <span>{m[n.word]}</span>
+            {n.href === '/history' && active > 0 && (
+              <span class="count" title={m.runningNow}>
+                {active}
+                <span class="visually-hidden"> {m.runningNow}</span>
+              </span>
+            )}
+          </Link>
+        ))}
+      </nav>
+      <footer class="side-foot">
+        <ConnectionState />
+        <span class="host" title={hostName.value}>
+          {hostName.value}
+        </span>
+      </footer>
+    </header>
+  );
+}

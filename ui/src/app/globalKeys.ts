@@ -1,0 +1,30 @@
+import { useEffect } from 'preact/hooks';
+import { useKeys, type Keys } from '../lib/keys.ts';
+import { go } from '../lib/router.ts';
+import { paletteOpen, shortcutsOpen } from './state.ts';
+
+const KEYS: Keys = {
+  'g o': () => go('/'),
+  'g c': () => go('/commands'),
+  'g h': () => go('/history'),
+  'g s': () => go('/settings'),
+  '?': () => (shortcutsOpen.value = true),
+};
+
+function onKey(e: KeyboardEvent): void {
+  if ((e.metaKey || e.ctrlKey) && !e.altKey && !e.shiftKey && e.key.toLowerCase() === 'k') {
+    e.preventDefault();
+    paletteOpen.value = !paletteOpen.value;
+  }
+}
+
+export function useGlobalKeys(): void {
+  useEffect(() => {
+    addEventListener('keydown', onKey);
+    const remove = useKeys(KEYS);
+    return () => {
+      removeEventListener('keydown', onKey);
+      remove();
+    };
+  }, []);
+}

@@ -1,0 +1,81 @@
+// What the palette offers: commands and flows, pages, recent runs, a few settings. All of it is
+// here already, so results are instant.
+
+import type { Words } from '../../i18n/en.ts';
+import { LANGUAGES, lang, setLanguage, type Language } from '../../i18n/index.ts';
+import { rank } from '../../lib/fuzzy.ts';
+import { go } from '../../lib/router.ts';
+import { THEMES, setTheme, theme } from '../../lib/theme.ts';
+import type { Catalog, Run } from '../../api/types.ts';
+import { openRunForm } from '../../pages/commands/start.ts';
+import { NAV } from '../nav.ts';
+import { shortcutsOpen } from '../state.ts';
+
+export interface Entry {
+  key: string;
+  icon: string;
+  label: string;
+  /** Said at the right. */
+  detail: string;
+  group: 'run' | 'goto' | 'recent' | 'settings';
+  /** Searched besides the label. */
+  also: string;
+  act: () => void;
+}
+
+export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run[] | null): Entry[] {
+  const out: Entry[] = [];
+  for (const e of catalog?.entries ?? []) {
+    out.push({
+      key: `run ${e.kind} ${e.id}`,
+      icon: e.danger === 'high' ? 'triangle-alert' : e.kind === 'flow' ? 'workflow' : 'terminal',
+      label: e.title || e.id,
+      detail: e.id,
+      group: 'run',
+      also: `${e.id} ${e.group}`,
+      act: () => openRunForm(e),
+    });
+  }
+  for (const n of NAV) out.push({ key: n.href, icon: n.icon, label: m[n.word], detail: '', group: 'goto', also: n.href, act: () => go(n.href) });
+  for (const r of (runs ?? []).slice(0, 20)) {
+    out.push({
+      key: r.id,
+      icon: 'file-text',
+      label: `${r.title || r.name} #${r.number}`,
+      detail: m.status[r.status],
+      group: 'recent',
+      also: r.name,
+      act: () => go(`/runs/${r.number}`),
+    });
+  }
+  const themeNames = { system: m.themeSystem, light: m.themeLight, dark: m.themeDark };
+  const icons = { system: 'monitor', light: 'sun', dark: 'moon' };
+  for (const x of THEMES) {
+    if (x !== theme.value) {
+      out.push({ key: `theme ${x}`, icon: icons[x], label: `${m.theme}: ${themeNames[x]}`, detail: '', group: 'settings', also: 'theme', act: () => setTheme(x) });
+    }
+  }
+  for (const l of Object.keys(LANGUAGES) as Language[]) {
+    if (l !== lang.value) out.push({ key: l, icon: 'languages', label: LANGUAGES[l], detail: '', group: 'settings', also: 'language taal', act: () => setLanguage(l) });
+  }
+  out.push({ key: 'keys', icon: 'keyboard', label: m.shortcuts, detail: '', group: 'settings', also: 'keys', act: () => (shortcutsOpen.value = true) });
+  return out;
+}
+
+const GROUP_BONUS = { run: 60, goto: 40, recent: 0, settings: 0 };
+
+/** `>` commands only, `#` a run's number. */
+export function search(query: string, entries: Entry[]): Entry[] {
+  const q = query.trim();
+  if (q.startsWith('#')) {
+    const n = q.slice(1).trim();
+    const known = entries.filter((e) => e.group === 'recent' && e.label.includes(`#${n}`));
+    if (!/^\d+$/.test(n)) return known;
+    const exact = known.some((e) => e.label.endsWith(`#${n}`));
+    const open: Entry = { key: `go ${n}`, icon: 'file-text', label: `#${n}`, detail: '', group: 'recent', also: '', act: () => go(`/runs/${n}`) };
+    return exact ? known : [open, ...known];
+  }
+  if (q.startsWith('>')) return rank(q.slice(1), entries.filter((e) => e.group === 'run'), (e) => `${e.label} ${e.also}`);
+  if (q === '') return [...entries.filter((e) => e.group === 'run').slice(0, 8), ...entries.filter((e) => e.group !== 'run').slice(0, 14)];
+  return rank(q, entries, (e) => `${e.label} ${e.also}`, (e) => GROUP_BONUS[e.group]).slice(0, 30);
+}

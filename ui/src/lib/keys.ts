@@ -1,0 +1,60 @@
+// Single-key shortcuts. They never fire while somebody types, and can be switched off (WCAG 2.1.4).
+
+import { signal } from '@preact/signals';
+import { load, save } from './storage.ts';
+
+export type Keys = Readonly<Record<string, (e: KeyboardEvent) => void>>;
+
+export const singleKeys = signal(load('keys') !== 'off');
+
+export function setSingleKeys(on: boolean): void {
+  singleKeys.value = on;
+  save('keys', on ? 'on' : 'off');
+}
+
+const layers: Keys[] = [];
+let prefix = '';
+let prefixTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Adds a map of keys ("f", "?", "Shift+X", "g o"); the last added wins. Returns how to remove it. */
+export function useKeys(keys: Keys): () => void {
+  layers.push(keys);
+  return () => void layers.splice(layers.indexOf(keys), 1);
+}
+
+export function typing(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || target.matches('textarea, select')) return true;
+  return target.matches('input:not([type=checkbox]):not([type=radio]):not([type=button])');
+}
+
+function keyName(e: KeyboardEvent): string {
+  return e.shiftKey && /^[a-z]$/i.test(e.key) ? `Shift+${e.key.toUpperCase()}` : e.key;
+}
+
+function dispatch(e: KeyboardEvent): void {
+  if (!singleKeys.value || e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
+  if (typing(e.target) || document.querySelector('dialog[open]')) return;
+  const name = keyName(e);
+  const full = prefix === '' ? name : `${prefix} ${name}`;
+  clearTimeout(prefixTimer);
+  prefix = '';
+  for (let i = layers.length - 1; i >= 0; i--) {
+    const layer = layers[i]!;
+    const handler = layer[full];
+    if (handler) {
+      e.preventDefault();
+      handler(e);
+      return;
+    }
+    if (Object.keys(layer).some((k) => k.startsWith(`${full} `))) {
+      prefix = full;
+      prefixTimer = setTimeout(() => (prefix = ''), 1200);
+      return;
+    }
+  }
+}
+
+export function startKeys(): void {
+  addEventListener('keydown', dispatch);
+}

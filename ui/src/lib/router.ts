@@ -1,0 +1,66 @@
+// Routes are paths; the page keeps them in one signal.
+
+import { computed, signal } from '@preact/signals';
+
+interface Location {
+  path: string;
+  query: string;
+  hash: string;
+}
+
+const read = (): Location => ({ path: location.pathname, query: location.search, hash: location.hash });
+
+export const here = signal<Location>(read());
+export const path = computed(() => here.value.path);
+
+export function go(to: string, replace = false): void {
+  const from = here.value.path;
+  if (replace) history.replaceState(null, '', to);
+  else history.pushState(null, '', to);
+  here.value = read();
+  if (here.value.path !== from) scrollTo(0, 0);
+}
+
+/** Replaces the fragment without a step in the history. */
+export function setHash(hash: string): void {
+  if (location.hash === hash) return;
+  history.replaceState(null, '', hash === '' ? location.pathname + location.search : hash);
+  here.value = read();
+}
+
+export function startRouter(): void {
+  addEventListener('popstate', () => (here.value = read()));
+  addEventListener('hashchange', () => (here.value = read()));
+}
+
+export type Route =
+  | { page: 'overview' }
+  | { page: 'commands'; id: string; kind: string }
+  | { page: 'run'; id: string }
+  | { page: 'history' }
+  | { page: 'settings' }
+  | { page: 'login' }
+  | { page: 'notFound' };
+
+export function match(p: string): Route {
+  const parts = p.split('/').filter((s) => s !== '');
+  const [first, second] = parts;
+  if (parts.length === 0) return { page: 'overview' };
+  if (first === 'commands' && parts.length === 1) return { page: 'commands', id: '', kind: '' };
+  if ((first === 'commands' || first === 'flows') && parts.length === 2 && second) {
+    return { page: 'commands', id: decode(second), kind: first === 'flows' ? 'flow' : 'command' };
+  }
+  if (first === 'runs' && parts.length === 2 && /^[0-9a-f-]{1,36}$/i.test(second ?? '')) return { page: 'run', id: second! };
+  if (parts.length === 1 && (first === 'history' || first === 'settings' || first === 'login')) return { page: first };
+  return { page: 'notFound' };
+}
+
+function decode(s: string): string {
+  try {
+    return decodeURIComponent(s);
+  } catch {
+    return s;
+  }
+}
+
+export const route = computed(() => match(path.value));

@@ -1,0 +1,127 @@
+import { effect, useComputed, useSignalEffect, type ReadonlySignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Run } from '../api/types.ts';
+import { t } from '../i18n/index.ts';
+import { number } from '../lib/format.ts';
+import { here, setHash } from '../lib/router.ts';
+import { darkNow } from '../lib/theme.ts';
+import { isActive } from '../live/store.ts';
+import { Icon } from '../ui/Icon.tsx';
+import { Status } from '../ui/Status.tsx';
+import { Took } from '../ui/Time.tsx';
+import type { LogControl } from './control.ts';
+import { pending } from './follow.ts';
+import type { ListLook } from './list.ts';
+import { Minimap } from './minimap.ts';
+import { timestamps, wrapLines } from './prefs.ts';
+import { linesHash, parseLines } from './selection.ts';
+import { Toolbar } from './Toolbar.tsx';
+
+interface Props {
+  control: LogControl;
+  run: ReadonlySignal<Run>;
+}
+
+/** The way back to the end, with what came meanwhile. */
+function Pill({ control }: { control: LogControl }) {
+  const m = t.value;
+  const list = control.list.value;
+  if (!list || list.follow.value.on) return null;
+  const n = pending(list.follow.value, control.client.size.value.lines);
+  return (
+    <button type="button" class="follow-pill" onClick={() => list.toEnd()}>
+      <Icon name="arrow-down-to-line" />
+      {control.client.ended.value ? m.toEnd : m.follow}
+      {n > 0 && <span class="mono"> · {m.newLines(number(n))}</span>}
+    </button>
+  );
+}
+
+/** Header of the step whose lines are at the top. */
+function StickyStep({ control, run }: Props) {
+  const index = control.list.value?.topStep.value ?? null;
+  const step = index === null ? undefined : run.value.steps[index];
+  if (!step) return null;
+  return (
+    <button type="button" class="sticky-step" onClick={() => step.offset !== null && void control.show({ offset: step.offset }, 0)}>
+      <Status status={step.status} quiet />
+      <b>{step.title || step.id}</b>
+      <Took of={step} />
+    </button>
+  );
+}
+
+function Nothing({ control, run }: Props) {
+  const m = t.value;
+  const { client } = control;
+  if (client.size.value.rows > 0) return null;
+  const problem = client.problem.value;
+  const words =
+    problem === 'pruned' ? m.logPruned : problem === 'damaged' ? m.logDamaged : problem === 'failed' ? m.logFailed : client.ready.value ? (isActive(run.value) ? m.logWaiting : m.logEmpty) : '';
+  return <p class="log-nothing">{words}</p>;
+}
+
+export function LogView({ control, run }: Props) {
+  const m = t.value;
+  const scroll = useRef<HTMLDivElement>(null);
+  const ticks = useRef<HTMLDivElement>(null);
+  const look = useComputed<ListLook>(() => ({
+    dark: darkNow.value,
+    wrap: wrapLines.value,
+    times: timestamps.value,
+    startUs: run.value.started_us || run.value.created_us,
+    steps: run.value.steps,
+  }));
+
+  useEffect(() => {
+    const list = control.mount(scroll.current!, look.peek());
+    const lines = parseLines(location.hash);
+    if (lines) {
+      list.hold();
+      // The line may be in what has not come yet.
+      const begin = effect(() => {
+        const there = control.client.ended.value || control.client.size.value.lines >= lines.from;
+        if (control.client.ready.value && there) setTimeout(() => (begin(), void control.showLines(lines)));
+      });
+    }
+    const stopHash = list.selection.lines.subscribe((l) => {
+      if (l || parseLines(location.hash)) setHash(linesHash(l));
+    });
+    return () => {
+      stopHash();
+      control.unmount();
+    };
+  }, []);
+  useSignalEffect(() => control.list.value?.setLook(look.value));
+  useSignalEffect(() => {
+    const lines = parseLines(here.value.hash);
+    const shown = control.list.value?.selection.lines.peek();
+    if (lines && control.client.ready.peek() && linesHash(shown ?? null) !== linesHash(lines)) void control.showLines(lines);
+  });
+  useEffect(() => {
+    const map = new Minimap(ticks.current!);
+    return control.client.ticks.subscribe((x) => map.draw(x.errors, x.hits));
+  }, []);
+  const cursorText = control.list.value?.cursorText.value ?? '';
+  const onMap = (e: MouseEvent) => {
+    const box = ticks.current!.getBoundingClientRect();
+    control.list.value?.showFraction((e.clientY - box.top) / box.height);
+  };
+  const base = `/api/v1/runs/${run.value.id}/log`;
+
+  return (
+    <section class={`log ${control.focusMode.value ? 'focus' : ''}`} aria-label={m.log}>
+      <Toolbar control={control} download={`${base}?format=raw&download=1`} raw={`${base}?format=text`} />
+      <div class="log-body" translate={false}>
+        <div ref={scroll} class={`log-scroll ${timestamps.value === 'off' ? '' : 'with-times'}`} tabIndex={0} role="log" aria-live="off" aria-label={m.logOutput} />
+        <StickyStep control={control} run={run} />
+        <Nothing control={control} run={run} />
+        <div ref={ticks} class="ticks" aria-hidden="true" onClick={onMap} />
+        <Pill control={control} />
+      </div>
+      <p class="visually-hidden" role="status" aria-live="polite">
+        {cursorText}
+      </p>
+    </section>
+  );
+}

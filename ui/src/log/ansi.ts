@@ -1,0 +1,208 @@
+// Escape sequences: SGR (16, 256 and true colour), OSC 8 links; everything else is recognised and
+// dropped. A newline always ends a sequence, so that a line can be parsed on its own once the style
+// at its first byte is known.
+
+/** 0 default · 1..16 the theme's colours · 17..272 the 256-colour table · TRUE_COLOUR + rgb. */
+export type Colour = number;
+export const TRUE_COLOUR = 0x1000000;
+
+export const enum Attr {
+  bold = 1,
+  dim = 2,
+  italic = 4,
+  underline = 8,
+  inverse = 16,
+  strike = 32,
+}
+
+export interface Style {
+  fg: Colour;
+  bg: Colour;
+  attrs: number;
+  /** Target of an OSC 8 link, '' for none. */
+  link: string;
+}
+
+export const PLAIN: Style = Object.freeze({ fg: 0, bg: 0, attrs: 0, link: '' });
+
+/** Styles as small numbers, so that the index holds one integer a line. 0 is the plain style. */
+export class StyleTable {
+  private readonly styles: Style[] = [PLAIN];
+  private readonly ids = new Map<string, number>([['0,0,0,', 0]]);
+
+  id(s: Style): number {
+    const key = `${s.fg},${s.bg},${s.attrs},${s.link}`;
+    let id = this.ids.get(key);
+    if (id === undefined) {
+      // A log that invents a new colour for each line must not grow this without end.
+      if (this.styles.length >= 65535) return 0;
+      id = this.styles.length;
+      this.styles.push({ ...s });
+      this.ids.set(key, id);
+    }
+    return id;
+  }
+
+  get(id: number): Style {
+    return this.styles[id] ?? PLAIN;
+  }
+}
+
+/** A colour sub-sequence (38 or 48) that starts at p[i]: the colour and the index of its last part. */
+function extendedColour(p: readonly number[], i: number): [Colour, number] | null {
+  const byte = (v: number | undefined) => (v !== undefined && v > 0 ? v & 255 : 0);
+  if (p[i + 1] === 5) {
+    const n = byte(p[i + 2]);
+    return [n < 16 ? n + 1 : n + 17, i + 2];
+  }
+  if (p[i + 1] === 2) {
+    return [TRUE_COLOUR | (byte(p[i + 2]) << 16) | (byte(p[i + 3]) << 8) | byte(p[i + 4]), i + 4];
+  }
+  return null;
+}
+
+/** Applies the parameters of one SGR sequence. -1 stands for an empty parameter. */
+export function applySgr(s: Style, p: readonly number[]): void {
+  for (let i = 0; i < p.length; i++) {
+    const v = p[i]! < 0 ? 0 : p[i]!;
+    if (v === 0) s.fg = s.bg = s.attrs = 0;
+    else if (v === 1) s.attrs |= Attr.bold;
+    else if (v === 2) s.attrs |= Attr.dim;
+    else if (v === 3) s.attrs |= Attr.italic;
+    else if (v === 4 || v === 21) s.attrs |= Attr.underline;
+    else if (v === 7) s.attrs |= Attr.inverse;
+    else if (v === 9) s.attrs |= Attr.strike;
+    else if (v === 22) s.attrs &= ~(Attr.bold | Attr.dim);
+    else if (v === 23) s.attrs &= ~Attr.italic;
+    else if (v === 24) s.attrs &= ~Attr.underline;
+    else if (v === 27) s.attrs &= ~Attr.inverse;
+    else if (v === 29) s.attrs &= ~Attr.strike;
+    else if (v >= 30 && v <= 37) s.fg = v - 29;
+    else if (v === 39) s.fg = 0;
+    else if (v >= 40 && v <= 47) s.bg = v - 39;
+    else if (v === 49) s.bg = 0;
+    else if (v >= 90 && v <= 97) s.fg = v - 81;
+    else if (v >= 100 && v <= 107) s.bg = v - 91;
+    else if (v === 38 || v === 48) {
+      const c = extendedColour(p, i);
+      if (!c) return; // unknown colour space: the rest cannot be told apart from its parts
+      if (v === 38) s.fg = c[0];
+      else s.bg = c[0];
+      i = c[1];
+    }
+  }
+}
+
+export const enum SeqKind {
+  other,
+  sgr,
+  /** CSI K: erase in line; `param` 0 to the end, 1 to the start, 2 all. */
+  erase,
+  link,
+}
+
+export interface Sequence {
+  kind: SeqKind;
+  /** Index of the first byte after the sequence. */
+  end: number;
+  param: number;
+}
+
+const seq: Sequence = { kind: SeqKind.other, end: 0, param: 0 };
+const ascii = new TextDecoder();
+
+/** Links may only lead to the web; anything else is shown as plain text. */
+export function safeLink(url: string): string {
+  return /^https?:\/\/[^\s\u0000-\u001f\u007f]+$/i.test(url) && url.length <= 2048 ? url : '';
+}
+
+/** SGR colons: 38:2::r:g:b (with a colour space id) becomes 38;2;r;g;b. */
+function foldColons(p: number[], colon: boolean): void {
+  if (colon && (p[0] === 38 || p[0] === 48) && p[1] === 2 && p.length === 6) p.splice(2, 1);
+  else if (colon && p[0] === 4) p.splice(0, p.length, p[1] === 0 ? 24 : 4);
+}
+
+/**
+ * Parses the sequence whose ESC is at u[i], applying SGR and OSC 8 to `style`. The result object is
+ * reused by the next call. A sequence that is cut off swallows what is there.
+ */
+export function parseEscape(u: Uint8Array, i: number, end: number, style: Style): Sequence {
+  seq.kind = SeqKind.other;
+  seq.param = 0;
+  const first = u[i + 1];
+  if (first === 0x5b) return parseCsi(u, i + 2, end, style);
+  if (first === 0x5d) return parseOsc(u, i + 2, end, style);
+  if (first === 0x50 || first === 0x58 || first === 0x5e || first === 0x5f) {
+    seq.end = stringEnd(u, i + 2, end)[1];
+    return seq;
+  }
+  // ESC, intermediates 0x20..0x2f, final
+  let j = i + 1;
+  while (j < end && u[j]! >= 0x20 && u[j]! <= 0x2f) j++;
+  seq.end = Math.min(end, j + 1);
+  return seq;
+}
+
+function parseCsi(u: Uint8Array, from: number, end: number, style: Style): Sequence {
+  const p: number[] = [];
+  let value = -1;
+  let colon = false;
+  let plain = true;
+  for (let j = from; j < end; j++) {
+    const c = u[j]!;
+    if (c >= 0x30 && c <= 0x39) value = Math.min(99999, (value < 0 ? 0 : value) * 10 + c - 0x30);
+    else if (c === 0x3b || c === 0x3a) {
+      if (p.length < 64) p.push(value);
+      value = -1;
+      colon ||= c === 0x3a;
+    } else if (c >= 0x40 && c <= 0x7e) {
+      p.push(value);
+      seq.end = j + 1;
+      if (c === 0x6d && plain) {
+        foldColons(p, colon);
+        applySgr(style, p);
+        seq.kind = SeqKind.sgr;
+      } else if (c === 0x4b && plain) {
+        seq.kind = SeqKind.erase;
+        seq.param = Math.max(0, p[0]!);
+      }
+      return seq;
+    } else if (c < 0x20) {
+      seq.end = j; // a control byte ends it and is looked at itself
+      return seq;
+    } else plain = false; // private marks and intermediates: not ours
+  }
+  seq.end = end;
+  return seq;
+}
+
+/** End of a control string: [end of its text, first byte after the terminator]. */
+function stringEnd(u: Uint8Array, from: number, end: number): [number, number] {
+  for (let j = from; j < end; j++) {
+    if (u[j] === 7) return [j, j + 1];
+    if (u[j] === 0x1b) return u[j + 1] === 0x5c ? [j, Math.min(end, j + 2)] : [j, j];
+  }
+  return [end, end];
+}
+
+function parseOsc(u: Uint8Array, from: number, end: number, style: Style): Sequence {
+  const [textEnd, after] = stringEnd(u, from, end);
+  seq.end = after;
+  // 8 ; params ; url
+  if (u[from] === 0x38 && u[from + 1] === 0x3b) {
+    let j = from + 2;
+    while (j < textEnd && u[j] !== 0x3b) j++;
+    style.link = safeLink(ascii.decode(u.subarray(Math.min(textEnd, j + 1), textEnd)));
+    seq.kind = SeqKind.link;
+  }
+  return seq;
+}
+
+/** The style after the bytes, for lines that are not shown. */
+export function styleAfter(u: Uint8Array, from: number, end: number, style: Style): void {
+  for (let i = from; i < end; ) {
+    i = u.indexOf(0x1b, i);
+    if (i < 0 || i >= end) return;
+    i = Math.max(i + 1, parseEscape(u, i, end, style).end);
+  }
+}

@@ -1,0 +1,374 @@
+// The worker's side: keeps the journal, answers for rows, fetches what the window needs, looks for
+// errors and hits when there is nothing better to do. Knows no worker API, so that it can be tested.
+
+import { RecordError } from '../proto/record.ts';
+import { parseEvent } from './events.ts';
+import { RowFlag, type Extent } from './extent.ts';
+import { Journal, type Place } from './journal.ts';
+import { FetchError, Loader, type Transport } from './loader.ts';
+import type { FromWorker, Point, Query, Row, Size, Target, ToWorker } from './messages.ts';
+import { lineAt, placeText } from './rows.ts';
+import { errorScan, markRuns, queryRegExp, queryScan, type Scan } from './scan.ts';
+import { runsText } from './text.ts';
+
+/** Rows beyond the window that are fetched before somebody scrolls there. */
+const AHEAD = 150;
+const SLICE_MS = 6;
+const MAX_COPY = 8 * 1024 * 1024;
+const TICK_BUCKETS = 400;
+/** Consumed bytes are reported in pieces of this size. */
+const CREDIT_STEP = 128 * 1024;
+
+export interface Host {
+  post(message: FromWorker): void;
+  /** Runs fn soon, after waiting messages. */
+  soon(fn: () => void): void;
+  /** Runs fn after some time. */
+  later(fn: () => void, ms: number): void;
+  transport(url: string): Transport;
+}
+
+export class Engine {
+  private readonly journal = new Journal();
+  private loader: Loader | null = null;
+  private memory = 64 * 1024 * 1024;
+  private view = { from: 0, count: 60, top: 0, follow: true };
+  private painted = true;
+  private dirty = false;
+  private viewDue = false;
+  private consumed = 0;
+  private errors: Scan;
+  private hits: Scan | null = null;
+  private re: RegExp | null = null;
+  private scanning = false;
+  private ticksDue = false;
+  private readonly expanded = new Map<Extent, Set<number>>();
+
+  constructor(private readonly host: Host) {
+    this.errors = errorScan(this.journal);
+  }
+
+  receive(m: ToWorker): void {
+    switch (m.t) {
+      case 'open':
+        this.memory = m.memory;
+        this.loader = new Loader(this.journal, this.host.transport(m.url), (work) => this.change(work), (e) => this.fetchFailed(e));
+        break;
+      case 'start':
+        this.change(() => this.journal.startAt(m.offset));
+        break;
+      case 'chunk':
+        this.chunk(m.offset, new Uint8Array(m.buffer, m.at, m.length));
+        break;
+      case 'reset':
+        this.change(() => this.journal.clear());
+        break;
+      case 'view':
+        this.view = m;
+        this.painted = true;
+        this.sendView();
+        break;
+      case 'painted':
+        this.painted = true;
+        if (this.dirty) this.scheduleView();
+        break;
+      case 'seek':
+        void this.seek(m.id, m.target);
+        break;
+      case 'find':
+        this.find(m.query);
+        break;
+      case 'next':
+        this.host.post({ t: 'row', id: m.id, row: (m.what === 'hit' ? this.hits : this.errors)?.next(m.from, m.forward) ?? null });
+        break;
+      case 'text':
+        this.text(m.id, m.from, m.to);
+        break;
+      case 'expand':
+        this.expand(m.row);
+        break;
+      case 'load':
+        this.loadRow(m.row);
+        break;
+      case 'retry':
+        for (const e of this.journal.extents) e.problem = '';
+        this.sendView();
+        break;
+    }
+  }
+
+  private chunk(offset: number, bytes: Uint8Array): void {
+    try {
+      // No anchor is needed: the tail grows below the window, and gaps open there.
+      this.journal.append(offset, bytes);
+    } catch (e) {
+      if (!(e instanceof RecordError)) throw e;
+      this.host.post({ t: 'damaged', offset: this.journal.resumeAt, message: e.message });
+    }
+    this.consumed += bytes.length;
+    if (this.consumed >= CREDIT_STEP) {
+      this.host.post({ t: 'consumed', bytes: this.consumed });
+      this.consumed = 0;
+    }
+    this.journal.evict(this.memory, this.inView());
+    this.changed();
+  }
+
+  /** Changes the journal and keeps the row at the top of the window where it is. */
+  private change(work: () => void): void {
+    const anchor = this.journal.anchor(this.view.top);
+    work();
+    const row = this.journal.rowOfAnchor(anchor);
+    const delta = row === null ? 0 : row - this.view.top;
+    if (delta !== 0 && !this.view.follow) {
+      this.view = { ...this.view, from: Math.max(0, this.view.from + delta), top: Math.max(0, this.view.top + delta) };
+      this.host.post({ t: 'shift', delta });
+    }
+    this.journal.evict(this.memory, this.inView());
+    this.changed();
+  }
+
+  private changed(): void {
+    this.dirty = true;
+    if (this.painted) this.scheduleView();
+    this.scan();
+  }
+
+  private scheduleView(): void {
+    if (this.viewDue) return;
+    this.viewDue = true;
+    this.host.soon(() => {
+      this.viewDue = false;
+      if (this.dirty) this.sendView();
+    });
+  }
+
+  private window(): [number, number] {
+    const { from, count, follow } = this.view;
+    const rows = this.journal.rows;
+    const start = follow ? Math.max(0, rows - count) : Math.max(0, Math.min(from, rows));
+    return [start, Math.min(rows, start + count)];
+  }
+
+  private size(): Size {
+    const j = this.journal;
+    return {
+      rows: j.rows,
+      lines: j.lines,
+      end: j.end,
+      held: j.heldBytes,
+      errors: this.errors.total,
+      errorsComplete: this.errors.bytes >= j.end,
+    };
+  }
+
+  private sendView(): void {
+    this.dirty = false;
+    this.painted = false;
+    const [from, to] = this.window();
+    const rows: Row[] = [];
+    for (let r = from; r < to; r++) {
+      const p = this.journal.place(r);
+      if (p) rows.push(this.row(p));
+    }
+    this.host.post({ t: 'view', from, rows, size: this.size() });
+    this.fetchAround(from, to);
+  }
+
+  private row(p: Place): Row {
+    const e = p.extent;
+    if (p.open >= 0) {
+      const open = this.journal.openLine(p.open)!;
+      const line = lineAt(this.journal, p);
+      return { k: 'line', n: 0, step: open.step, stderr: open.stderr, error: false, timeUs: 0, runs: this.marked(line.runs), more: line.more };
+    }
+    if (!e.buf) {
+      if (Loader.isGap(e)) return { k: 'gap', bytes: e.size, lines: e.lines, problem: e.problem };
+      return { k: 'wait', n: e.indexed ? 0 : e.line0 + p.row + 1 };
+    }
+    this.journal.use(e);
+    const flags = e.flags[p.row]!;
+    if (flags & RowFlag.event) {
+      const event = parseEvent(e.bytes(p.row));
+      return { k: 'event', name: event.name, step: e.step(p.row), timeUs: e.time(p.row), fields: slim(event.fields) };
+    }
+    const line = lineAt(this.journal, p, this.expanded.get(e)?.has(p.row) ?? false);
+    return {
+      k: 'line',
+      n: e.line[p.row]!,
+      step: e.step(p.row),
+      stderr: (flags & RowFlag.stderr) !== 0,
+      error: this.errors.has(e, p.row),
+      timeUs: e.time(p.row),
+      runs: this.marked(line.runs),
+      more: line.more,
+    };
+  }
+
+  private marked(runs: ReturnType<typeof lineAt>['runs']): ReturnType<typeof lineAt>['runs'] {
+    return this.re ? markRuns(runs, this.re) : runs;
+  }
+
+  private extentsOf(from: number, to: number): Place[] {
+    const out: Place[] = [];
+    for (let r = Math.max(0, from); r < to; ) {
+      const p = this.journal.place(r);
+      if (!p || p.open >= 0) break;
+      out.push(p);
+      r += Math.max(1, p.extent.rows - p.row);
+    }
+    return out;
+  }
+
+  private inView(): Set<Extent> {
+    const [from, to] = this.window();
+    return new Set(this.extentsOf(from, to).map((p) => p.extent));
+  }
+
+  private fetchAround(from: number, to: number): void {
+    if (!this.loader) return;
+    const wanted = [...this.extentsOf(from, to), ...this.extentsOf(from - AHEAD, from), ...this.extentsOf(to, to + AHEAD)];
+    const missing = wanted.filter((p) => !p.extent.loaded && !Loader.isGap(p.extent));
+    this.loader.keep(new Set(wanted.map((p) => p.extent)));
+    for (const p of missing) void this.fetch(p);
+  }
+
+  private async fetch(p: Place): Promise<void> {
+    await this.loader?.load(p.extent, p.extent.line0 + p.row + 1);
+    this.changed();
+  }
+
+  private fetchFailed(e: unknown): void {
+    if (e instanceof FetchError && e.status === 401) this.host.post({ t: 'unauthorized' });
+    this.changed();
+  }
+
+  private loadRow(row: number): void {
+    const p = this.journal.place(row);
+    if (!p || p.open >= 0 || !this.loader) return;
+    p.extent.problem = '';
+    void this.loader.load(p.extent, p.extent.line0 + 1, p.extent.indexed ? -1 : p.extent.off).then(() => this.changed());
+  }
+
+  /** Finds the row of a line or an offset, fetching its surroundings when they are not here. */
+  private async seek(id: number, target: Target): Promise<void> {
+    const j = this.journal;
+    for (let attempt = 0; attempt < 6; attempt++) {
+      const i = 'line' in target ? j.indexOfLine(target.line) : j.indexOfOffset(target.offset);
+      const e = j.extents[i];
+      if (!e || e.loaded || !this.loader) break;
+      if (e.loading) await new Promise<void>((resolve) => this.host.later(resolve, 30));
+      else if ('line' in target) await this.loader.load(e, target.line);
+      else await this.loader.load(e, e.line0 + 1, e.indexed ? -1 : target.offset);
+      if (e.problem !== '') break;
+    }
+    this.host.post({ t: 'row', id, row: this.rowOf(target) });
+  }
+
+  private rowOf(target: Target): number | null {
+    const j = this.journal;
+    if (j.rows === 0) return null;
+    if ('line' in target) return j.rowOfLine(target.line);
+    const i = j.indexOfOffset(target.offset);
+    if (i < 0) return j.rows - 1;
+    const e = j.extents[i]!;
+    return j.start(i) + (e.loaded ? e.rowOfOffset(target.offset) : 0);
+  }
+
+  private find(query: Query | null): void {
+    this.hits = null;
+    this.re = null;
+    let problem = '';
+    if (query && query.text !== '') {
+      try {
+        this.re = queryRegExp(query);
+        this.hits = queryScan(this.journal, queryRegExp(query));
+      } catch (e) {
+        problem = e instanceof Error ? e.message : String(e);
+      }
+    }
+    this.host.post({ t: 'found', found: { rows: 0, searched: 0, busy: this.hits !== null, problem } });
+    this.ticks();
+    this.changed();
+  }
+
+  private scan(): void {
+    if (this.scanning) return;
+    this.scanning = true;
+    this.host.soon(() => this.scanSlice());
+  }
+
+  private scanSlice(): void {
+    const deadline = performance.now() + SLICE_MS;
+    const before = this.errors.total + (this.hits?.total ?? 0);
+    const hitsLeft = this.hits?.slice(deadline) ?? false;
+    const errorsLeft = this.errors.slice(deadline);
+    if (this.hits) this.host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: hitsLeft, problem: '' } });
+    const more = hitsLeft || errorsLeft;
+    if (this.errors.total + (this.hits?.total ?? 0) !== before) {
+      this.dirty = true; // rows of the window may be marked now
+      if (this.painted) this.scheduleView();
+      this.ticks();
+    }
+    if (more) this.host.soon(() => this.scanSlice());
+    else {
+      this.scanning = false;
+      // Now it is known whether everything was looked at.
+      this.dirty = true;
+      if (this.painted) this.scheduleView();
+    }
+  }
+
+  private ticks(): void {
+    if (this.ticksDue) return;
+    this.ticksDue = true;
+    this.host.later(() => {
+      this.ticksDue = false;
+      this.host.post({ t: 'ticks', errors: this.errors.ticks(TICK_BUCKETS), hits: this.hits?.ticks(TICK_BUCKETS) ?? [] });
+    }, 120);
+  }
+
+  private expand(row: number): void {
+    const p = this.journal.place(row);
+    if (!p || p.open >= 0) return;
+    let rows = this.expanded.get(p.extent);
+    if (!rows) this.expanded.set(p.extent, (rows = new Set()));
+    rows.add(p.row);
+    this.changed();
+  }
+
+  private text(id: number, from: Point, to: Point): void {
+    const parts: string[] = [];
+    let missing = 0;
+    let length = 0;
+    for (let r = from.row; r <= to.row && length < MAX_COPY; r++) {
+      const p = this.journal.place(r);
+      if (!p) break;
+      if (!p.extent.buf) {
+        missing++;
+        continue;
+      }
+      if (p.open < 0 && p.extent.flags[p.row]! & RowFlag.event) continue;
+      const shown = p.open >= 0 ? runsText(lineAt(this.journal, p).runs) : placeText(this.journal, p);
+      const part = shown.slice(r === from.row ? from.col : 0, r === to.row ? to.col : undefined);
+      parts.push(part);
+      length += part.length + 1;
+    }
+    this.host.post({ t: 'text', id, text: parts.join('\n'), missing });
+  }
+
+  stop(): void {
+    this.loader?.stop();
+  }
+}
+
+/** Events are shown from a few of their fields; argv and outputs can be long. */
+function slim(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [k, v] of Object.entries(fields)) {
+    if (typeof v === 'string') out[k] = v.slice(0, 1000);
+    else if (typeof v === 'number' || typeof v === 'boolean') out[k] = v;
+    else if (k === 'names' && Array.isArray(v)) out[k] = v.filter((n) => typeof n === 'string').slice(0, 16);
+  }
+  return out;
+}

@@ -1,0 +1,381 @@
+// The virtual list: a scrolled element of compressed height, and in it a window that stays in view
+// and holds the few rows there are to see, in order, so that selecting text works as anywhere.
+
+import { signal } from '@preact/signals';
+import { following, next, type Follow, type FollowEvent } from './follow.ts';
+import type { LogClient, View } from './client.ts';
+import type { Row } from './messages.ts';
+import { drawRow, makeRow, type Look, type RowElement } from './rowview.ts';
+import { ScrollMap } from './scroll.ts';
+import { LogSelection } from './selection.ts';
+
+export const ROW_HEIGHT = 20;
+/** Rows asked for beyond the window, so that a small scroll paints at once. */
+const SPARE = 40;
+
+/** What a row needs that is not in it. */
+export interface ListLook extends Look {
+  wrap: boolean;
+}
+
+export class LogList {
+  readonly follow = signal<Follow>(following);
+  /** Step of the first visible row, when its header is not what is seen. */
+  readonly topStep = signal<number | null>(null);
+  /** Text of the line under the cursor, for those who listen. */
+  readonly cursorText = signal('');
+  readonly selection: LogSelection;
+
+  private readonly space = document.createElement('div');
+  private readonly window = document.createElement('div');
+  private readonly box = document.createElement('div');
+  private readonly map: ScrollMap;
+  private heights = new Map<number, number>();
+  private mean = ROW_HEIGHT;
+  private view: View = { from: 0, rows: [] };
+  private readonly shown = new Map<number, RowElement>();
+  private readonly pool: RowElement[] = [];
+  private look: ListLook;
+  private frame = 0;
+  private expectedTop = 0;
+  private asked = '';
+  private settle: ReturnType<typeof setTimeout> | undefined;
+  /** Rows to mark. */
+  private currentHit = -1;
+  private cursor = -1;
+  private readonly resize: ResizeObserver;
+  private started = false;
+
+  constructor(
+    readonly root: HTMLElement,
+    private readonly client: LogClient,
+    look: ListLook,
+  ) {
+    this.look = look;
+    this.map = this.makeMap();
+    this.space.className = 'log-space';
+    this.window.className = 'log-window';
+    this.box.className = 'log-rows';
+    this.window.append(this.box);
+    this.space.append(this.window);
+    root.append(this.space);
+    this.selection = new LogSelection(this.box, client, () => this.hold());
+    root.addEventListener('scroll', this.onScroll, { passive: true });
+    root.addEventListener('wheel', this.onWheel, { passive: true });
+    root.addEventListener('touchmove', this.onTouch, { passive: true });
+    root.addEventListener('click', this.onClick);
+    root.addEventListener('keydown', this.onKey);
+    this.resize = new ResizeObserver(() => this.resized());
+    this.resize.observe(root);
+    client.onView = (v) => this.received(v);
+    client.onShift = (d) => this.shifted(d);
+    this.resized();
+  }
+
+  private makeMap(): ScrollMap {
+    const self = this;
+    return new ScrollMap(ROW_HEIGHT, {
+      of: (row) => (self.look.wrap ? (self.heights.get(row) ?? ROW_HEIGHT) : ROW_HEIGHT),
+      get mean() {
+        return self.look.wrap ? self.mean : ROW_HEIGHT;
+      },
+      get fixed() {
+        return !self.look.wrap;
+      },
+    });
+  }
+
+  close(): void {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.settle);
+    this.resize.disconnect();
+    this.selection.close();
+    this.client.onView = this.client.onShift = () => undefined;
+    this.space.remove();
+    this.root.removeEventListener('scroll', this.onScroll);
+    this.root.removeEventListener('wheel', this.onWheel);
+    this.root.removeEventListener('touchmove', this.onTouch);
+    this.root.removeEventListener('click', this.onClick);
+    this.root.removeEventListener('keydown', this.onKey);
+  }
+
+  setLook(look: ListLook): void {
+    const rewrap = look.wrap !== this.look.wrap || look.times !== this.look.times;
+    this.look = look;
+    this.root.classList.toggle('wrap', look.wrap);
+    if (rewrap) this.heights.clear();
+    this.sync();
+  }
+
+  private resized(): void {
+    this.map.viewport = this.root.clientHeight;
+    this.window.style.height = `${this.map.viewport}px`;
+    if (this.look.wrap) this.heights.clear();
+    this.sync();
+  }
+
+  // ---- following
+
+  private to(event: FollowEvent): void {
+    const was = this.follow.value;
+    this.follow.value = next(was, event, this.client.size.value.lines);
+    if (this.follow.value.on && !was.on) this.sync();
+  }
+
+  /** Somebody reads here: stop following. */
+  hold(): void {
+    this.to('hold');
+  }
+
+  /** What is there now counts as seen. */
+  countFromHere(): void {
+    if (!this.follow.value.on) this.follow.value = { on: false, heldAt: this.client.size.value.lines };
+  }
+
+  toEnd(): void {
+    this.to('follow');
+    this.sync();
+  }
+
+  toTop(): void {
+    this.to('hold');
+    this.map.toRow(0, 0);
+    this.sync();
+  }
+
+  /** Shows a row with some context above it. */
+  showRow(row: number, above = 3): void {
+    this.to('hold');
+    this.map.toRow(row, above * ROW_HEIGHT);
+    this.sync();
+  }
+
+  showFraction(f: number): void {
+    this.showRow(Math.floor(f * this.map.rows), Math.floor(this.map.viewport / ROW_HEIGHT / 2));
+  }
+
+  get firstRow(): number {
+    return this.map.row;
+  }
+
+  /** From where the next error or hit is looked for. */
+  get reference(): number {
+    return this.currentHit >= 0 && this.shown.has(this.currentHit) ? this.currentHit : this.follow.value.on ? this.map.rows : this.map.row + 2;
+  }
+
+  setCurrent(row: number): void {
+    this.currentHit = row;
+    this.schedule();
+  }
+
+  // ---- scrolling
+
+  private readonly onScroll = (): void => {
+    const top = this.root.scrollTop;
+    if (Math.abs(top - this.expectedTop) < 1.5) return;
+    const down = top > this.expectedTop;
+    this.expectedTop = top;
+    this.map.scrolled(top);
+    if (!down) this.to('up');
+    else if (this.map.atEnd) this.to('bottom');
+    this.keepWidth();
+    clearTimeout(this.settle);
+    // Wrapped or compressed, the bar drifts from the place: put it right when things are calm.
+    this.settle = setTimeout(() => this.sync(), 180);
+    this.schedule();
+  };
+
+  private readonly onWheel = (e: WheelEvent): void => {
+    if (e.deltaY < 0) this.to('up');
+  };
+
+  private readonly onTouch = (): void => {
+    if (!this.map.atEnd) this.to('up');
+  };
+
+  /** Keeps the sideways scroll range while rows of other lengths come and go. */
+  private keepWidth(): void {
+    const wide = this.root.scrollLeft > 0 && !this.look.wrap;
+    this.space.style.minWidth = wide ? `${this.root.scrollWidth}px` : '';
+  }
+
+  private readonly onKey = (e: KeyboardEvent): void => {
+    if (e.target !== this.root || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.key !== 'ArrowDown' && e.key !== 'ArrowUp') return;
+    e.preventDefault();
+    const inView = this.cursor >= this.map.row && this.shown.has(this.cursor);
+    const from = inView ? this.cursor : e.key === 'ArrowDown' ? this.map.row - 1 : this.lastVisible() + 1;
+    this.cursor = Math.max(0, Math.min(this.map.rows - 1, from + (e.key === 'ArrowDown' ? 1 : -1)));
+    this.to('hold');
+    if (this.cursor <= this.map.row) this.map.toRow(this.cursor, ROW_HEIGHT * 2);
+    else if (this.cursor >= this.lastVisible()) this.map.move(ROW_HEIGHT * 2);
+    this.sync();
+    const row = this.dataOf(this.cursor);
+    if (row?.k === 'line') this.cursorText.value = `${row.n}: ${row.runs.map((r) => r.text).join('')}`;
+  };
+
+  private lastVisible(): number {
+    return this.map.row + Math.floor(this.map.viewport / ROW_HEIGHT) - 1;
+  }
+
+  private readonly onClick = (e: MouseEvent): void => {
+    if (!(e.target instanceof Element)) return;
+    const el = e.target.closest<RowElement>('.lr');
+    if (!el) return;
+    if (e.target.closest('.more-bytes')) this.client.expand(el.row);
+    else if (e.target.closest('.load-gap')) this.client.load(el.row);
+    else if (e.target.closest('.ln')) {
+      const row = this.dataOf(el.row);
+      if (row?.k === 'line' && row.n > 0) this.selection.pickLine(row.n, e.shiftKey);
+      this.schedule();
+    }
+  };
+
+  // ---- data
+
+  private dataOf(row: number): Row | undefined {
+    return this.view.rows[row - this.view.from];
+  }
+
+  private received(view: View): void {
+    this.view = view;
+    const rows = this.client.size.value.rows;
+    if (rows !== this.map.rows || !this.started) {
+      this.started = true;
+      this.map.rows = rows;
+      this.sync();
+    } else this.schedule();
+  }
+
+  private shifted(delta: number): void {
+    this.map.shift(delta);
+    this.view = { from: this.view.from + delta, rows: this.view.rows };
+    this.heights = new Map([...this.heights].map(([row, h]) => [row + delta, h]));
+    for (const e of this.shown.values()) e.row += delta;
+    const moved = [...this.shown.values()];
+    this.shown.clear();
+    for (const e of moved) this.shown.set(e.row, e);
+    this.selection.shift(delta);
+    if (this.currentHit >= 0) this.currentHit += delta;
+    if (this.cursor >= 0) this.cursor += delta;
+    this.sync();
+  }
+
+  /** Length and position of the bar follow the place, then a paint. */
+  private sync(): void {
+    if (this.follow.value.on) this.map.toEnd();
+    this.space.style.height = `${this.map.height}px`;
+    const top = this.map.top();
+    this.expectedTop = top;
+    if (Math.abs(this.root.scrollTop - top) > 0.75) {
+      this.root.scrollTop = top;
+      this.expectedTop = this.root.scrollTop;
+    }
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.paint());
+  }
+
+  private ask(): void {
+    const visible = Math.ceil(this.map.viewport / ROW_HEIGHT) + 1;
+    const follow = this.follow.value.on;
+    const from = Math.max(0, this.map.row - SPARE);
+    const count = visible + SPARE * (follow ? 1 : 2);
+    const wanted = `${follow ? 'tail' : from}/${count}/${this.map.row}`;
+    if (wanted === this.asked) return;
+    this.asked = wanted;
+    this.client.view(from, count, this.map.row, follow);
+  }
+
+  // ---- painting
+
+  private paint(): void {
+    this.frame = 0;
+    this.draw();
+    if (this.look.wrap && this.measure()) {
+      // Heights were guessed: once more with the real ones.
+      if (this.follow.value.on) this.map.toEnd();
+      this.draw();
+      this.measure();
+    }
+    this.box.style.transform = `translateY(${-this.map.px}px)`;
+    this.headOf(this.dataOf(this.map.row));
+    this.ask();
+    this.client.painted();
+  }
+
+  private lastRow(): number {
+    let y = -this.map.px;
+    let row = this.map.row;
+    while (row < this.map.rows && y < this.map.viewport + ROW_HEIGHT) y += this.look.wrap ? (this.heights.get(row++) ?? ROW_HEIGHT) : (row++, ROW_HEIGHT);
+    return row;
+  }
+
+  private draw(): void {
+    const from = this.map.row;
+    const to = this.lastRow();
+    const pinned = this.selection.pinned();
+    for (const [row, e] of this.shown) {
+      if (row >= from && row < to) continue;
+      const keep = pinned.has(row);
+      e.classList.toggle('pinned', keep);
+      if (!keep) {
+        this.shown.delete(row);
+        e.remove();
+        if (this.pool.length < 200) this.pool.push(e);
+      }
+    }
+    let at = this.box.firstElementChild;
+    while (at && (at as RowElement).row < from) at = at.nextElementSibling;
+    for (let row = from; row < to; row++) {
+      let e = this.shown.get(row);
+      if (!e) {
+        e = this.pool.pop() ?? makeRow();
+        e.row = row;
+        this.shown.set(row, e);
+      }
+      const data = this.dataOf(row);
+      if (data) drawRow(e, data, this.look);
+      else if (e.shows === '') drawRow(e, { k: 'wait', n: 0 }, this.look);
+      this.marks(e, row, data);
+      if (e === at) at = at.nextElementSibling;
+      else this.box.insertBefore(e, at);
+    }
+  }
+
+  private marks(e: RowElement, row: number, data: Row | undefined): void {
+    const n = data?.k === 'line' ? data.n : 0;
+    e.classList.toggle('picked', n > 0 && this.selection.isPicked(n));
+    e.classList.toggle('current', row === this.currentHit);
+    e.classList.toggle('cursor', row === this.cursor);
+    e.classList.remove('pinned');
+  }
+
+  /** Reads the heights of wrapped rows; true when one was another than believed. */
+  private measure(): boolean {
+    let changed = false;
+    let sum = 0;
+    let count = 0;
+    for (const [row, e] of this.shown) {
+      if (e.classList.contains('pinned')) continue;
+      const h = e.offsetHeight || ROW_HEIGHT;
+      sum += h;
+      count++;
+      if ((this.heights.get(row) ?? ROW_HEIGHT) !== h) {
+        this.heights.set(row, h);
+        changed = true;
+      }
+    }
+    if (this.heights.size > 20000) this.heights.clear();
+    if (count > 0) this.mean = Math.max(ROW_HEIGHT, this.mean * 0.8 + (sum / count) * 0.2);
+    return changed;
+  }
+
+  private headOf(row: Row | undefined): void {
+    const isHeader = row?.k === 'event' && row.name === 'step.started';
+    const step = row && (row.k === 'line' || row.k === 'event') && row.step !== 0xffff && !isHeader ? row.step : null;
+    if (this.topStep.value !== step) this.topStep.value = step;
+  }
+}

@@ -1,0 +1,120 @@
+// Fetches what the window needs and the journal does not hold.
+
+import { Journal } from './journal.ts';
+import type { Extent } from './extent.ts';
+
+/** Bytes of one fetch. */
+export const BLOCK = 320 * 1024;
+/** Read before a place that is entered from the middle, to settle its colours. */
+export const LOOK_BACK = 64 * 1024;
+/** A stretch without a line end is not fetched by itself past this. */
+export const LINELESS = 1024 * 1024;
+const MAX_PARALLEL = 2;
+
+export class FetchError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface Transport {
+  /** Whole records from offset on, about limit bytes. */
+  records(offset: number, limit: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** The offset of a record at or before the one that holds line n (0-based). */
+  locate(line: number, signal: AbortSignal): Promise<number>;
+}
+
+export function httpTransport(url: string): Transport {
+  const get = async (path: string, signal: AbortSignal): Promise<Response> => {
+    const response = await fetch(url + path, { signal, credentials: 'same-origin' });
+    if (!response.ok) throw new FetchError(response.status, `HTTP ${response.status}`);
+    return response;
+  };
+  return {
+    async records(offset, limit, signal) {
+      const r = await get(`?format=records&offset=${offset}&limit=${limit}`, signal);
+      return new Uint8Array(await r.arrayBuffer());
+    },
+    async locate(line, signal) {
+      const body: unknown = await (await get(`/locate?line=${line}`, signal)).json();
+      const offset = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)['offset'] : null;
+      if (typeof offset !== 'number') throw new FetchError(502, 'locate: no offset');
+      return offset;
+    },
+  };
+}
+
+/** Where in an unknown extent to begin and how much to read, for line `wanted` (1-based). A null
+ * offset: ask `locate` for `line` first. */
+export function plan(e: Extent, wanted: number): { offset: number | null; line: number; limit: number } {
+  if (e.size <= BLOCK + LOOK_BACK) return { offset: e.off, line: e.line0, limit: e.size };
+  const perLine = e.lines > 0 ? e.size / e.lines : e.size;
+  const before = wanted - 1 - e.line0;
+  if (before * perLine < BLOCK / 2) return { offset: e.off, line: e.line0, limit: BLOCK };
+  const line = Math.max(e.line0, wanted - 1 - Math.max(50, Math.ceil(LOOK_BACK / perLine)));
+  return { offset: null, line, limit: BLOCK };
+}
+
+export class Loader {
+  private readonly running = new Map<Extent, AbortController>();
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly transport: Transport,
+    /** Called around each change of the journal, to keep the window where it is. */
+    private readonly change: (work: () => void) => void,
+    private readonly onError: (e: unknown) => void,
+  ) {}
+
+  get busy(): boolean {
+    return this.running.size > 0;
+  }
+
+  /** Whether an extent is only fetched when somebody asks for it. */
+  static isGap(e: Extent): boolean {
+    return e.problem !== '' || (!e.indexed && e.lines === 0 && e.size > LINELESS);
+  }
+
+  /** Fetches the bytes of an extent; `line`: the line that is wanted, `at`: or the offset. */
+  async load(e: Extent, line: number, at = -1): Promise<void> {
+    if (e.loaded || e.loading || this.running.size >= MAX_PARALLEL) return;
+    const abort = new AbortController();
+    this.running.set(e, abort);
+    e.loading = true;
+    try {
+      let { offset, limit } = at >= 0 ? { offset: at, limit: BLOCK } : { offset: e.off, limit: e.size };
+      if (!e.indexed && at < 0) {
+        const p = plan(e, line);
+        limit = p.limit;
+        offset = p.offset ?? (await this.transport.locate(p.line, abort.signal));
+      }
+      offset = Math.min(Math.max(offset, e.off), e.end - 1);
+      if (e.end - offset <= BLOCK + LOOK_BACK) limit = e.end - offset;
+      const bytes = await this.transport.records(offset, limit, abort.signal);
+      const i = this.journal.extents.indexOf(e);
+      if (i < 0 || e.loaded) return;
+      if (bytes.length === 0) throw new FetchError(404, 'no bytes');
+      this.change(() => this.journal.fill(i, offset, bytes));
+      e.problem = '';
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      e.problem = error instanceof Error ? error.message : String(error);
+      this.onError(error);
+    } finally {
+      e.loading = false;
+      this.running.delete(e);
+    }
+  }
+
+  /** Stops fetching what the window has left behind. */
+  keep(wanted: ReadonlySet<Extent>): void {
+    for (const [e, abort] of this.running) if (!wanted.has(e)) abort.abort();
+  }
+
+  stop(): void {
+    for (const abort of this.running.values()) abort.abort();
+  }
+}

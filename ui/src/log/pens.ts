@@ -1,0 +1,144 @@
+// Pens. Each (step, stream) writes with its own pen: records of parallel steps interleave, and line n
+// is what the n-th newline ends, whichever pen wrote it. A pen holds the text since its last newline
+// and the style that text starts with.
+
+import { styleAfter, type StyleTable } from './ansi.ts';
+import { joinPieces, type Pieces } from './extent.ts';
+
+/** Of a line that goes on and on without a newline, the first and last bytes are kept. */
+const HEAD_FIRST = 16 * 1024;
+const HEAD_LAST = 48 * 1024;
+
+/** A pen between two extents. Immutable. */
+export interface PenState {
+  readonly style: number;
+  readonly head: Uint8Array | null;
+  readonly skipped: number;
+  readonly returns: number;
+  readonly flags: number;
+}
+
+/** Keyed by step * 2, + 1 for stderr. Pens in their first state are left out. */
+export type PenStates = ReadonlyMap<number, PenState>;
+
+export const NO_PENS: PenStates = new Map();
+
+export class Pen implements Pieces {
+  /** Style id at the first byte of the line. */
+  style = 0;
+  head: Uint8Array | null = null;
+  skipped = 0;
+  spans: number[] = [];
+  /** Carriage returns in the line so far. */
+  returns = 0;
+  /** RowFlag bits seen so far. */
+  flags = 0;
+  /** Position of the header of the record that wrote last. */
+  record = 0;
+
+  get empty(): boolean {
+    return this.head === null && this.spans.length === 0;
+  }
+
+  /** Starts the next line with the style the finished one leaves behind. */
+  next(buf: Uint8Array, table: StyleTable, escape: boolean): void {
+    if (escape || this.flags !== 0 || !this.empty) {
+      if (escape) this.style = this.styleBehind(buf, table);
+      this.clear();
+    }
+  }
+
+  styleBehind(buf: Uint8Array, table: StyleTable): number {
+    const style = { ...table.get(this.style) };
+    const u = joinPieces(this, buf);
+    styleAfter(u, 0, u.length, style);
+    return table.id(style);
+  }
+
+  clear(): void {
+    this.head = null;
+    this.skipped = 0;
+    this.spans = [];
+    this.returns = 0;
+    this.flags = 0;
+  }
+
+  /** Moves what it holds out of the extent's buffer, which may go away. */
+  detach(buf: Uint8Array): void {
+    if (this.spans.length === 0) return;
+    let head = joinPieces(this, buf);
+    if (head.length > HEAD_FIRST + HEAD_LAST) {
+      const kept = new Uint8Array(HEAD_FIRST + HEAD_LAST);
+      kept.set(head.subarray(0, HEAD_FIRST));
+      kept.set(head.subarray(head.length - HEAD_LAST), HEAD_FIRST);
+      this.skipped += head.length - kept.length;
+      head = kept;
+    }
+    this.head = head;
+    this.spans = [];
+  }
+
+  state(): PenState {
+    return { style: this.style, head: this.head, skipped: this.skipped, returns: this.returns, flags: this.flags };
+  }
+
+  static of(s: PenState): Pen {
+    const p = new Pen();
+    p.style = s.style;
+    p.head = s.head;
+    p.skipped = s.skipped;
+    p.returns = s.returns;
+    p.flags = s.flags;
+    return p;
+  }
+}
+
+export class Pens {
+  readonly byKey: Map<number, Pen>;
+
+  constructor(entry: PenStates | null) {
+    this.byKey = new Map();
+    if (entry) for (const [key, s] of entry) this.byKey.set(key, Pen.of(s));
+  }
+
+  get(key: number): Pen {
+    let p = this.byKey.get(key);
+    if (!p) this.byKey.set(key, (p = new Pen()));
+    return p;
+  }
+
+  /** Pens with text that no newline has ended, in a fixed order. */
+  open(step = -1): [number, Pen][] {
+    const out: [number, Pen][] = [];
+    for (const [key, p] of this.byKey) if (!p.empty && (step < 0 || key >> 1 === step)) out.push([key, p]);
+    return out.sort((a, b) => a[0] - b[0]);
+  }
+
+  forget(step: number): void {
+    this.byKey.delete(step * 2);
+    this.byKey.delete(step * 2 + 1);
+  }
+
+  /** The states at this point; the pens let go of `buf`. */
+  states(buf: Uint8Array): PenStates {
+    const out = new Map<number, PenState>();
+    for (const [key, p] of this.byKey) {
+      p.detach(buf);
+      if (p.style !== 0 || p.head !== null) out.set(key, p.state());
+    }
+    return out;
+  }
+}
+
+export function samePens(a: PenStates | null, b: PenStates | null): boolean {
+  const x = a ?? NO_PENS;
+  const y = b ?? NO_PENS;
+  if (x.size !== y.size) return false;
+  for (const [key, s] of x) {
+    const t = y.get(key);
+    if (!t || s.style !== t.style || s.skipped !== t.skipped || s.returns !== t.returns || s.flags !== t.flags) return false;
+    if ((s.head?.length ?? 0) !== (t.head?.length ?? 0)) return false;
+    if (s.head && t.head) for (let i = 0; i < s.head.length; i++) if (s.head[i] !== t.head[i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,248 @@
+// One row of the log as elements. Made by hand: thousands of them come and go a second.
+
+import { bytes, clockMillis, duration, number as formatNumber, offsetTime } from '../lib/format.ts';
+import { t } from '../i18n/index.ts';
+import type { AnyStatus, Step } from '../api/types.ts';
+import { actorName, outcome, signalName } from '../ui/runText.ts';
+import { Attr } from './ansi.ts';
+import { cssOf, onColour, rgbOf, textColour } from './colour.ts';
+import type { EventRow, LineRow, Row } from './messages.ts';
+import type { Run } from './text.ts';
+
+export type Times = 'off' | 'relative' | 'absolute';
+
+export interface Look {
+  dark: boolean;
+  times: Times;
+  startUs: number;
+  steps: readonly Step[];
+}
+
+export interface RowElement extends HTMLDivElement {
+  /** What it shows, to tell whether it has to be drawn again. */
+  shows: string;
+  row: number;
+}
+
+export function makeRow(): RowElement {
+  const e = document.createElement('div') as RowElement;
+  e.shows = '';
+  e.row = -1;
+  return e;
+}
+
+function span(className: string, text: string): HTMLSpanElement {
+  const s = document.createElement('span');
+  s.className = className;
+  s.textContent = text;
+  return s;
+}
+
+function icon(name: string): SVGSVGElement {
+  const ns = 'http://www.w3.org/2000/svg';
+  const svg = document.createElementNS(ns, 'svg');
+  svg.setAttribute('class', 'icon');
+  svg.setAttribute('aria-hidden', 'true');
+  const use = document.createElementNS(ns, 'use');
+  use.setAttribute('href', `${__SPRITE__}#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+function paint(e: HTMLElement, r: Run, look: Look): void {
+  const inverse = (r.attrs & Attr.inverse) !== 0;
+  const fg = inverse ? r.bg : r.fg;
+  const bg = inverse ? r.fg : r.bg;
+  const classes: string[] = [];
+  const back = rgbOf(bg);
+  if (back) e.style.backgroundColor = cssOf(back);
+  else if (bg > 0) classes.push(`bg${bg - 1}`);
+  else if (inverse) classes.push('bg-fg');
+  const front = rgbOf(fg);
+  if (front) e.style.color = textColour(front, back, look.dark);
+  else if (back) e.style.color = onColour(back);
+  else if (bg > 0) classes.push('on-bg');
+  else if (fg > 0) classes.push(`fg${fg - 1}`);
+  else if (inverse) classes.push('fg-bg');
+  if (r.attrs & Attr.bold) classes.push('bold');
+  if (r.attrs & Attr.dim && !front && fg === 0) classes.push('fg8');
+  if (r.attrs & Attr.italic) classes.push('italic');
+  if (r.attrs & Attr.underline) classes.push('underline');
+  if (r.attrs & Attr.strike) classes.push('strike');
+  if (r.mark) classes.push('mark');
+  e.className = classes.join(' ');
+}
+
+function runNode(r: Run, look: Look): Node {
+  if (r.link === '' && r.fg === 0 && r.bg === 0 && r.attrs === 0 && !r.mark) return document.createTextNode(r.text);
+  let e: HTMLElement;
+  if (r.link !== '') {
+    const a = document.createElement('a');
+    a.href = r.link;
+    a.target = '_blank';
+    a.rel = 'noreferrer noopener';
+    a.title = r.link;
+    e = a;
+  } else e = document.createElement(r.mark ? 'mark' : 'span');
+  paint(e, r, look);
+  e.textContent = r.text;
+  return e;
+}
+
+function timeText(us: number, look: Look): string {
+  if (us === 0) return '';
+  return look.times === 'absolute' ? clockMillis(us) : offsetTime(us - look.startUs);
+}
+
+function gutter(n: string, us: number, look: Look): HTMLElement[] {
+  const number = span('ln', n);
+  number.setAttribute('aria-hidden', 'true');
+  if (look.times === 'off') return [number];
+  const time = span(`lt ${look.times}`, timeText(us, look));
+  time.setAttribute('aria-hidden', 'true');
+  return [number, time];
+}
+
+function drawLine(e: RowElement, r: LineRow, look: Look): void {
+  e.className = `lr${r.stderr ? ' stderr' : ''}${r.error ? ' error' : ''}${r.n === 0 ? ' open' : ''}`;
+  const text = document.createElement('span');
+  text.className = 'lx';
+  for (const run of r.runs) text.append(runNode(run, look));
+  if (r.more > 0) {
+    const more = document.createElement('button');
+    more.type = 'button';
+    more.className = 'more-bytes';
+    more.textContent = t.value.moreOfLine(bytes(r.more));
+    text.append(more);
+  }
+  e.replaceChildren(...gutter(r.n > 0 ? String(r.n) : '·', r.timeUs, look), text);
+}
+
+const ICON_OF: Record<AnyStatus, string> = {
+  queued: 'circle-dashed',
+  pending: 'circle-dashed',
+  running: 'circle-play',
+  retrying: 'rotate-cw',
+  waiting: 'circle-pause',
+  succeeded: 'circle-check',
+  failed: 'circle-x',
+  cancelled: 'ban',
+  timed_out: 'clock',
+  lost: 'unplug',
+  skipped: 'circle-slash',
+};
+
+const text = (e: EventRow, k: string): string => (typeof e.fields[k] === 'string' ? e.fields[k] : '');
+const num = (e: EventRow, k: string): number | null => (typeof e.fields[k] === 'number' ? e.fields[k] : null);
+
+interface EventText {
+  tone: string;
+  icon: string;
+  words: string;
+  detail?: string;
+}
+
+function statusOf(e: EventRow): AnyStatus {
+  const s = text(e, 'status');
+  return s in ICON_OF ? (s as AnyStatus) : 'failed';
+}
+
+function how(e: EventRow): string {
+  const signal = num(e, 'signal');
+  const o = outcome({ status: 'failed', reason: text(e, 'reason'), exit_code: num(e, 'exit_code'), signal });
+  return o || (signal ? signalName(signal) : '');
+}
+
+/** What an event says between the lines. */
+export function eventText(e: EventRow, look: Look): EventText {
+  const m = t.value;
+  const step = look.steps[e.step];
+  const name = step?.title || step?.id || text(e, 'step_id');
+  switch (e.name) {
+    case 'step.started': {
+      const status = step?.status ?? 'running';
+      const attempt = num(e, 'attempt') ?? 1;
+      const took = step && step.finished_us > 0 ? duration(step.finished_us - step.started_us) : '';
+      return { tone: `step ${status}`, icon: ICON_OF[status], words: attempt > 1 ? m.stepAttempt(name, attempt) : name, detail: took };
+    }
+    case 'step.finished': {
+      const message = text(e, 'message');
+      return { tone: `end ${statusOf(e)}`, icon: ICON_OF[statusOf(e)], words: m.stepEnded(name, m.status[statusOf(e)].toLowerCase()), detail: message || how(e) };
+    }
+    case 'step.retrying':
+      return { tone: 'note', icon: 'rotate-cw', words: m.eventRetrying(name) };
+    case 'step.waiting':
+      return { tone: 'note', icon: 'circle-pause', words: m.eventWaiting(name) };
+    case 'step.approved':
+      return { tone: 'note', icon: 'check', words: m.eventApproved(name), detail: actorName(text(e, 'actor')) };
+    case 'step.timed_out':
+    case 'run.timed_out':
+      return { tone: 'bad', icon: 'clock', words: m.eventTimedOut(e.name === 'run.timed_out' ? m.theRun : name, duration(num(e, 'timeout_us') ?? 0)) };
+    case 'run.cancel_requested':
+      return { tone: 'note', icon: 'ban', words: m.eventCancel(actorName(text(e, 'actor'))), detail: text(e, 'reason') };
+    case 'run.disk_full':
+      return { tone: 'bad', icon: 'hard-drive', words: m.eventDiskFull, detail: text(e, 'message') };
+    case 'run.disk_ok':
+      return { tone: 'note', icon: 'hard-drive', words: m.eventDiskOk };
+    case 'output.truncated':
+      return { tone: 'bad', icon: 'triangle-alert', words: m.eventTruncated(bytes(num(e, 'bytes') ?? 0)) };
+    case 'children.killed': {
+      const names = Array.isArray(e.fields['names']) ? (e.fields['names'] as string[]).join(', ') : '';
+      return { tone: 'note', icon: 'zap', words: m.eventKilled(num(e, 'count') ?? 0), detail: names };
+    }
+    case 'run.finished': {
+      const status = statusOf(e);
+      const message = text(e, 'message');
+      return { tone: `end run-end ${status}`, icon: ICON_OF[status], words: m.eventRunEnded(m.status[status].toLowerCase()), detail: message || (status === 'succeeded' ? '' : how(e)) };
+    }
+    default:
+      return { tone: 'note', icon: 'info', words: e.name };
+  }
+}
+
+function drawEvent(e: RowElement, r: EventRow, look: Look): void {
+  const said = eventText(r, look);
+  e.className = `lr event ${said.tone}`;
+  const body = document.createElement('span');
+  body.className = 'le';
+  body.append(icon(said.icon), span('le-words', said.words));
+  if (said.detail) body.append(span('le-detail', said.detail));
+  e.replaceChildren(...gutter('', r.name === 'step.started' || look.times !== 'off' ? r.timeUs : 0, look), body);
+}
+
+function signature(r: Row, look: Look): string {
+  if (r.k === 'wait') return `w${r.n}`;
+  if (r.k === 'gap') return `g${r.bytes}/${r.problem}`;
+  const base = `${look.dark}${look.times}${look.startUs}`;
+  if (r.k === 'event') {
+    const s = look.steps[r.step];
+    return `e${base}${r.timeUs}${r.name}${s?.status ?? ''}${s?.finished_us ?? 0}`;
+  }
+  const first = r.runs[0];
+  // An unfinished line may change in any way.
+  const text = r.n > 0 ? `${r.runs.length}/${first ? `${first.fg}/${first.bg}/${first.attrs}` : ''}` : r.runs.map((x) => x.text).join('\u0001');
+  const marks = r.runs.map((x) => (x.mark ? `${x.text.length}m` : x.text.length)).join();
+  return `l${base}${r.n}/${r.error}/${r.more}/${text}/${r.runs.some((x) => x.mark) ? marks : ''}/${r.step}`;
+}
+
+/** Draws a row when it shows something else than before. Says whether it did. */
+export function drawRow(e: RowElement, r: Row, look: Look): boolean {
+  const wanted = signature(r, look);
+  if (e.shows === wanted) return false;
+  e.shows = wanted;
+  if (r.k === 'line') drawLine(e, r, look);
+  else if (r.k === 'event') drawEvent(e, r, look);
+  else if (r.k === 'wait') {
+    e.className = 'lr wait';
+    e.replaceChildren(...gutter(r.n > 0 ? String(r.n) : '', 0, look), span('lx', ''));
+  } else {
+    e.className = 'lr gap';
+    const words = r.problem !== '' ? t.value.gapFailed(formatNumber(r.lines)) : t.value.gapSkipped(bytes(r.bytes));
+    const load = document.createElement('button');
+    load.type = 'button';
+    load.className = 'load-gap';
+    load.textContent = r.problem !== '' ? t.value.retry : t.value.load;
+    e.replaceChildren(...gutter('', 0, look), span('le-words', words), load);
+  }
+  return true;
+}

@@ -1,0 +1,144 @@
+// Selecting in a list whose rows come and go: the rows at both ends of a selection are pinned, and
+// what is copied comes from the log, not from the few rows on the screen. And picked lines: the
+// range of the address, #L120-L140.
+
+import { signal } from '@preact/signals';
+import type { LogClient } from './client.ts';
+import type { Point } from './messages.ts';
+import type { RowElement } from './rowview.ts';
+
+export interface Lines {
+  from: number;
+  to: number;
+}
+
+/** #L120 or #L120-L140; null for anything else. */
+export function parseLines(hash: string): Lines | null {
+  const m = /^#L(\d{1,10})(?:-L?(\d{1,10}))?$/.exec(hash);
+  if (!m) return null;
+  const a = Number(m[1]);
+  const b = m[2] === undefined ? a : Number(m[2]);
+  return a < 1 || b < 1 ? null : { from: Math.min(a, b), to: Math.max(a, b) };
+}
+
+export function linesHash(l: Lines | null): string {
+  if (!l) return '';
+  return l.from === l.to ? `#L${l.from}` : `#L${l.from}-L${l.to}`;
+}
+
+interface Selected {
+  from: Point;
+  to: Point;
+}
+
+export class LogSelection {
+  readonly lines = signal<Lines | null>(null);
+  private selected: Selected | null = null;
+  private anchorLine = 0;
+  private ready: { of: string; text: string } | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly box: HTMLElement,
+    private readonly client: LogClient,
+    private readonly onBegin: () => void,
+  ) {
+    document.addEventListener('selectionchange', this.changed);
+    box.addEventListener('copy', this.copy);
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    document.removeEventListener('selectionchange', this.changed);
+    this.box.removeEventListener('copy', this.copy);
+  }
+
+  pickLine(n: number, extend: boolean): void {
+    if (extend && this.anchorLine > 0) {
+      this.lines.value = { from: Math.min(n, this.anchorLine), to: Math.max(n, this.anchorLine) };
+      getSelection()?.removeAllRanges(); // shift-click selects text too
+    } else if (!extend && this.lines.value?.from === n && this.lines.value.to === n) {
+      this.lines.value = null;
+      this.anchorLine = 0;
+      return;
+    } else {
+      this.lines.value = { from: n, to: n };
+      this.anchorLine = n;
+    }
+    this.onBegin();
+  }
+
+  setLines(l: Lines | null): void {
+    this.lines.value = l;
+    this.anchorLine = l?.from ?? 0;
+  }
+
+  isPicked(n: number): boolean {
+    const l = this.lines.peek();
+    return l !== null && n >= l.from && n <= l.to;
+  }
+
+  pinned(): ReadonlySet<number> {
+    const s = this.selected;
+    return s ? new Set([s.from.row, s.to.row]) : new Set();
+  }
+
+  shift(delta: number): void {
+    const s = this.selected;
+    if (!s) return;
+    s.from.row += delta;
+    s.to.row += delta;
+    this.ready = null;
+  }
+
+  private pointOf(node: Node | null, offset: number): Point | null {
+    const element = node instanceof Element ? node : node?.parentElement;
+    const row = element?.closest<RowElement>('.lr');
+    if (!row || !node || !this.box.contains(row)) return null;
+    const text = row.querySelector('.lx');
+    if (!text || !text.contains(node)) return { row: row.row, col: 0 };
+    const range = document.createRange();
+    range.setStart(text, 0);
+    range.setEnd(node, offset);
+    return { row: row.row, col: range.toString().length };
+  }
+
+  private readonly changed = (): void => {
+    const s = getSelection();
+    if (!s || s.isCollapsed) {
+      this.selected = null;
+      return;
+    }
+    const a = this.pointOf(s.anchorNode, s.anchorOffset);
+    const b = this.pointOf(s.focusNode, s.focusOffset);
+    if (!a || !b) {
+      if (!a && !b) this.selected = null;
+      return;
+    }
+    if (!this.selected) this.onBegin();
+    const forward = a.row < b.row || (a.row === b.row && a.col <= b.col);
+    this.selected = forward ? { from: a, to: b } : { from: b, to: a };
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.fetch(), 120);
+  };
+
+  private key(s: Selected): string {
+    return `${s.from.row}:${s.from.col}-${s.to.row}:${s.to.col}`;
+  }
+
+  /** A copy event wants its text at once: get it before. */
+  private async fetch(): Promise<void> {
+    const s = this.selected;
+    if (!s) return;
+    const of = this.key(s);
+    const { text } = await this.client.text({ ...s.from }, { ...s.to });
+    this.ready = { of, text };
+  }
+
+  private readonly copy = (e: ClipboardEvent): void => {
+    const s = this.selected;
+    if (!s || !e.clipboardData || this.ready?.of !== this.key(s)) return;
+    e.preventDefault();
+    e.clipboardData.setData('text/plain', this.ready.text);
+  };
+}

@@ -1,0 +1,167 @@
+// One line's bytes to styled runs of text: carriage returns and backspaces overwrite, CSI K erases,
+// bytes that are no UTF-8 and control characters are shown, never interpreted.
+
+import { Attr, parseEscape, PLAIN, SeqKind, type Style } from './ansi.ts';
+
+export interface Run {
+  text: string;
+  fg: number;
+  bg: number;
+  attrs: number;
+  link: string;
+  /** Marks a match of the search; 2: the current one. Set later. */
+  mark?: 1 | 2;
+}
+
+const fatal = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+// Characters that would hide or reorder text: bidirectional controls, zero width, line separators.
+const TRICKY = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+
+function visible(c: string): string {
+  const n = c.charCodeAt(0);
+  if (n < 0x20) return String.fromCharCode(0x2400 + n); // ␀ … ␟
+  if (n === 0x7f) return '\u2421';
+  return `\u27e8${n.toString(16).toUpperCase().padStart(4, '0')}\u27e9`; // ⟨202E⟩
+}
+
+/** Decodes UTF-8; each byte that is part of none becomes ⟨xx⟩. */
+export function decodeText(u: Uint8Array, from: number, end: number): string {
+  let text: string;
+  try {
+    text = fatal.decode(u.subarray(from, end));
+  } catch {
+    text = decodeRepaired(u, from, end);
+  }
+  return text.replace(TRICKY, visible);
+}
+
+/** Length of the UTF-8 sequence at u[i], 0 when it is none. */
+function sequenceLength(u: Uint8Array, i: number, end: number): number {
+  const b = u[i]!;
+  const n = b < 0x80 ? 1 : b >= 0xc2 && b < 0xe0 ? 2 : b >= 0xe0 && b < 0xf0 ? 3 : b >= 0xf0 && b < 0xf5 ? 4 : 0;
+  if (n === 0 || i + n > end) return 0;
+  for (let k = 1; k < n; k++) if ((u[i + k]! & 0xc0) !== 0x80) return 0;
+  if (b === 0xe0 && u[i + 1]! < 0xa0) return 0;
+  if (b === 0xed && u[i + 1]! > 0x9f) return 0;
+  if (b === 0xf0 && u[i + 1]! < 0x90) return 0;
+  if (b === 0xf4 && u[i + 1]! > 0x8f) return 0;
+  return n;
+}
+
+function decodeRepaired(u: Uint8Array, from: number, end: number): string {
+  let text = '';
+  let good = from;
+  for (let i = from; i < end; ) {
+    const n = sequenceLength(u, i, end);
+    if (n > 0) {
+      i += n;
+      continue;
+    }
+    text += fatal.decode(u.subarray(good, i));
+    text += `\u27e8${u[i]!.toString(16).toUpperCase().padStart(2, '0')}\u27e9`;
+    good = ++i;
+  }
+  return text + fatal.decode(u.subarray(good, end));
+}
+
+function push(runs: Run[], text: string, s: Style): void {
+  if (text === '') return;
+  const last = runs[runs.length - 1];
+  if (last && last.fg === s.fg && last.bg === s.bg && last.attrs === s.attrs && last.link === s.link) last.text += text;
+  else runs.push({ text, fg: s.fg, bg: s.bg, attrs: s.attrs, link: s.link });
+}
+
+/** Lines without CR, BS and erase sequences: straight through. Null when it met an erase. */
+function straight(u: Uint8Array, style: Style): Run[] | null {
+  const runs: Run[] = [];
+  let from = 0;
+  for (;;) {
+    const esc = u.indexOf(0x1b, from);
+    if (esc < 0) break;
+    if (esc > from) push(runs, decodeText(u, from, esc), style);
+    const seq = parseEscape(u, esc, u.length, style);
+    if (seq.kind === SeqKind.erase) return null;
+    from = Math.max(esc + 1, seq.end);
+  }
+  if (from < u.length) push(runs, decodeText(u, from, u.length), style);
+  return runs;
+}
+
+interface Cell {
+  c: string;
+  fg: number;
+  bg: number;
+  attrs: number;
+  link: string;
+}
+
+const BLANK: Cell = { c: ' ', ...PLAIN };
+
+/** Cells of a line with a cursor that moves back. */
+function overwritten(u: Uint8Array, style: Style): Run[] {
+  const cells: Cell[] = [];
+  let col = 0;
+  const write = (from: number, end: number) => {
+    for (const c of decodeText(u, from, end)) {
+      while (cells.length < col) cells.push(BLANK);
+      cells[col++] = { c, fg: style.fg, bg: style.bg, attrs: style.attrs, link: style.link };
+    }
+  };
+  let from = 0;
+  for (let i = 0; i < u.length; ) {
+    const b = u[i]!;
+    if (b !== 0x1b && b !== 0x0d && b !== 0x08) {
+      i++;
+      continue;
+    }
+    if (i > from) write(from, i);
+    if (b === 0x1b) {
+      const seq = parseEscape(u, i, u.length, style);
+      if (seq.kind === SeqKind.erase) {
+        if (seq.param === 0) cells.length = Math.min(cells.length, col);
+        else for (let k = seq.param === 2 ? cells.length : Math.min(cells.length, col + 1); k-- > 0; ) cells[k] = BLANK;
+      }
+      i = Math.max(i + 1, seq.end);
+    } else {
+      col = b === 0x0d ? 0 : Math.max(0, col - 1);
+      i++;
+    }
+    from = i;
+  }
+  if (from < u.length) write(from, u.length);
+  let end = cells.length;
+  while (end > 0 && cells[end - 1] === BLANK) end--;
+  const runs: Run[] = [];
+  for (let k = 0; k < end; k++) push(runs, cells[k]!.c, cells[k]!);
+  return runs;
+}
+
+/** What a line shows. `style` is the style at its first byte. `moves`: the line holds CR or BS. */
+export function lineRuns(u: Uint8Array, style: Style, moves: boolean): Run[] {
+  if (!moves) {
+    const runs = straight(u, { ...style });
+    if (runs) return runs;
+  }
+  return overwritten(u, { ...style });
+}
+
+export function runsText(runs: readonly Run[]): string {
+  let text = '';
+  for (const r of runs) text += r.text;
+  return text;
+}
+
+/** True when the line begins in one of the two reds, or much of it is red. */
+export function isRed(runs: readonly Run[]): boolean {
+  let red = 0;
+  let all = 0;
+  for (const r of runs) {
+    const n = r.text.trim().length;
+    const isRedRun = r.fg === 2 || r.fg === 10;
+    if (all === 0 && n > 0 && isRedRun && !(r.attrs & Attr.inverse)) return true;
+    all += n;
+    if (isRedRun) red += n;
+  }
+  return red > 0 && red * 4 >= all;
+}

@@ -1,0 +1,17 @@
+import { render } from 'preact';
+import { App } from './app/App.tsx';
+import { startBadge } from './app/badge.ts';
+import { lang } from './i18n/index.ts';
+import { startKeys } from './lib/keys.ts';
+import { startRouter } from './lib/router.ts';
+import { startTheme } from './lib/theme.ts';
+import { loadSession, startLive } from './live/store.ts';
+
+startTheme();
+document.documentElement.lang = lang.value;
+startRouter();
+startKeys();
+startLive();
+startBadge();
+render(<App />, document.getElementById('app')!);
+void loadSession();

@@ -1,0 +1,100 @@
+import { useComputed, useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { CatalogEntry } from '../../api/types.ts';
+import { t } from '../../i18n/index.ts';
+import { score } from '../../lib/fuzzy.ts';
+import { useKeys } from '../../lib/keys.ts';
+import { agentAway, catalog, catalogError } from '../../live/store.ts';
+import { Segmented } from '../../ui/Field.tsx';
+import { Icon } from '../../ui/Icon.tsx';
+import { Empty, Problem, Skeleton } from '../../ui/Notice.tsx';
+import { EntryRow } from './EntryRow.tsx';
+import { openRunForm } from './start.ts';
+
+type Show = 'all' | 'flow' | 'command' | 'danger';
+
+/** Commands without a group stand under the first part of their name: `pg.dump` under pg. */
+export function grouped(entries: readonly CatalogEntry[], flowsName: string): [string, CatalogEntry[]][] {
+  const groups = new Map<string, CatalogEntry[]>();
+  for (const e of entries) {
+    const name = e.group || (e.kind === 'flow' ? flowsName : e.id.split('.')[0]!);
+    const list = groups.get(name);
+    if (list) list.push(e);
+    else groups.set(name, [e]);
+  }
+  return [...groups];
+}
+
+function matches(e: CatalogEntry, query: string, show: Show): boolean {
+  if (show === 'danger' ? e.danger !== 'high' : show !== 'all' && e.kind !== show) return false;
+  return query === '' || score(query, `${e.title} ${e.id} ${e.group}`) > 0 || e.description.toLowerCase().includes(query.toLowerCase());
+}
+
+function List({ entries }: { entries: readonly CatalogEntry[] }) {
+  return (
+    <>
+      {grouped(entries, t.value.flows).map(([name, list]) => (
+        <section key={name} class="entry-group" aria-label={name}>
+          <h2 class="section-title">{name}</h2>
+          <ul class="card rows">
+            {list.map((e) => (
+              <EntryRow key={`${e.kind} ${e.id}`} entry={e} />
+            ))}
+          </ul>
+        </section>
+      ))}
+    </>
+  );
+}
+
+export function Commands({ open, kind }: { open: string; kind: string }) {
+  const m = t.value;
+  const query = useSignal('');
+  const show = useSignal<Show>('all');
+  const filter = useRef<HTMLInputElement>(null);
+  const c = catalog.value;
+  const found = useComputed(() => (catalog.value?.entries ?? []).filter((e) => matches(e, query.value.trim(), show.value)));
+
+  useEffect(() => useKeys({ '/': () => filter.current?.focus() }), []);
+  // An address of a command opens its form.
+  useEffect(() => {
+    const e = c?.entries.find((x) => x.id === open && x.kind === kind);
+    if (e) openRunForm(e);
+  }, [open, kind, c !== null]);
+
+  return (
+    <>
+      <header class="page-head">
+        <h1>{m.commandsAndFlows}</h1>
+        <div class="page-tools">
+          <label class="filter">
+            <Icon name="search" />
+            <input ref={filter} type="search" value={query.value} onInput={(e) => (query.value = e.currentTarget.value)} placeholder={m.filter} aria-label={m.filter} />
+            <kbd>/</kbd>
+          </label>
+          <Segmented
+            name="show"
+            label={m.show}
+            value={show.value}
+            onChange={(v) => (show.value = v as Show)}
+            options={[
+              ['all', m.all],
+              ['flow', m.flows],
+              ['command', m.commands],
+              ['danger', m.dangerous],
+            ]}
+          />
+        </div>
+      </header>
+      {catalogError.value ? (
+        <Problem error={catalogError.value} />
+      ) : c === null ? (
+        agentAway.value ? <Empty icon="plug-zap">{m.catalogUnknown}</Empty> : <div class="card"><Skeleton rows={8} /></div>
+      ) : found.value.length > 0 ? (
+        <List entries={found.value} />
+      ) : (
+        <Empty icon="terminal">{c.entries.length === 0 ? m.noCommands : m.noMatch}</Empty>
+      )}
+    </>
+  );
+}

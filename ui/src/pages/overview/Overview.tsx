@@ -1,0 +1,53 @@
+import { t } from '../../i18n/index.ts';
+import { activeRuns, hostName, runs } from '../../live/store.ts';
+import { Button } from '../../ui/Button.tsx';
+import { Link } from '../../ui/Link.tsx';
+import { Empty, Skeleton } from '../../ui/Notice.tsx';
+import { RunRow } from '../../ui/RunRow.tsx';
+import { go } from '../../lib/router.ts';
+import { QuickCommands } from './QuickCommands.tsx';
+import { RunningNow } from './RunningNow.tsx';
+
+const RECENT = 10;
+
+export function Overview() {
+  const m = t.value;
+  const all = runs.value;
+  const active = activeRuns.value;
+  const recent = (all ?? []).slice(0, RECENT);
+  return (
+    <>
+      <header class="page-head">
+        <div>
+          <h1>{m.overview}</h1>
+          <p class="muted">{hostName.value || '\u00a0'}</p>
+        </div>
+      </header>
+      {active.length > 0 && <RunningNow runs={active} />}
+      <div class="columns">
+        <section class="card list-card" aria-labelledby="recent">
+          <header class="card-head">
+            <h2 id="recent">{m.recentRuns}</h2>
+            <Link href="/history" class="card-link">
+              {m.allRuns}
+            </Link>
+          </header>
+          {all === null ? (
+            <Skeleton rows={5} />
+          ) : recent.length === 0 ? (
+            <Empty icon="circle-play" action={<Button look="primary" onClick={() => go('/commands')}>{m.browseCommands}</Button>}>
+              {m.noRunsYet}
+            </Empty>
+          ) : (
+            <ul class="rows">
+              {recent.map((r) => (
+                <RunRow key={r.id} run={r} />
+              ))}
+            </ul>
+          )}
+        </section>
+        <QuickCommands />
+      </div>
+    </>
+  );
+}

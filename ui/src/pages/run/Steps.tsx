@@ -1,0 +1,72 @@
+import { useComputed, type ReadonlySignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Run, Step } from '../../api/types.ts';
+import { t } from '../../i18n/index.ts';
+import { now } from '../../lib/format.ts';
+import type { LogControl } from '../../log/control.ts';
+import { isActive } from '../../live/store.ts';
+import { Status, tone } from '../../ui/Status.tsx';
+import { Took } from '../../ui/Time.tsx';
+import { outcome } from '../../ui/runText.ts';
+
+/** When the step ran within the run, as a bar. */
+function Bar({ step, run }: { step: Step; run: Run }) {
+  const style = useComputed(() => {
+    const start = run.started_us || run.created_us;
+    const end = isActive(run) ? Math.max(now.value * 1000, start + 1) : run.finished_us;
+    const span = Math.max(1, end - start);
+    const from = Math.max(0, (step.started_us - start) / span);
+    const to = Math.min(1, ((step.finished_us || end) - start) / span);
+    return { left: `${(from * 100).toFixed(2)}%`, width: `${(Math.max(0, to - from) * 100).toFixed(2)}%` };
+  });
+  if (step.started_us === 0) return <span class="step-track" aria-hidden="true" />;
+  return (
+    <span class={`step-track ${tone(step.status)}`} aria-hidden="true">
+      <i style={style.value} />
+    </span>
+  );
+}
+
+function StepItem({ step, run, control }: { step: Step; run: Run; control: LogControl }) {
+  const m = t.value;
+  const how = step.status === 'running' || step.status === 'pending' ? '' : outcome(step);
+  const phase = step.phase === 'main' ? '' : m.phase[step.phase];
+  const show = () => {
+    if (step.offset !== null) void control.show({ offset: step.offset }, 0);
+  };
+  return (
+    <li class={`step ${step.status}`} aria-current={step.status === 'running' ? 'step' : undefined}>
+      <button type="button" onClick={show} disabled={step.offset === null}>
+        <Status status={step.status} quiet />
+        <span class="step-name">
+          <b>{step.title || step.id}</b>
+          {(phase || step.attempt > 1 || how) && (
+            <span class="step-more">{[phase, step.attempt > 1 ? m.attempt(step.attempt) : '', how].filter(Boolean).join(' · ')}</span>
+          )}
+        </span>
+        <Took of={step} />
+        <Bar step={step} run={run} />
+      </button>
+    </li>
+  );
+}
+
+export function Steps({ run, control }: { run: ReadonlySignal<Run>; control: LogControl }) {
+  const list = useRef<HTMLOListElement>(null);
+  const current = run.value.steps.findIndex((s) => s.status === 'running');
+  useEffect(() => {
+    // On a phone the steps are chips in a row: keep the running one in view.
+    const el = list.current;
+    const item = el?.children[current];
+    if (el && item instanceof HTMLElement && el.scrollWidth > el.clientWidth) el.scrollTo({ left: item.offsetLeft - 24 });
+  }, [current]);
+  return (
+    <nav class="steps" aria-label={t.value.steps}>
+      <ol ref={list}>
+        {run.value.steps.map((s) => (
+          <StepItem key={s.index} step={s} run={run.value} control={control} />
+        ))}
+      </ol>
+    </nav>
+  );
+}

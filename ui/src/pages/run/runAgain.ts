@@ -1,0 +1,12 @@
+import type { Run } from '../../api/types.ts';
+import { t } from '../../i18n/index.ts';
+import { catalog } from '../../live/store.ts';
+import { say } from '../../ui/toast.ts';
+import { openRunForm } from '../commands/start.ts';
+
+/** Through the same form as the first time, filled in as it was then. */
+export function runAgain(run: Run): void {
+  const entry = catalog.value?.entries.find((e) => e.kind === run.kind && e.id === run.name);
+  if (entry) openRunForm(entry, run.inputs);
+  else say(t.value.noLongerInCatalog);
+}

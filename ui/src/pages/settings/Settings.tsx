@@ -1,0 +1,99 @@
+import { useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
+import { LANGUAGES, lang, setLanguage, t, type Language } from '../../i18n/index.ts';
+import { setSingleKeys, singleKeys } from '../../lib/keys.ts';
+import { setTheme, theme, type Theme } from '../../lib/theme.ts';
+import { hostName, session, signOut, system } from '../../live/store.ts';
+import { Button } from '../../ui/Button.tsx';
+import { Segmented, Switch } from '../../ui/Field.tsx';
+import { Problem } from '../../ui/Notice.tsx';
+
+function Card({ id, title, children }: { id: string; title: string; children: ComponentChildren }) {
+  return (
+    <section class="card settings-card" aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function Row({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    <div class="settings-row">
+      <span class="settings-label">{label}</span>
+      {children}
+    </div>
+  );
+}
+
+export function Settings() {
+  const m = t.value;
+  const error = useSignal<unknown>(null);
+  const busy = useSignal(false);
+  const leave = () => {
+    busy.value = true;
+    signOut().catch((e: unknown) => {
+      error.value = e;
+      busy.value = false;
+    });
+  };
+  const facts: [string, string][] = [
+    [m.host, hostName.value],
+    [m.version, session.value?.version || system.value?.version || ''],
+    [m.page, `${__VERSION__} · ${document.querySelector<HTMLMetaElement>('meta[name=ops-build]')?.content ?? ''}`],
+  ];
+  return (
+    <>
+      <header class="page-head">
+        <h1>{m.settings}</h1>
+      </header>
+      <div class="settings">
+        <Card id="appearance" title={m.appearance}>
+          <Row label={m.theme}>
+            <Segmented
+              name="theme"
+              label={m.theme}
+              value={theme.value}
+              onChange={(v) => setTheme(v as Theme)}
+              options={[
+                ['system', m.themeSystem, 'monitor'],
+                ['light', m.themeLight, 'sun'],
+                ['dark', m.themeDark, 'moon'],
+              ]}
+            />
+          </Row>
+          <Row label={m.language}>
+            <Segmented name="language" label={m.language} value={lang.value} onChange={(v) => setLanguage(v as Language)} options={Object.entries(LANGUAGES)} />
+          </Row>
+          <Switch id="single-keys" label={m.singleKeys} hint={m.singleKeysHint} on={singleKeys.value} onChange={setSingleKeys} />
+        </Card>
+        <Card id="you" title={m.signedIn}>
+          <Row label={session.value?.user ?? ''}>
+            <Button icon="log-out" busy={busy.value} onClick={leave}>
+              {m.signOut}
+            </Button>
+          </Row>
+          {error.value !== null && <Problem error={error.value} />}
+        </Card>
+        <Card id="about" title={m.about}>
+          <dl class="facts">
+            {facts
+              .filter(([, v]) => v !== '')
+              .map(([k, v]) => (
+                <div key={k}>
+                  <dt>{k}</dt>
+                  <dd class="mono">{v}</dd>
+                </div>
+              ))}
+          </dl>
+          <p class="muted small">
+            {m.madeWith}{' '}
+            <a href="/licences.txt" target="_blank" rel="noreferrer">
+              {m.licences}
+            </a>
+          </p>
+        </Card>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,29 @@
+import type { Run } from '../api/types.ts';
+import { isActive } from '../live/store.ts';
+import { actorName, inputsText, outcome } from './runText.ts';
+import { Link } from './Link.tsx';
+import { Status, tone } from './Status.tsx';
+import { Ago, Took } from './Time.tsx';
+
+/** One run in a list: a link of one line, two on a phone. */
+export function RunRow({ run }: { run: Run }) {
+  const how = isActive(run) ? '' : outcome(run);
+  return (
+    <li class="row">
+      <Link href={`/runs/${run.number}`} class="run-row">
+        <Status status={run.status} quiet />
+        <span class="run-what">
+          <b>{run.title || run.name}</b>
+          <span class="run-number mono">#{run.number}</span>
+          {how !== '' && <span class={`run-outcome ${tone(run.status)}`}>{how}</span>}
+        </span>
+        <span class="run-inputs mono">{inputsText(run)}</span>
+        <span class="run-actor">{actorName(run.actor)}</span>
+        <Took of={run} />
+        <span class="run-when">
+          <Ago us={run.created_us} />
+        </span>
+      </Link>
+    </li>
+  );
+}
