@@ -190,15 +190,6 @@ void topic_on_run(struct sub *sub, const char *id, const char *number, const cha
 		sub->refetch = true;
 }
 
-static const char *assets_hash(void)
-{
-	for (size_t i = 0; i < ui_assets_count; i++) {
-		if (strcmp(ui_assets[i].path, "/index.html") == 0)
-			return ui_assets[i].etag;
-	}
-	return "";
-}
-
 char *topic_system_document(struct live *live)
 {
 	const struct server *server = live->server;
@@ -211,7 +202,7 @@ char *topic_system_document(struct live *live)
 	json_open_object(&json);
 	json_kv_str(&json, "boot_id", server->boot_id);
 	json_kv_str(&json, "version", OPS_VERSION);
-	json_kv_str(&json, "assets", assets_hash());
+	json_kv_str(&json, "assets", ui_assets_hash);
 	json_kv_uint(&json, "started_us", server->started_us);
 	link_get_info(server->link, &info);
 	json_kv_str(&json, "host", info.host);
