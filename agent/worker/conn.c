@@ -433,6 +433,11 @@ void conn_service(struct conn *conn)
 {
 	struct stream *stream;
 
+	/* the stream that made it ready may have been closed meanwhile */
+	if (list_empty(&conn->ready)) {
+		list_remove(&conn->ready_link);
+		return;
+	}
 	if (framed_queued(conn->framed) > CONN_LOW_WATER) {
 		conn->jammed = true;
 		list_remove(&conn->ready_link);

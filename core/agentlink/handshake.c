@@ -104,7 +104,7 @@ static void on_hello(const struct link_reply *reply, void *arg)
 	replace_text(&link->agent_version, hello.agent_version);
 	replace_text(&link->config_digest, hello.config_digest);
 	link->agent_started_us = hello.started_us;
-	link->max_streams = MIN(hello.max_streams, (uint32_t)LINK_MAX_STREAMS);
+	link->max_ops = MIN(hello.max_streams, (uint32_t)LINK_MAX_OPS);
 	open_events(link);
 }
 
@@ -119,7 +119,7 @@ void link_handshake(struct link *link)
 
 	assert(n > 0);
 	link->phase = PHASE_HELLO;
-	link->max_streams = 1;
+	link->max_ops = 1;
 	link_call_now(link, MSG_HELLO, &(struct wire_str){(const char *)fields, (uint32_t)n},
 		on_hello, link);
 }

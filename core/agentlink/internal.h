@@ -31,7 +31,8 @@ struct link_op {
 	int err;	      /* in link.failed: what to call back with */
 	uint64_t deadline_ms; /* of the answer, uv_now(); 0: answered */
 	bool is_stream;
-	bool finished; /* its last callback is being made: forget and close are no-ops */
+	bool is_orphan; /* given up; the agent still owes its answer */
+	bool finished;	/* its last callback is being made: forget and close are no-ops */
 	void *arg;
 };
 
@@ -58,7 +59,7 @@ struct link {
 	char *host, *agent_id, *agent_version, *config_digest; /* NULL before the first hello */
 	uint64_t agent_started_us;
 	uint64_t connections; /* that said hello */
-	uint32_t max_streams;
+	uint32_t max_ops;
 	unsigned failures;    /* in a row, for the backoff */
 	struct list watchers; /* link_watch.link */
 
@@ -72,7 +73,7 @@ struct link {
 	struct list buckets[LINK_BUCKETS]; /* link_op.bucket */
 	struct list ops;		   /* link_op.all */
 	struct list failed;		   /* link_op.all */
-	size_t n_calls, n_streams;
+	size_t n_ops;			   /* with an id: the agent knows of them */
 	uint32_t next_id;
 	uv_timer_t sweep; /* the earliest deadline in ops */
 	uv_timer_t soon;  /* calls failed back */

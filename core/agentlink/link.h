@@ -18,8 +18,7 @@
 #include "core/base/mem.h"
 #include "proto/msg.h"
 
-#define LINK_MAX_CALLS 1024	    /* requests waiting for their answer; more: -ENOBUFS */
-#define LINK_MAX_STREAMS 512	    /* open streams, or what the agent allows if that is less */
+#define LINK_MAX_OPS 512	    /* requests and streams at a time, or what the agent allows */
 #define LINK_MAX_QUEUE (8u << 20)   /* bytes waiting for the agent to read them */
 #define LINK_MAX_FIELDS (64u << 10) /* of one request */
 #define LINK_TIMEOUT_MS 10000	    /* a request's deadline when it names none */

@@ -8,8 +8,12 @@
  * without a deadline, hands out CHUNKs and EVENTs, and is detached by END.
  *
  * Failures: no connection, too many ops or a full queue put the op into `failed`, called back by
- * the `soon` timer; a deadline that passes ends the op with -ETIMEDOUT (its late answer then names
- * an unknown id and is ignored); a lost connection ends all with -ECONNRESET.
+ * the `soon` timer; a deadline that passes ends the op with -ETIMEDOUT; a lost connection ends all
+ * with -ECONNRESET.
+ *
+ * What its owner gave up while the agent still owes an answer stays as an orphan, without
+ * callbacks: it counts (the agent counts it too), and a stream may only be closed once it was
+ * answered.
  *
  * An op is always in exactly one list (`ops`, `failed`, or a local one being drained), so that
  * forgetting it is: remove, free. State first, callback last: after a callback only the op itself
@@ -63,10 +67,7 @@ static void op_detach(struct link_op *op)
 	if (op->id == 0)
 		return;
 	op->id = 0;
-	if (op->is_stream)
-		link->n_streams--;
-	else
-		link->n_calls--;
+	link->n_ops--;
 }
 
 static void op_free(struct link_op *op)
@@ -85,24 +86,58 @@ static void send_close(struct link_op *op)
 	(void)!framed_send(op->link->conn, FRAME_CLOSE, op->id, NULL, 0);
 }
 
+/* Whether the agent still owes an answer. */
+static bool op_is_unanswered(const struct link_op *op)
+{
+	return op->id != 0 && op->deadline_ms != 0 && op->link->conn != NULL;
+}
+
+/* Its owner is done with it, the agent is not. */
+static void op_orphan(struct link_op *op)
+{
+	op->is_orphan = true;
+	op->finished = true;
+	op->deadline_ms = UINT64_MAX;
+	list_remove(&op->all);
+	list_append(&op->link->ops, &op->all);
+}
+
 /* The op's answer, or its failure to get one: its last callback, unless it becomes a stream. */
 static void op_reply(struct link_op *op, const struct link_reply *reply)
 {
 	bool lives = op->is_stream && reply->err == 0 && reply->status == MSG_OK;
+	bool late = reply->err == -ETIMEDOUT && op_is_unanswered(op);
 
 	if (lives) {
 		op->deadline_ms = 0;
 		stream_of(op)->callbacks.on_reply(stream_of(op), reply);
 		return;
 	}
-	if (op->is_stream && reply->err == -ETIMEDOUT)
-		send_close(op);
-	op_detach(op);
+	if (late)
+		op_orphan(op);
+	else
+		op_detach(op);
 	op->finished = true;
 	if (op->is_stream)
 		stream_of(op)->callbacks.on_reply(stream_of(op), reply);
 	else
 		call_of(op)->cb(reply, op->arg);
+	if (!late)
+		op_free(op);
+}
+
+/* Forgets it, now or when its answer comes. */
+static void op_abandon(struct link_op *op)
+{
+	if (op->finished)
+		return;
+	if (op_is_unanswered(op)) {
+		op_orphan(op);
+		return;
+	}
+	if (op->is_stream)
+		send_close(op);
+	op_detach(op);
 	op_free(op);
 }
 
@@ -116,10 +151,14 @@ static void stream_end(struct link_op *op, const struct link_end *end)
 
 static void op_fail(struct link_op *op, int err)
 {
-	if (op->is_stream && op->deadline_ms == 0)
+	if (op->is_orphan) {
+		op_detach(op);
+		op_free(op);
+	} else if (op->is_stream && op->deadline_ms == 0) {
 		stream_end(op, &(struct link_end){.err = err});
-	else
+	} else {
 		op_reply(op, &(struct link_reply){.err = err});
+	}
 }
 
 static void ops_fail(struct list *from, int err)
@@ -213,10 +252,7 @@ static void op_register(struct link *link, struct link_op *op)
 	} while (op->id == 0 || op_find(link, op->id) != NULL);
 	list_append(&link->buckets[op->id % LINK_BUCKETS], &op->bucket);
 	list_append(&link->ops, &op->all);
-	if (op->is_stream)
-		link->n_streams++;
-	else
-		link->n_calls++;
+	link->n_ops++;
 }
 
 static void op_start(struct link *link, struct link_op *op, uint16_t method,
@@ -233,8 +269,7 @@ static void op_start(struct link *link, struct link_op *op, uint16_t method,
 		op_fail_soon(link, op, -EMSGSIZE);
 		return;
 	}
-	if (op->is_stream ? link->n_streams >= link->max_streams
-			  : link->n_calls >= LINK_MAX_CALLS) {
+	if (link->n_ops >= link->max_ops) {
 		op_fail_soon(link, op, -ENOBUFS);
 		return;
 	}
@@ -321,10 +356,8 @@ struct link_stream *link_stream_open(struct link *link, uint16_t method,
 
 void link_call_forget(struct link_call *call)
 {
-	if (call == NULL || call->op.finished)
-		return;
-	op_detach(&call->op);
-	free(call);
+	if (call != NULL)
+		op_abandon(&call->op);
 }
 
 struct link_stream *link_tail(struct link *link, const char *run, uint64_t offset,
@@ -362,11 +395,8 @@ void link_credit(struct link_stream *stream, uint32_t bytes)
 
 void link_close_stream(struct link_stream *stream)
 {
-	if (stream == NULL || stream->op.finished)
-		return;
-	send_close(&stream->op);
-	op_detach(&stream->op);
-	free(stream);
+	if (stream != NULL)
+		op_abandon(&stream->op);
 }
 
 static int on_response(struct link_op *op, const uint8_t *payload, size_t len)
@@ -377,6 +407,13 @@ static int on_response(struct link_op *op, const uint8_t *payload, size_t len)
 		return -EBADMSG; /* answered before */
 	if (msg_response_decode(payload, len, &response) < 0)
 		return -EBADMSG;
+	if (op->is_orphan) {
+		if (op->is_stream && response.status == MSG_OK)
+			send_close(op);
+		op_detach(op);
+		op_free(op);
+		return 0;
+	}
 	op_reply(op, &(struct link_reply){
 			     .status = response.status,
 			     .message = response.message,
@@ -404,7 +441,7 @@ int link_ops_frame(struct link *link, const struct frame *frame, const uint8_t *
 	struct msg_end end;
 
 	if (op == NULL)
-		return 0; /* late: it timed out, was forgotten or closed */
+		return 0; /* late: it was closed */
 	if (frame->type == FRAME_RESPONSE)
 		return on_response(op, payload, frame->length);
 	if (!op->is_stream || op->deadline_ms != 0)
