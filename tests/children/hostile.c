@@ -159,16 +159,17 @@ static int tree(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	for (int i = 0; i < 3; i++) {
+		/* Before the fork, so that it holds when the tree says that it is up. */
+		signal(SIGTERM, i == 2 ? SIG_IGN : SIG_DFL);
 		if (fork() == 0) {
 			if (i == 1)
 				setsid();
-			if (i == 2)
-				signal(SIGTERM, SIG_IGN);
 			if (fork() == 0)
 				sleep_for_ever();
 			sleep_for_ever();
 		}
 	}
+	signal(SIGTERM, SIG_DFL);
 	stopped = fork();
 	if (stopped == 0)
 		sleep_for_ever();
@@ -349,8 +350,7 @@ static int both(int argc, char **argv)
 	return 0;
 }
 
-/* hand-over SECONDS: a child keeps stdout open and writes a line every 10 ms, TERM does not stop it
- * for so long; the leader exits at once. */
+/* linger MS: a child writes its last word so much later; the leader exits with 3 at once. */
 static int linger(int argc, char **argv)
 {
 	(void)argc;
@@ -363,7 +363,7 @@ static int linger(int argc, char **argv)
 	return 3;
 }
 
-/* nop: nothing at all. exit CODE: that. */
+/* exit [CODE] */
 static int leave_with(int argc, char **argv)
 {
 	return argc > 0 ? atoi(argv[0]) : 0;
