@@ -20,7 +20,7 @@ const refused = (status) => (error) => {
 	return true;
 };
 
-describe('the agent guards its socket', () => {
+describe('the agent guards its socket', { timeout: 180000 }, () => {
 	let agent, client;
 
 	before(async () => {
@@ -217,7 +217,7 @@ describe('the agent guards its socket', () => {
 	});
 });
 
-describe('configuration', () => {
+describe('configuration', { timeout: 180000 }, () => {
 	let agent, client;
 
 	before(async () => {
@@ -280,7 +280,7 @@ describe('configuration', () => {
 	});
 });
 
-describe('starting', () => {
+describe('starting', { timeout: 180000 }, () => {
 	const tryStart = (agent, env = {}) => spawnSync(AGENT, ['serve'], {
 		env: { ...agent.env, ...env }, encoding: 'utf8', timeout: 30000,
 	});
