@@ -50,6 +50,7 @@ void child_gone(struct child *child)
 		close(child->fd);
 	child->fd = -1;
 	child->pid = 0;
+	child->kill_us = 0;
 	if (now - child->started_us > CHILD_STEADY_US)
 		child->backoff_ms = CHILD_BACKOFF_MIN_MS;
 	child->respawn_us = now + child->backoff_ms * UINT64_C(1000);

@@ -18,6 +18,7 @@ struct child {
 	pid_t pid;			 /* 0: none */
 	int fd;				 /* our end of the pair; -1: none */
 	uint64_t started_us, respawn_us; /* monotonic; respawn_us: when there is none */
+	uint64_t kill_us; /* it closed its end and should be gone by then; 0: it has not */
 	unsigned backoff_ms;
 };
 

@@ -30,6 +30,7 @@ static int load(const struct monitor *m, struct catalog **ret_catalog, struct co
 	if (check_secret(m, errors) == 0 || rc != 0)
 		return rc;
 	catalog_free(*ret_catalog);
+	*ret_catalog = NULL;
 	return -EINVAL;
 }
 

@@ -116,12 +116,14 @@ static void serve_worker(struct monitor *m)
 			requests_handle(m, &msg);
 			continue;
 		}
-		if (rc == -EBADMSG)
+		if (rc == -EBADMSG) {
 			log_error(LOG_EV("worker.nonsense"), LOG_INT("pid", m->child.pid));
-		/* whatever it is, it is no use any more; its exit does the rest */
-		kill(m->child.pid, SIGKILL);
+			kill(m->child.pid, SIGKILL);
+		}
+		/* it is ending: it may say goodbye to its clients, but not for ever */
 		close(m->child.fd);
 		m->child.fd = -1;
+		m->child.kill_us = clock_mono_us() + STOP_US;
 	}
 }
 
@@ -218,6 +220,11 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 		notify_send("WATCHDOG=1");
 		m->watchdog_by_us = now + watchdog;
 	}
+	if (m->child.kill_us != 0 && now >= m->child.kill_us) {
+		m->child.kill_us = 0;
+		kill(m->child.pid, SIGKILL);
+	}
+	next = sooner(next, m->child.kill_us);
 	next = sooner(next, m->sync_by_us);
 	next = sooner(next, m->retry_by_us);
 	next = sooner(next, m->watchdog_by_us);
