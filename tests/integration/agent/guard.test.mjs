@@ -153,7 +153,11 @@ describe('the agent guards its socket', { timeout: 180000 }, () => {
 		slow.socket.resume();
 		let bytes = 0;
 		for await (const chunk of tail) bytes += chunk.records.length;
-		assert.equal(bytes, (await client.get(run.id)).size);
+		const document = await until('the final document', async () => {
+			const found = await client.get(run.id);
+			return found.finished_us && found;
+		});
+		assert.equal(bytes, document.size);
 		slow.destroy();
 	});
 
