@@ -274,6 +274,8 @@ describe('configuration', { timeout: 180000 }, () => {
 	});
 
 	it('includes the secret: a new one counts after a reload', async () => {
+		// on SIGHUP just before, the worker may still be about to read the files again
+		await client.reload();
 		writeFileSync(agent.secretPath, 'another-secret-of-some-length\n');
 		await client.reload();
 		const old = await agent.connect();
