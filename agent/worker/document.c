@@ -105,6 +105,7 @@ void document_write(struct json *json, const struct plan *meta, const struct run
 	json_kv_uint(json, "bytes", state->bytes);
 	json_kv_uint(json, "lines", state->lines);
 	json_kv_uint(json, "size", state->size);
+	json_kv_uint(json, "durable_offset", state->durable_offset);
 	json_kv_bool(json, "truncated", state->truncated);
 	json_key(json, "steps");
 	json_open_array(json);

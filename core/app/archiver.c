@@ -68,9 +68,10 @@ struct archiver {
 	bool database_fails; /* it is there, but the last turn failed because of it */
 
 	struct archiver_status status;
-	char problem[PG_MAX_MESSAGE];
-	uv_timer_t due;	 /* the next turn or scan */
-	uv_timer_t tell; /* on_change */
+	char problem[PG_MAX_MESSAGE]; /* of the last turn or scan; "" when it went well */
+	char damage[PG_MAX_MESSAGE + UUID_TEXT_BYTES + 8]; /* of the last run that was given up */
+	uv_timer_t due;					   /* the next turn or scan */
+	uv_timer_t tell;				   /* on_change */
 	unsigned n_handles;
 	void (*on_closed)(void *arg);
 	void *closed_arg;
@@ -117,7 +118,8 @@ void archiver_get_status(const struct archiver *a, struct archiver_status *ret_s
 		if (t->job != NULL)
 			ret_status->archived_bytes += archive_job_bytes(t->job);
 	}
-	ret_status->problem = a->problem;
+	ret_status->problem =
+		a->problem[0] == '\0' && ret_status->damaged_runs > 0 ? a->damage : a->problem;
 }
 
 /* Time to say how things are. */
@@ -259,6 +261,15 @@ static void tracked_log(const struct tracked *t, const char *event, const char *
 	log_warn(LOG_EV(event), LOG_STR("run", run), LOG_STR("reason", message));
 }
 
+static void tracked_set_damage(struct tracked *t, const char *message)
+{
+	struct archiver *a = t->archiver;
+	char run[UUID_TEXT_BYTES];
+	uuid_format(&t->run, run);
+	snprintf(a->damage, sizeof(a->damage), "run %s: %s", run, message);
+	a->problem[0] = '\0';
+}
+
 static void tracked_note_problem(struct tracked *t, const char *message)
 {
 	pool_run(t->archiver->pool, archive_sql_problem(&t->run, message),
@@ -291,6 +302,7 @@ static void tracked_failed(struct tracked *t, const struct archive_job_result *r
 		if (!t->damaged)
 			tracked_log(t, "archive.damaged", result->message);
 		t->damaged = true;
+		tracked_set_damage(t, result->message);
 		tracked_note_problem(t, result->message);
 		tracked_retry(t, ARCHIVER_DAMAGED_RETRY_MS);
 		return;

@@ -55,7 +55,7 @@ static const char expected[] =
 	"\"inputs\":{\"db\":\"app\",\"key\":\"***\"},\"actor\":\"user:anna\",\"trigger\":"
 	"\"manual\","
 	"\"config_digest\":\"c0ffee\",\"created_us\":10,\"started_us\":11,\"finished_us\":null,"
-	"\"bytes\":5,\"lines\":1,\"size\":500,\"truncated\":true,\"steps\":["
+	"\"bytes\":5,\"lines\":1,\"size\":500,\"durable_offset\":0,\"truncated\":true,\"steps\":["
 	"{\"index\":0,\"id\":\"dump\",\"uses\":\"pg.dump\",\"title\":\"Dump\",\"phase\":\"main\","
 	"\"needs\":[],\"status\":\"failed\",\"attempt\":2,\"reason\":\"exit\",\"exit_code\":3,"
 	"\"signal\":null,\"started_us\":12,\"finished_us\":13,\"offset\":0,"

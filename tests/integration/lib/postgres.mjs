@@ -61,6 +61,9 @@ function signal(pids, name) {
 	}
 }
 
+// A test runner that gives up sends SIGTERM: then the servers are to go as well.
+for (const name of ['SIGTERM', 'SIGINT']) process.once(name, () => process.exit(1));
+
 export class Postgres {
 	// tcpPort: also listen on 127.0.0.1 there. settings: lines for postgresql.conf, name → value.
 	static async start({ tcpPort, settings = {} } = {}) {
