@@ -5,23 +5,34 @@
  * Happy path: connected -> catalogue asked for -> kept under its config_digest -> an event says the
  * configuration was loaded anew -> asked for again -> `live` is told when it is another one.
  *
+ * The event may come before the part of the agent that answers has loaded the same files: as long
+ * as the catalogue's digest is not the one the event named, it is asked for again a little later.
+ *
  * Failure modes: the agent goes away: the catalogue stays, it is what the page shows meanwhile (the
  * agent checks every start anyway). An answer that is no catalogue is logged and dropped.
  */
 #include "core/app/hub.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/app/server.h"
 #include "core/base/log.h"
 
+#define DIGEST_BYTES 65
+#define RETRY_MS 100
+#define MAX_RETRIES 50
+
 struct hub {
 	struct server *server;
 	struct link_watch watch;
-	struct link_call *call; /* for the catalogue; NULL: none is out */
-	bool again;		/* it changed while the call was out */
+	struct link_call *call;	   /* for the catalogue; NULL: none is out */
+	bool again;		   /* it changed while the call was out */
+	char wanted[DIGEST_BYTES]; /* config_digest that an event named; "": any */
+	unsigned retries;
+	uv_timer_t retry;
 	char *text;
 	size_t len;
 	json_t *doc;
@@ -50,6 +61,23 @@ static void catalog_set(struct hub *hub, struct wire_str text)
 	live_on_catalog(hub->server->live);
 }
 
+/* A moment has passed since the agent's answer was still the old one. */
+static void on_retry(uv_timer_t *timer)
+{
+	hub_want_catalog(timer->data);
+}
+
+static void check_digest(struct hub *hub)
+{
+	const char *digest = json_string_value(json_object_get(hub->doc, "config_digest"));
+
+	if (hub->wanted[0] == '\0' || digest == NULL || strcmp(digest, hub->wanted) == 0 ||
+		hub->retries++ >= MAX_RETRIES)
+		hub->wanted[0] = '\0';
+	else
+		uv_timer_start(&hub->retry, on_retry, RETRY_MS, 0);
+}
+
 /* The agent has sent its catalogue, or could not. */
 static void on_catalog(const struct link_reply *reply, void *arg)
 {
@@ -63,6 +91,7 @@ static void on_catalog(const struct link_reply *reply, void *arg)
 	else if (reply->err == 0)
 		log_warn(LOG_EV("agent.catalog_failed"),
 			LOG_STR("status", msg_status_name(reply->status)));
+	check_digest(hub);
 	if (hub->again) {
 		hub->again = false;
 		hub_want_catalog(hub);
@@ -83,9 +112,13 @@ static void on_state(struct link_watch *watch, const struct link_info *info)
 		hub_want_catalog(hub);
 }
 
-static bool has_prefix(const char *s, const char *prefix)
+/* The agent has loaded its files anew, or (no digest) refused them: the catalogue says why. */
+static void on_config(struct hub *hub, const char *digest)
 {
-	return strncmp(s, prefix, strlen(prefix)) == 0;
+	snprintf(hub->wanted, sizeof(hub->wanted), "%s", digest != NULL ? digest : "");
+	hub->retries = 0;
+	hub->again = hub->call != NULL;
+	hub_want_catalog(hub);
 }
 
 /* Something happened in the agent: a run changed, or a line of the ledger. */
@@ -99,10 +132,8 @@ static void on_event(struct link_watch *watch, struct wire_str text)
 		log_warn(LOG_EV("agent.event_malformed"), LOG_INT("bytes", text.len));
 	else if (strcmp(event, "run.changed") == 0)
 		live_on_run(hub->server->live, json_object_get(doc, "run"));
-	else if (has_prefix(event, "config.") || has_prefix(event, "reload")) {
-		hub->again = hub->call != NULL;
-		hub_want_catalog(hub);
-	}
+	else if (strncmp(event, "config.", 7) == 0)
+		on_config(hub, json_string_value(json_object_get(doc, "config_digest")));
 	json_decref(doc);
 }
 
@@ -111,10 +142,17 @@ struct hub *hub_open(struct server *server)
 	struct hub *hub = xcalloc(1, sizeof(*hub));
 
 	hub->server = server;
+	uv_timer_init(server->loop, &hub->retry);
+	hub->retry.data = hub;
 	hub->watch.on_state = on_state;
 	hub->watch.on_event = on_event;
 	link_watch_add(server->link, &hub->watch);
 	return hub;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
 }
 
 void hub_close(struct hub *hub)
@@ -125,7 +163,7 @@ void hub_close(struct hub *hub)
 	link_call_forget(hub->call);
 	free(hub->text);
 	json_decref(hub->doc);
-	free(hub);
+	uv_close((uv_handle_t *)&hub->retry, on_closed);
 }
 
 const char *hub_catalog(const struct hub *hub, size_t *ret_len)

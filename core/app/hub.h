@@ -16,6 +16,7 @@ struct server;
 
 /* Watches server->link, which must be open. */
 struct hub *hub_open(struct server *server);
+/* At once; its memory goes with the next turn of the loop. */
 void hub_close(struct hub *hub);
 
 /* The catalogue as the agent sent it, or NULL: it was never fetched, or not since it changed. The
