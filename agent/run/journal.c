@@ -137,10 +137,11 @@ static void note_index(struct journal *journal, const struct record *rec)
 static int append(struct journal *journal, struct record *rec, uint8_t *bytes)
 {
 	size_t n = RECORD_HEADER_BYTES + rec->length;
+	uint64_t now = clock_wall_us();
 	size_t done = 0;
 
 	/* A clock that is set back must not make a later record older. */
-	rec->time_us = MAX(clock_wall_us(), journal->totals.time_us);
+	rec->time_us = MAX(now, journal->totals.time_us);
 	rec->line = (uint32_t)journal->totals.lines;
 	rec->payload = bytes + RECORD_HEADER_BYTES;
 	record_encode_header(rec, bytes);

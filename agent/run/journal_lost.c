@@ -53,12 +53,13 @@ static int rewind_to(struct lost *lost, const struct journal_walk *walk)
 /* Writes one event with one write(2). */
 static int append(struct lost *lost, uint16_t step, const struct buf *json)
 {
+	uint64_t now = clock_wall_us();
 	uint8_t *bytes;
 	struct record rec = {.length = (uint32_t)json->len,
 		.step = step,
 		.kind = RECORD_EVENT,
 		.line = (uint32_t)lost->totals.lines,
-		.time_us = MAX(clock_wall_us(), lost->totals.time_us)};
+		.time_us = MAX(now, lost->totals.time_us)};
 	int rc = buf_err(json);
 
 	if (rc != 0)

@@ -10,7 +10,6 @@
  */
 #include "agent/run/killtree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -21,148 +20,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/run/procs.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 
-#define MAX_PROCESSES 131072
 #define MAX_ENVIRON_BYTES (256u << 10)
 #define STOP_ROUND_US 100000
 #define GONE_ROUND_US 50000
 #define WAIT_STEP_US 10000
-
-struct proc {
-	pid_t pid, ppid, session;
-	uint64_t start_ticks;
-	char state;
-	bool belongs;
-	bool barred; /* ourselves, our ancestors, the spared */
-	char name[KILLTREE_NAME_BYTES];
-};
-
-struct look {
-	struct proc *procs; /* by pid */
-	size_t n, cap;
-};
-
-static int by_pid(const void *a, const void *b)
-{
-	const struct proc *p = a, *q = b;
-
-	return (p->pid > q->pid) - (p->pid < q->pid);
-}
-
-static struct proc *find(const struct look *look, pid_t pid)
-{
-	struct proc key = {.pid = pid};
-
-	return bsearch(&key, look->procs, look->n, sizeof(key), by_pid);
-}
-
-/* Reads a file of /proc/PID. Bytes read, or -1. */
-static ssize_t read_proc(int proc_fd, pid_t pid, const char *name, char *out, size_t cap)
-{
-	char path[64];
-	size_t n = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "%d/%s", pid, name);
-	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	while (n < cap) {
-		ssize_t got = read(fd, out + n, cap - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
-	close(fd);
-	return (ssize_t)n;
-}
-
-/* pid (name) state ppid pgrp session …, the 22nd field is the start time; the name may hold
- * anything, so its end is the last parenthesis. */
-static bool parse_stat(char *text, struct proc *ret_proc)
-{
-	char *open = strchr(text, '(');
-	char *close_at = strrchr(text, ')');
-	char *at;
-
-	if (open == NULL || close_at == NULL || close_at[1] != ' ' || close_at[2] == '\0')
-		return false;
-	*close_at = '\0';
-	snprintf(ret_proc->name, sizeof(ret_proc->name), "%s", open + 1);
-	ret_proc->state = close_at[2];
-	at = close_at + 3;
-	for (int field = 4; field <= 22; field++) {
-		char *end;
-		unsigned long long v = strtoull(at, &end, 10);
-
-		if (end == at)
-			return false;
-		if (field == 4)
-			ret_proc->ppid = (pid_t)v;
-		else if (field == 6)
-			ret_proc->session = (pid_t)v;
-		else if (field == 22)
-			ret_proc->start_ticks = v;
-		at = end;
-	}
-	return true;
-}
-
-static bool read_stat(int proc_fd, pid_t pid, struct proc *ret_proc)
-{
-	char text[1024];
-	ssize_t n = read_proc(proc_fd, pid, "stat", text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	*ret_proc = (struct proc){.pid = pid};
-	return parse_stat(text, ret_proc);
-}
-
-static int look_take(struct look *look, int proc_fd)
-{
-	DIR *dir;
-	struct dirent *entry;
-	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (dir == NULL) {
-		int rc = -errno;
-
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	look->n = 0;
-	while ((entry = readdir(dir)) != NULL && look->n < MAX_PROCESSES) {
-		char *end;
-		long pid = strtol(entry->d_name, &end, 10);
-
-		if (pid <= 0 || *end != '\0')
-			continue;
-		if (look->n == look->cap) {
-			size_t cap = look->cap != 0 ? 2 * look->cap : 256;
-			struct proc *grown = realloc(look->procs, cap * sizeof(*grown));
-
-			if (grown == NULL)
-				break;
-			look->procs = grown;
-			look->cap = cap;
-		}
-		if (read_stat(proc_fd, (pid_t)pid, &look->procs[look->n]))
-			look->n++;
-	}
-	closedir(dir);
-	if (look->n != 0)
-		qsort(look->procs, look->n, sizeof(*look->procs), by_pid);
-	return 0;
-}
 
 /* Whether the environment has name=value. */
 static bool has_var(const char *env, size_t n, const char *name, const char *value)
@@ -184,7 +49,7 @@ static bool has_var(const char *env, size_t n, const char *name, const char *val
 
 static bool carries(const struct killtree_target *target, int proc_fd, pid_t pid, char *scratch)
 {
-	ssize_t n = read_proc(proc_fd, pid, "environ", scratch, MAX_ENVIRON_BYTES);
+	ssize_t n = proc_read_file(proc_fd, pid, "environ", scratch, MAX_ENVIRON_BYTES);
 
 	return n > 0 && has_var(scratch, (size_t)n, "OPS_RUN_ID", target->run_id) &&
 	       (target->step_id == NULL ||
@@ -205,35 +70,35 @@ static bool in_sessions(const struct killtree_target *target, const struct proc 
 	return false;
 }
 
-static void bar(const struct killtree_target *target, struct look *look)
+static void bar(const struct killtree_target *target, struct procs *procs)
 {
-	struct proc *proc = find(look, getpid());
+	struct proc *proc = procs_find(procs, getpid());
 
 	while (proc != NULL && !proc->barred) {
 		proc->barred = true;
-		proc = find(look, proc->ppid);
+		proc = procs_find(procs, proc->ppid);
 	}
 	for (size_t i = 0; i < target->n_spared; i++) {
-		proc = find(look, target->spared[i]);
+		proc = procs_find(procs, target->spared[i]);
 		if (proc != NULL)
 			proc->barred = true;
 	}
 }
 
 /* Children of those that belong belong, unless they are barred. */
-static void spread(struct look *look)
+static void spread(struct procs *procs)
 {
 	bool changed = true;
 
 	while (changed) {
 		changed = false;
-		for (size_t i = 0; i < look->n; i++) {
-			struct proc *proc = &look->procs[i];
+		for (size_t i = 0; i < procs->n; i++) {
+			struct proc *proc = &procs->items[i];
 			struct proc *parent;
 
 			if (proc->belongs || proc->barred)
 				continue;
-			parent = find(look, proc->ppid);
+			parent = procs_find(procs, proc->ppid);
 			if (parent != NULL && parent->belongs)
 				proc->belongs = changed = true;
 		}
@@ -241,35 +106,30 @@ static void spread(struct look *look)
 }
 
 /* Marks all that belong to the target. Environments are looked at last: reading them costs most. */
-static void mark(const struct killtree_target *target, struct look *look, int proc_fd)
+static void mark(const struct killtree_target *target, struct procs *procs, int proc_fd)
 {
 	char *scratch;
 
-	bar(target, look);
-	for (size_t i = 0; i < look->n; i++) {
-		struct proc *proc = &look->procs[i];
+	bar(target, procs);
+	for (size_t i = 0; i < procs->n; i++) {
+		struct proc *proc = &procs->items[i];
 
 		if (!proc->barred)
 			proc->belongs = in_sessions(target, proc) ||
 					(target->root != 0 && proc->ppid == target->root);
 	}
-	spread(look);
+	spread(procs);
 	if (target->run_id == NULL)
 		return;
 	scratch = xcalloc(1, MAX_ENVIRON_BYTES);
-	for (size_t i = 0; i < look->n; i++) {
-		struct proc *proc = &look->procs[i];
+	for (size_t i = 0; i < procs->n; i++) {
+		struct proc *proc = &procs->items[i];
 
 		if (!proc->barred && !proc->belongs)
 			proc->belongs = carries(target, proc_fd, proc->pid, scratch);
 	}
 	free(scratch);
-	spread(look);
-}
-
-static bool is_alive(const struct proc *proc)
-{
-	return proc->state != 'Z' && proc->state != 'X' && proc->state != 'x';
+	spread(procs);
 }
 
 /* Sends sig to the very process that was looked at. */
@@ -280,7 +140,7 @@ static void signal_one(int proc_fd, const struct proc *proc, int sig)
 
 	if (pidfd < 0 && errno != ENOSYS && errno != EPERM)
 		return; /* gone */
-	if (read_stat(proc_fd, proc->pid, &now) && now.start_ticks == proc->start_ticks) {
+	if (proc_read(proc_fd, proc->pid, &now) && now.start_ticks == proc->start_ticks) {
 		if (pidfd >= 0)
 			syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 		else
@@ -303,65 +163,65 @@ static void report_one(struct killtree_report *report, const struct proc *proc)
 		memcpy(report->names[report->n_names++], proc->name, sizeof(proc->name));
 }
 
-static int look_open(const struct killtree_target *target, struct look *look, int *ret_proc_fd)
+static int look_open(const struct killtree_target *target, struct procs *procs, int *ret_proc_fd)
 {
 	int rc;
 
 	*ret_proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_proc_fd < 0)
 		return -errno;
-	rc = look_take(look, *ret_proc_fd);
+	rc = procs_read(procs, *ret_proc_fd);
 	if (rc == 0)
-		mark(target, look, *ret_proc_fd);
+		mark(target, procs, *ret_proc_fd);
 	else
 		close(*ret_proc_fd);
 	return rc;
 }
 
-static int count_alive(const struct look *look)
+static int count_alive(const struct procs *procs)
 {
 	int n = 0;
 
-	for (size_t i = 0; i < look->n; i++)
-		n += look->procs[i].belongs && is_alive(&look->procs[i]);
+	for (size_t i = 0; i < procs->n; i++)
+		n += procs->items[i].belongs && proc_is_alive(&procs->items[i]);
 	return n;
 }
 
 int killtree_count(const struct killtree_target *target)
 {
-	struct look look = {0};
+	struct procs procs = {0};
 	int proc_fd, n;
-	int rc = look_open(target, &look, &proc_fd);
+	int rc = look_open(target, &procs, &proc_fd);
 
-	n = rc == 0 ? count_alive(&look) : rc;
+	n = rc == 0 ? count_alive(&procs) : rc;
 	if (rc == 0)
 		close(proc_fd);
-	free(look.procs);
+	free(procs.items);
 	return n;
 }
 
 int killtree_signal(const struct killtree_target *target, int sig, struct killtree_report *report)
 {
-	struct look look = {0};
+	struct procs procs = {0};
 	int proc_fd, n;
-	int rc = look_open(target, &look, &proc_fd);
+	int rc = look_open(target, &procs, &proc_fd);
 
 	if (rc != 0) {
-		free(look.procs);
+		free(procs.items);
 		return rc;
 	}
-	for (size_t i = 0; i < look.n; i++) {
-		const struct proc *proc = &look.procs[i];
+	for (size_t i = 0; i < procs.n; i++) {
+		const struct proc *proc = &procs.items[i];
 
-		if (!proc->belongs || !is_alive(proc))
+		if (!proc->belongs || !proc_is_alive(proc))
 			continue;
 		signal_one(proc_fd, proc, sig);
 		signal_one(proc_fd, proc, SIGCONT);
 		report_one(report, proc);
 	}
-	n = count_alive(&look);
+	n = count_alive(&procs);
 	close(proc_fd);
-	free(look.procs);
+	free(procs.items);
 	return n;
 }
 
@@ -399,14 +259,14 @@ static bool stopped_add(struct stopped *stopped, const struct proc *proc)
 /* One look; stops all that are new. How many were new, or a negative errno. */
 static int stop_new(const struct killtree_target *target, struct stopped *stopped)
 {
-	struct look look = {0};
+	struct procs procs = {0};
 	int proc_fd, n_new = 0;
-	int rc = look_open(target, &look, &proc_fd);
+	int rc = look_open(target, &procs, &proc_fd);
 
-	for (size_t i = 0; rc == 0 && i < look.n; i++) {
-		const struct proc *proc = &look.procs[i];
+	for (size_t i = 0; rc == 0 && i < procs.n; i++) {
+		const struct proc *proc = &procs.items[i];
 
-		if (!proc->belongs || !is_alive(proc) || stopped_has(stopped, proc))
+		if (!proc->belongs || !proc_is_alive(proc) || stopped_has(stopped, proc))
 			continue;
 		signal_one(proc_fd, proc, SIGSTOP);
 		if (stopped_add(stopped, proc))
@@ -416,7 +276,7 @@ static int stop_new(const struct killtree_target *target, struct stopped *stoppe
 	}
 	if (rc == 0)
 		close(proc_fd);
-	free(look.procs);
+	free(procs.items);
 	return rc == 0 ? n_new : rc;
 }
 
@@ -433,7 +293,7 @@ static unsigned wait_gone(int proc_fd, const struct stopped *killed, uint64_t un
 			const struct proc *proc = &killed->procs[i];
 			struct proc now;
 
-			left += read_stat(proc_fd, proc->pid, &now) && is_alive(&now) &&
+			left += proc_read(proc_fd, proc->pid, &now) && proc_is_alive(&now) &&
 				now.start_ticks == proc->start_ticks;
 		}
 		if (left == 0 || clock_mono_us() > until)
@@ -480,7 +340,7 @@ int killtree_by_run(const char *run_id, const struct run_state *state, uint64_t 
 	pid_t sessions[PLAN_MAX_STEPS];
 	struct killtree_target target = {.run_id = run_id, .sessions = sessions};
 	uint8_t boot_id[16];
-	int left;
+	int clean = 0;
 
 	state_boot_id(boot_id);
 	/* Pids of another boot mean nothing. */
@@ -491,12 +351,17 @@ int killtree_by_run(const char *run_id, const struct run_state *state, uint64_t 
 				sessions[target.n_sessions++] = state->steps[i].pid;
 		}
 	}
-	while ((left = killtree_kill(&target, report)) > 0) {
+	/* Nobody twice in a row: for a moment within execve(2) a process has no environment. */
+	while (clean < 2) {
 		struct timespec wait = {.tv_nsec = WAIT_STEP_US * 1000L};
+		int left = killtree_kill(&target, report);
 
-		if (clock_mono_us() >= deadline)
+		if (left < 0)
+			return left;
+		clean = left == 0 ? clean + 1 : 0;
+		if (left > 0 && clock_mono_us() >= deadline)
 			return -ETIMEDOUT;
 		nanosleep(&wait, NULL);
 	}
-	return left;
+	return 0;
 }

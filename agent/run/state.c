@@ -145,6 +145,7 @@ void state_init(struct run_state *state, const struct plan *plan)
 {
 	*state = (struct run_state){.status = RUN_QUEUED, .exit_code = -1};
 	assert(plan->n_steps <= PLAN_MAX_STEPS);
+	state_boot_id(state->boot_id);
 	state->n_steps = (uint16_t)plan->n_steps;
 	for (size_t i = 0; i < plan->n_steps; i++)
 		state->steps[i] = (struct step_state){

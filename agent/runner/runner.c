@@ -175,13 +175,17 @@ static void move_on(struct run *run, bool *ret_ended)
 
 static uint64_t next_wake(const struct run *run)
 {
-	uint64_t at = MIN(run->timeout_at, run_record_wake_at(run));
+	uint64_t at = run->timeout_at, other = run_record_wake_at(run);
 
-	at = MIN(at, output_wake_at(run));
+	at = MIN(at, other);
+	other = output_wake_at(run);
+	at = MIN(at, other);
 	if (run->control.inotify_fd < 0)
 		at = MIN(at, run->now + CONTROL_POLL_US);
-	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++)
-		at = MIN(at, attempt_wake_at(&run->attempts[i]));
+	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++) {
+		other = attempt_wake_at(&run->attempts[i]);
+		at = MIN(at, other);
+	}
 	return at;
 }
 

@@ -154,7 +154,6 @@ static void start_state(struct run *run)
 	run->state.started_us = clock_wall_us();
 	run->state.runner_pid = getpid();
 	run->state.runner_start_ticks = own_start_ticks();
-	state_boot_id(run->state.boot_id);
 }
 
 static int open_run_dir(struct run *run, const char *run_dir, struct err *err)
