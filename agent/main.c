@@ -7,6 +7,7 @@
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/settings.h"
 #include "agent/runner/runner.h"
+#include "agent/worker/worker.h"
 #include "core/base/log.h"
 
 #define EXIT_USAGE 64
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
 	if (setup_log() != 0)
 		return MONITOR_EXIT_CONFIG;
 	if (strcmp(verb, "serve") == 0 && argc <= 2)
-		return monitor_main();
+		return monitor_main(worker_main);
 	if (strcmp(verb, "check") == 0)
 		return check(argc, argv);
 	if (strcmp(verb, "explain") == 0)

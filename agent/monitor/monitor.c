@@ -26,7 +26,6 @@
 #include "agent/monitor/listen.h"
 #include "agent/monitor/notify.h"
 #include "agent/monitor/state.h"
-#include "agent/worker/worker.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
@@ -81,7 +80,7 @@ static int fork_worker(struct monitor *m)
 	close_all_but(opts.listen_fd, opts.monitor_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	return worker_main(&opts);
+	return m->worker(&opts);
 }
 
 static void worker_exited(struct monitor *m, int status)
@@ -354,12 +353,14 @@ static void finish(struct monitor *m)
 	log_info(LOG_EV("agent.stopped"), LOG_INT("active_runs", m->active.n));
 }
 
-int monitor_main(void)
+int monitor_main(monitor_worker_fn worker)
 {
 	struct monitor *m = xcalloc(1, sizeof(*m));
 	struct err err = {0};
-	int code = start(m, &err);
+	int code;
 
+	m->worker = worker;
+	code = start(m, &err);
 	if (code != MONITOR_EXIT_OK) {
 		log_error(LOG_EV("agent.not_started"), LOG_STR("error", err.msg));
 	} else {

@@ -6,6 +6,10 @@
 #ifndef OPS_AGENT_MONITOR_MONITOR_H
 #define OPS_AGENT_MONITOR_MONITOR_H
 
+#include <stdint.h>
+
+#include "agent/config/catalog.h"
+#include "agent/monitor/settings.h"
 #include "core/base/mem.h"
 
 #define MONITOR_EXIT_OK 0
@@ -13,9 +17,24 @@
 #define MONITOR_EXIT_BUSY 75   /* another agent runs on this state folder or socket */
 #define MONITOR_EXIT_CONFIG 78 /* environment, secret or config are not in order */
 
-/* `ops-agent serve`: runs until SIGTERM or SIGINT. In the worker's process it returns the worker's
- * exit code. The caller exits with what it returns. */
-MUSTCHECK int monitor_main(void);
+/* What the monitor hands to the process it forks. */
+struct worker_opts {
+	const struct settings *settings;
+	const struct catalog_opts *catalog_opts;
+	const char *agent_id;	  /* UUID */
+	const char *config_error; /* why the newest config was refused; NULL: it was not */
+	uint64_t started_us;	  /* of the monitor */
+	uint64_t ledger_position;
+	int listen_fd;
+	int monitor_fd;
+};
+
+/* What the worker's process does (agent/worker/worker.h); returns its exit code. */
+typedef int (*monitor_worker_fn)(const struct worker_opts *opts);
+
+/* `ops-agent serve`: runs until SIGTERM or SIGINT, with a worker in a forked process. Returns the
+ * exit code, in the worker's process that of worker(). The caller exits with it. */
+MUSTCHECK int monitor_main(monitor_worker_fn worker);
 
 /* `ops-agent verify`: checks the ledger's chain and the digest of every finished journal in the
  * state folder; prints what it found. Returns the exit code. */

@@ -11,6 +11,7 @@
 #include "agent/monitor/keys.h"
 #include "agent/monitor/launch.h"
 #include "agent/monitor/ledger.h"
+#include "agent/monitor/monitor.h"
 #include "agent/monitor/settings.h"
 #include "core/base/uuid.h"
 
@@ -26,6 +27,7 @@ struct refusals {
 };
 
 struct monitor {
+	monitor_worker_fn worker;
 	struct settings settings;
 	struct catalog_opts catalog_opts;
 	char account[64]; /* for catalog_opts */
