@@ -294,7 +294,7 @@ void conn_next(struct conn *c)
 		if (c->state != CONN_FLUSH)
 			conn_set_state(c, CONN_FLUSH);
 		return;
-	} else if (c->close_after || (c->eof && c->in.len == 0)) {
+	} else if (c->close_after || c->server->is_draining || (c->eof && c->in.len == 0)) {
 		linger(c);
 		return;
 	} else {

@@ -39,10 +39,10 @@ static void put(struct writer *w, const char *s, size_t n)
 {
 	if ((size_t)(w->end - w->at) < n) {
 		w->is_full = true;
-		return;
+	} else if (n > 0) {
+		memcpy(w->at, s, n);
+		w->at += n;
 	}
-	memcpy(w->at, s, n);
-	w->at += n;
 }
 
 static void put_str(struct writer *w, const char *s)

@@ -8,8 +8,8 @@
  *
  * Failure modes: at max_connections the idle connection that has waited longest makes room; where
  * there is none, up to WEB_REFUSED_MAX peers are told 503, further ones are closed at once. Without
- * descriptors libuv closes the waiting peers through its reserve descriptor (no spinning) and tells
- * us; they count as refused.
+ * descriptors libuv itself closes the waiting peers through the reserve descriptor that it keeps
+ * for this (no spinning); what it cannot accept otherwise counts as refused.
  */
 #include "core/web/server.h"
 

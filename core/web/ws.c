@@ -32,8 +32,8 @@
 #include "core/web/ws_impl.h"
 
 #define WS_MAGIC 0x57534f4b
-#define WS_SLOWEST (4u << 10)	   /* bytes a second that a living peer reads at least */
-#define WS_MAX_REPLIES (64u << 10) /* bytes of pongs that one read may cause */
+#define WS_SLOWEST (4u << 10) /* bytes a second that a living peer reads at least */
+#define WS_MAX_REPLIES (WEB_MAX_HEAD + WEB_READ_BUFFER) /* no pong is longer than its ping */
 
 _Static_assert(WS_FRAME_HEADER_MAX == WS_HEADER_ROOM, "the room is for one header");
 
@@ -186,53 +186,6 @@ static void on_frame_chunk(wslay_event_context_ptr parser,
 	ws->frame_left -= chunk->data_length;
 }
 
-/* A whole message, or a control frame. */
-static void on_message(
-	wslay_event_context_ptr parser, const struct wslay_event_on_msg_recv_arg *msg, void *arg)
-{
-	struct ws *ws = arg;
-
-	(void)parser;
-	if (msg->opcode == WSLAY_CONNECTION_CLOSE) {
-		if (ws->code == 0)
-			ws->code = msg->status_code != 0 ? msg->status_code : WS_CLOSE_NO_STATUS;
-		return;
-	}
-	if (wslay_is_ctrl_frame(msg->opcode))
-		return;
-	ws->fragments = 0;
-	if (ws->state != WS_OPEN || ws->fail_code != 0 || !is_alive(ws))
-		return;
-	if (msg->opcode == WSLAY_TEXT_FRAME)
-		ws->callbacks->on_text(ws, (const char *)msg->msg, msg->msg_length);
-	else if (ws->callbacks->on_binary != NULL)
-		ws->callbacks->on_binary(ws, msg->msg, msg->msg_length);
-	else
-		stop_parser(ws, WS_CLOSE_UNSUPPORTED);
-	/* What the peer sends after we have closed is of no interest, but for its close frame. */
-}
-
-static bool make_parser(struct ws *ws)
-{
-	static const struct wslay_event_callbacks callbacks = {
-		.recv_callback = on_parser_recv,
-		.send_callback = on_parser_send,
-		.on_frame_recv_start_callback = on_frame_start,
-		.on_frame_recv_chunk_callback = on_frame_chunk,
-		.on_msg_recv_callback = on_message,
-	};
-
-	if (ws->parser != NULL)
-		return true;
-	if (wslay_event_context_server_init(&ws->parser, &callbacks, ws) != 0)
-		return false;
-	wslay_event_config_set_max_recv_msg_length(ws->parser, ws->max_message);
-	ws->fed = ws->used = ws->frame_left = 0;
-	ws->fragments = 0;
-	ws->in_message = false;
-	return true;
-}
-
 /* Queues what wslay wants to send. */
 static int flush_replies(struct ws *ws)
 {
@@ -261,6 +214,59 @@ static int flush_replies(struct ws *ws)
 		return -ENOBUFS;
 	}
 	return conn_write(ws->conn, &piece, 1);
+}
+
+/* A whole message, or a control frame. */
+static void on_message(
+	wslay_event_context_ptr parser, const struct wslay_event_on_msg_recv_arg *msg, void *arg)
+{
+	struct ws *ws = arg;
+
+	(void)parser;
+	if (msg->opcode == WSLAY_CONNECTION_CLOSE) {
+		if (ws->code == 0)
+			ws->code = msg->status_code != 0 ? msg->status_code : WS_CLOSE_NO_STATUS;
+		return;
+	}
+	if (wslay_is_ctrl_frame(msg->opcode))
+		return;
+	ws->fragments = 0;
+	if (ws->state != WS_OPEN || ws->fail_code != 0 || !is_alive(ws))
+		return;
+	/* What answers this message stays behind the pongs for pings that came before it. */
+	if (flush_replies(ws) != 0)
+		return;
+	/* wslay gives no pointer for an empty message. */
+	if (msg->opcode == WSLAY_TEXT_FRAME)
+		ws->callbacks->on_text(
+			ws, msg->msg != NULL ? (const char *)msg->msg : "", msg->msg_length);
+	else if (ws->callbacks->on_binary != NULL)
+		ws->callbacks->on_binary(
+			ws, msg->msg != NULL ? msg->msg : (const uint8_t *)"", msg->msg_length);
+	else
+		stop_parser(ws, WS_CLOSE_UNSUPPORTED);
+	/* What the peer sends after we have closed is of no interest, but for its close frame. */
+}
+
+static bool make_parser(struct ws *ws)
+{
+	static const struct wslay_event_callbacks callbacks = {
+		.recv_callback = on_parser_recv,
+		.send_callback = on_parser_send,
+		.on_frame_recv_start_callback = on_frame_start,
+		.on_frame_recv_chunk_callback = on_frame_chunk,
+		.on_msg_recv_callback = on_message,
+	};
+
+	if (ws->parser != NULL)
+		return true;
+	if (wslay_event_context_server_init(&ws->parser, &callbacks, ws) != 0)
+		return false;
+	wslay_event_config_set_max_recv_msg_length(ws->parser, ws->max_message);
+	ws->fed = ws->used = ws->frame_left = 0;
+	ws->fragments = 0;
+	ws->in_message = false;
+	return true;
 }
 
 /* wslay has used what it could: what came of it. */

@@ -11,6 +11,12 @@ const DEADLINE_MS = 15000;
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// Whatever a failed test left open neither keeps the test process alive nor outlives it.
+const children = new Set();
+process.on('exit', () => {
+	for (const child of children) child.kill('SIGKILL');
+});
+
 // A promise that fails by itself: a test never hangs.
 export function within(promise, what, ms = DEADLINE_MS) {
 	let timer;
@@ -40,6 +46,9 @@ export class Server {
 			: spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 		const server = new Server();
 		server.child = child;
+		children.add(child);
+		child.on('exit', () => children.delete(child));
+		for (const handle of [child, child.stdout, child.stderr]) handle.unref();
 		server.stderr = '';
 		child.stderr.on('data', (data) => (server.stderr += data));
 		server.exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));
@@ -59,10 +68,14 @@ export class Server {
 		return server;
 	}
 
+	ended() {
+		return within(this.exited, 'end of the server');
+	}
+
 	// Ends it and makes sure that it ended well: no crash, no leak, no handle left open.
 	async stop(signal = 'SIGTERM') {
 		this.child.kill(signal);
-		const end = await within(this.exited, 'end of the server');
+		const end = await this.ended();
 		if (end.code !== 0) throw new Error(`the server ended with ${JSON.stringify(end)}: ${this.stderr}`);
 	}
 
@@ -101,6 +114,7 @@ export class Peer {
 		peer.isClosed = false;
 		peer.waiters = [];
 		peer.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+		peer.socket.unref();
 		peer.socket.on('data', (data) => {
 			peer.data = Buffer.concat([peer.data, data]);
 			peer.wake();
