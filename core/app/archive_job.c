@@ -17,52 +17,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/app/archive_batch.h"
-#include "core/app/rundoc.h"
+#include "core/app/archive_job_internal.h"
 #include "core/base/hex.h"
 #include "proto/msg.h"
 
-#define ARCHIVE_DEADLINE_MS 60000 /* of a transaction */
-#define ARCHIVE_SEND_BYTES                                                                         \
-	(256u << 10) /* while more is coming, a transaction has at least these                     \
-		      */
-
-struct archive_job {
-	struct link *link;
-	struct pool *pool;
-	struct uuid run;
-	char run_text[UUID_TEXT_BYTES];
-	uint64_t target; /* copy up to here */
-	uint64_t turn_bytes;
-
-	struct link_call *request;
-	struct link_stream *stream;
-	struct pool_call *call;
-	bool call_is_final; /* the transaction on its way makes the run complete */
-	uint64_t sending;   /* bytes in the transaction on its way */
-
-	char *document; /* JSON text, and taken apart */
-	size_t document_len;
-	json_t *json;
-	struct rundoc doc;
-
-	struct projection *projection;
-	struct archive_batch batch;
-	uint64_t archived; /* committed; UINT64_MAX: not known */
-	uint64_t bytes;
-	bool refilled;
-	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of a complete run */
-
-	archive_job_done_fn done;
-	void *arg;
-};
-
-static void job_drop_document(struct archive_job *job)
+void job_drop_document(struct archive_job *job)
 {
 	json_decref(job->json);
 	free(job->document);
@@ -70,7 +33,7 @@ static void job_drop_document(struct archive_job *job)
 	job->document = NULL;
 }
 
-static void job_drop_projection(struct archive_job *job)
+void job_drop_projection(struct archive_job *job)
 {
 	if (job->projection != NULL)
 		projection_fini(job->projection);
@@ -97,8 +60,7 @@ static void job_free(struct archive_job *job)
 	free(job);
 }
 
-/* The one end. The job is gone when this returns. */
-static void job_end(struct archive_job *job, enum archive_outcome outcome, const char *message)
+void job_end(struct archive_job *job, enum archive_outcome outcome, const char *message)
 {
 	char text[PG_MAX_MESSAGE];
 	/* It may live in what is about to be freed. */
@@ -139,7 +101,7 @@ void archive_job_durable(struct archive_job *job, uint64_t durable)
 	job->target = MAX(job->target, durable);
 }
 
-static void job_database_failed(struct archive_job *job, const struct pg_reply *reply)
+void job_database_failed(struct archive_job *job, const struct pg_reply *reply)
 {
 	if (strcmp(reply->sqlstate, ARCHIVE_SQLSTATE_MOVED) == 0)
 		job_end(job, ARCHIVE_AGAIN, reply->message);
@@ -149,7 +111,7 @@ static void job_database_failed(struct archive_job *job, const struct pg_reply *
 		job_end(job, ARCHIVE_DAMAGED, reply->message);
 }
 
-static void job_agent_failed(struct archive_job *job, const struct link_reply *reply)
+void job_agent_failed(struct archive_job *job, const struct link_reply *reply)
 {
 	char text[PG_MAX_MESSAGE];
 	if (reply->err != 0) {
@@ -163,13 +125,7 @@ static void job_agent_failed(struct archive_job *job, const struct link_reply *r
 	job_end(job, reply->status == MSG_NOT_FOUND ? ARCHIVE_GONE : ARCHIVE_AGENT_AWAY, text);
 }
 
-static void job_copy(struct archive_job *job);
-static void job_rebuild(struct archive_job *job);
-static void job_release(struct archive_job *job);
-static void job_get(struct archive_job *job);
-
-static void job_query(
-	struct archive_job *job, struct pg_batch *sql, unsigned flags, pool_done_fn cb)
+void job_query(struct archive_job *job, struct pg_batch *sql, unsigned flags, pool_done_fn cb)
 {
 	assert(job->call == NULL);
 	job->call = pool_run(job->pool, sql, flags | POOL_BACKGROUND, ARCHIVE_DEADLINE_MS, cb, job);
@@ -177,7 +133,7 @@ static void job_query(
 
 /* ---- REFILL ---- */
 
-static void job_start_at(struct archive_job *job, uint64_t archived)
+void job_start_at(struct archive_job *job, uint64_t archived)
 {
 	job->archived = archived;
 	job_drop_projection(job);
@@ -200,8 +156,7 @@ static void on_emptied(const struct pg_reply *reply, void *arg)
 	job_copy(job);
 }
 
-/* The copy cannot be right: all of it again, once. */
-static void job_mismatch(struct archive_job *job, const char *why)
+void job_mismatch(struct archive_job *job, const char *why)
 {
 	job_close_stream(job);
 	pool_call_forget(job->call);
@@ -234,7 +189,7 @@ static void job_commit(struct archive_job *job, bool final)
 }
 
 /* Sends what there is to send; ends the turn when there is nothing more to come. */
-static void job_pump(struct archive_job *job)
+void job_pump(struct archive_job *job)
 {
 	bool coming = job->stream != NULL;
 
@@ -357,7 +312,7 @@ static void on_tail_end(struct link_stream *stream, const struct link_end *end)
 		job_mismatch(job, "the journal ends without run.finished");
 }
 
-static void job_copy(struct archive_job *job)
+void job_copy(struct archive_job *job)
 {
 	static const struct link_stream_callbacks callbacks = {
 		.on_reply = on_tail, .on_chunk = on_chunk, .on_end = on_tail_end};
@@ -365,46 +320,6 @@ static void job_copy(struct archive_job *job)
 	if (!job->projection->finished && job->archived < job->target)
 		job->stream = link_tail(job->link, job->run_text, job->archived, &callbacks, job);
 	job_pump(job);
-}
-
-/* ---- REBUILD ---- */
-
-/* One row of the log was read back. */
-static void on_row(const struct pg_reply *reply, void *arg)
-{
-	struct archive_job *job = arg;
-	struct projection *p = job->projection;
-	job->call = NULL;
-	if (reply->err != 0) {
-		job_database_failed(job, reply);
-		return;
-	}
-	const struct pg_result *result = reply->results[0];
-	if (pg_rows(result) != 1) {
-		job_mismatch(job, "the database misses a part of the log");
-		return;
-	}
-	struct pg_bytes_view records = pg_get_bytes(result, 0, 2);
-	for (size_t at = 0; at < records.len;) {
-		int size = projection_feed(p, records.data + at, records.len - at);
-		if (size < 0) {
-			job_mismatch(job, "the database's copy of the log is damaged");
-			return;
-		}
-		at += (size_t)size;
-	}
-	job_rebuild(job);
-}
-
-static void job_rebuild(struct archive_job *job)
-{
-	if (job->projection->offset < job->archived)
-		job_query(job, archive_sql_row(&job->run, job->projection->offset), POOL_IDEMPOTENT,
-			on_row);
-	else if (job->projection->offset > job->archived)
-		job_mismatch(job, "the database holds more of the log than it says");
-	else
-		job_copy(job);
 }
 
 /* ---- RELEASE ---- */
@@ -431,7 +346,7 @@ static void on_released(const struct link_reply *reply, void *arg)
 		job_query(job, archive_sql_released(&job->run), POOL_IDEMPOTENT, on_noted);
 }
 
-static void job_release(struct archive_job *job)
+void job_release(struct archive_job *job)
 {
 	char hex[2 * sizeof(job->digest) + 1];
 	uint8_t fields[256];
@@ -443,96 +358,6 @@ static void job_release(struct archive_job *job)
 	assert(n > 0);
 	const struct wire_str out = {(const char *)fields, (uint32_t)n};
 	job->request = link_request(job->link, MSG_RUN_RELEASE, &out, 0, on_released, job);
-}
-
-/* ---- GET, OPEN ---- */
-
-/* How far the run is archived is known. */
-static void on_opened(const struct pg_reply *reply, void *arg)
-{
-	struct archive_job *job = arg;
-	job->call = NULL;
-	if (reply->err != 0) {
-		job_database_failed(job, reply);
-		return;
-	}
-	const struct pg_result *row = reply->results[ARCHIVE_OPEN_RESULT];
-	if (pg_rows(row) != 1) {
-		job_end(job, ARCHIVE_AGAIN, "the run's row is gone");
-		return;
-	}
-	uint64_t archived = (uint64_t)pg_get_i64(row, 0, 0);
-	struct pg_bytes_view digest = pg_get_bytes(row, 0, 3);
-	if (pg_get_bool(row, 0, 1)) {
-		job->archived = archived;
-		if ((uint64_t)pg_get_i64(row, 0, 2) != job->doc.size || !job->doc.final ||
-			digest.len != sizeof(job->digest)) {
-			job_mismatch(job, "the agent's journal differs from what is archived");
-			return;
-		}
-		memcpy(job->digest, digest.data, sizeof(job->digest));
-		job_release(job);
-		return;
-	}
-	if (job->projection != NULL && job->projection->offset == archived) {
-		job->archived = archived;
-		archive_batch_init(&job->batch, archived);
-		job_copy(job);
-		return;
-	}
-	job_start_at(job, archived);
-	job_rebuild(job);
-}
-
-static int job_keep_document(struct archive_job *job, struct wire_str json)
-{
-	job_drop_document(job);
-	job->document = malloc(json.len + 1);
-	if (job->document == NULL)
-		return -ENOMEM;
-	memcpy(job->document, json.data, json.len);
-	job->document_len = json.len;
-	job->json = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-	int rc = rundoc_read(job->json, &job->doc);
-	return rc == 0 && memcmp(&job->doc.id, &job->run, sizeof(job->run)) != 0 ? -EINVAL : rc;
-}
-
-/* The run's document. */
-static void on_document(const struct link_reply *reply, void *arg)
-{
-	struct archive_job *job = arg;
-	struct msg_document document;
-
-	job->request = NULL;
-	if (reply->err != 0 || reply->status != MSG_OK) {
-		job_agent_failed(job, reply);
-		return;
-	}
-	if (msg_document_decode(reply->fields, reply->fields_len, &document) != 0 ||
-		job_keep_document(job, document.json) != 0) {
-		job_end(job, ARCHIVE_AGENT_AWAY, "the agent sent a run that cannot be read");
-		return;
-	}
-	job->target = MAX(job->target, job->doc.durable);
-	if (job->archived == UINT64_MAX)
-		job_query(job,
-			archive_sql_open(&job->doc,
-				(struct wire_str){job->document, (uint32_t)job->document_len}),
-			POOL_IDEMPOTENT, on_opened);
-	else if (job->doc.final)
-		job_pump(job);
-	else
-		job_end(job, ARCHIVE_AGAIN, "the run has ended but does not say so yet");
-}
-
-static void job_get(struct archive_job *job)
-{
-	uint8_t fields[128];
-	const struct msg_run_ref ref = {.run = wire_str_of(job->run_text)};
-	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
-	assert(n > 0);
-	const struct wire_str out = {(const char *)fields, (uint32_t)n};
-	job->request = link_request(job->link, MSG_RUN_GET, &out, 0, on_document, job);
 }
 
 struct archive_job *archive_job_start(

@@ -89,6 +89,13 @@ static void on_archiver(const struct archiver_status *status, void *arg)
 	live_on_system(server->live);
 }
 
+static void on_partitions(const char *problem, void *arg)
+{
+	(void)arg;
+	if (problem[0] != '\0')
+		log_warn(LOG_EV("database.partitions"), LOG_STR("reason", problem));
+}
+
 static bool on_stored_event(const char *json, size_t len, void *arg)
 {
 	struct server *server = arg;
@@ -160,6 +167,7 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 		err_wrap(err, "DATABASE_URL");
 		return EX_CONFIG;
 	}
+	server->partitions = partitions_open(loop, server->pool, on_partitions, server);
 	server->link = link_open(loop, &link_opts);
 	server->hub = hub_open(server);
 	archiver_opts.link = server->link;
@@ -200,7 +208,7 @@ static void on_link_closed(void *arg)
 }
 
 /* What the archiver used may go now. */
-static void on_archiver_closed(void *arg)
+static void on_partitions_closed(void *arg)
 {
 	struct server *server = arg;
 
@@ -208,6 +216,14 @@ static void on_archiver_closed(void *arg)
 	pool_watch_remove(&server->pool_watch);
 	hub_close(server->hub);
 	link_close(server->link, on_link_closed, server);
+}
+
+/* Nothing writes to the log any more. */
+static void on_archiver_closed(void *arg)
+{
+	struct server *server = arg;
+
+	partitions_close(server->partitions, on_partitions_closed, server);
 }
 
 /* No connection is left. */

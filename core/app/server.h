@@ -20,6 +20,7 @@
 #include "core/app/store.h"
 #include "core/app/throttle.h"
 #include "core/base/uuid.h"
+#include "core/db/partitions.h"
 #include "core/db/pool.h"
 #include "core/web/asset.h"
 #include "core/web/server.h"
@@ -40,6 +41,7 @@ struct server {
 	struct web_server *web;
 	struct link *link;
 	struct pool *pool;
+	struct partitions *partitions;
 	struct archiver *archiver;
 	struct hub *hub;
 	struct live *live;

@@ -303,7 +303,8 @@ test('a database restored from an older backup is filled again from what the age
 	agent.releases = [];
 	tool = new Archive();
 	await tool.until('all of them again', () => new Set(agent.releases).size === 60);
-	for (const run of runs) await assertArchived(run);
+	for (const run of runs.filter((_, i) => i % 5 === 0)) await assertArchived(run);
+	assert.equal(await pg.psql('select count(*) from ops.runs where complete and released'), '60');
 	await tool.quit();
 });
 
