@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,8 @@
 #define EXIT_CONFIG 78
 #define ACCEPTS_A_TURN 16
 #define LISTEN_REST_MS 1000
-#define STOP_MS 3000 /* for clients to take their GOAWAY */
+#define KEEP_BYTES (2 << 20) /* of freed memory, for the next chunks */
+#define STOP_MS 3000	     /* for clients to take their GOAWAY */
 
 /* ---- serving ---- */
 
@@ -310,6 +312,9 @@ static int start(struct worker *worker, struct err *err)
 	if (rc != 0)
 		return rc;
 	raise_descriptor_limit();
+	/* chunks come and go by the thousand: not from fresh pages every time */
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	prctl(PR_SET_NAME, "ops-worker");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN);

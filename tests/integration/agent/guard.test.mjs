@@ -1,7 +1,9 @@
 // Who may speak to the agent and how: secrets, uids, malformed bytes, limits, reloads, start-up.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+	chmodSync, chownSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -336,6 +338,35 @@ describe('starting', { timeout: 180000 }, () => {
 		agent.env.OPS_AGENT_SOCKET = agent.socket;
 		await agent.spawn();
 		server.close();
+		await agent.destroy();
+	});
+
+	it('gives the worker an account that can read runs and change nothing', { skip: process.getuid() !== 0 }, async () => {
+		const agent = await Agent.start({ commands: commandsYml(bin) });
+		await agent.stop();
+		rmSync(agent.stateDir, { recursive: true });
+		rmSync(join(agent.dir, 'run'), { recursive: true });
+		chownSync(agent.secretPath, 0, 65534);
+		chmodSync(agent.secretPath, 0o640);
+		agent.env.OPS_AGENT_USER = 'nobody';
+		await agent.spawn();
+		const status = readFileSync(`/proc/${agent.workerPid}/status`, 'utf8');
+		assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m);
+		assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m);
+		assert.match(status, /^NoNewPrivs:\t1$/m);
+		assert.match(status, /^CapEff:\t0+$/m);
+		const client = await agent.connect();
+		const { run } = await client.start('ticks', { n: 3 });
+		const journal = await client.follow(run.id);
+		assert.equal(journal.text(), 'tick 0\ntick 1\ntick 2\n');
+		await client.reload();
+		assert.equal((await client.catalog()).config_error, undefined);
+		const dir = join(agent.stateDir, 'runs', run.id);
+		assert.equal(statSync(dir).uid, 0);
+		assert.equal(statSync(dir).gid, 65534);
+		assert.equal(statSync(dir).mode & 0o777, 0o750);
+		for (const name of readdirSync(dir)) assert.equal(statSync(join(dir, name)).uid, 0, name);
+		client.destroy();
 		await agent.destroy();
 	});
 

@@ -199,7 +199,10 @@ export class Agent {
 
 	async destroy() {
 		if (this.monitor.exitCode === null && this.monitor.signalCode === null) await this.stop();
+		const log = this.log();
 		this.destroySync();
+		// a sanitizer's word would be lost with the folder
+		if (/Sanitizer|runtime error/.test(log)) throw new Error(`the agent's log:\n${log}`);
 	}
 
 	// What still runs of it: the agent, runners, and commands (their environment names the run).
