@@ -66,6 +66,7 @@ export class Stack {
 
   // Waits until PostgreSQL holds the whole run, then compares row by row with the agent's journal.
   async comparedWithJournal(runId) {
+    await until('the schema', async () => (await this.pg.psql("select to_regclass('ops.runs') is not null")).trim() === 't');
     await until('the run to be archived', async () =>
       (await this.pg.psql(`select complete from ops.runs where id = '${runId}'`)).trim() === 't');
     const rows = (await this.pg.psql(

@@ -204,7 +204,7 @@ describe('malformed bytes cost the connection that sent them', () => {
 
   function httpOffence(i) {
     const kinds = [
-      () => randomBytes(200),
+      () => Buffer.concat([Buffer.from([0]), randomBytes(200)]),
       () => 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
       () => 'POST /api/v1/login HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       () => `GET /${'a'.repeat(9000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
@@ -235,7 +235,14 @@ describe('malformed bytes cost the connection that sent them', () => {
       head[5] = type;
       return head;
     };
-    return [randomBytes(64), frame(0xffffffff, 1, 1), frame(0, 9, 1), frame(0, 1, 200), frame(4, 1, 1)][i % 5];
+    const kinds = [
+      () => Buffer.concat([frame(48, 0, 0), randomBytes(48)]),
+      () => frame(0xffffffff, 1, 1),
+      () => frame(0, 9, 1),
+      () => frame(0, 1, 200),
+      () => Buffer.concat([frame(4, 1, 1), randomBytes(4)]), // a REQUEST that is none
+    ];
+    return kinds[i % kinds.length]();
   }
 
   it('a torrent of frames, requests and messages while a run streams', async () => {
@@ -243,12 +250,12 @@ describe('malformed bytes cost the connection that sent them', () => {
     const watcher = stack.watch(run.id);
     await watcher.received(MIB);
     const pids = [stack.dashboard.pid, stack.agent.monitor.pid, stack.agent.workerPid];
-    for (let i = 0; i < 60; i++) {
-      const bytes = agentOffence(i);
+    let rounds = 0;
+    for (; rounds < 60 || (!watcher.journal.finished && rounds < 2000); rounds++) {
       await Promise.all([
-        offend({ port: stack.dashboard.port, host: '127.0.0.1' }, httpOffence(i)),
-        offend({ path: stack.agent.socket }, bytes.length === 16 && i % 5 === 4 ? Buffer.concat([bytes, randomBytes(4)]) : bytes),
-        webSocketOffence(i),
+        offend({ port: stack.dashboard.port, host: '127.0.0.1' }, httpOffence(rounds)),
+        offend({ path: stack.agent.socket }, agentOffence(rounds)),
+        webSocketOffence(rounds),
       ]);
     }
     assertFlood(await watcher.finished, FLOOD);
