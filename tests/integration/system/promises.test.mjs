@@ -219,7 +219,7 @@ describe('malformed bytes cost the connection that sent them', () => {
     const kinds = [
       () => live.socket.write(Buffer.from([0x81, 0x05, 1, 2, 3, 4, 5])), // not masked
       () => live.socket.write(Buffer.from([0xf1, 0x80, 0, 0, 0, 0])), // reserved bits
-      () => live.socket.write(Buffer.from([0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])),
+      () => live.socket.write(Buffer.from([0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 65])), // 2^63-1 bytes announced
       () => live.write(1, Buffer.from([0xc3, 0x28])), // no UTF-8
       () => live.write(2, randomBytes(100)), // no binary message is expected
     ];
