@@ -4,14 +4,13 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { after } from 'node:test';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const ui = path.join(here, '../../ui');
 const { build } = createRequire(path.join(ui, 'package.json'))('esbuild');
 
 const out = fs.mkdtempSync(path.join(os.tmpdir(), 'ops-ui-unit-'));
-after(() => fs.rmSync(out, { recursive: true, force: true }));
+process.on('exit', () => fs.rmSync(out, { recursive: true, force: true }));
 
 const only = process.env.OPS_UI_TEST;
 const entryPoints = fs

@@ -31,7 +31,7 @@ function Page(): JSX.Element {
     case 'login':
       return <Overview />;
     case 'commands':
-      return <Commands open={r.id} kind={r.kind} />;
+      return <Commands />;
     case 'run':
       return <RunPage key={r.id} id={r.id} />;
     case 'history':

@@ -9,7 +9,7 @@ import { paletteOpen } from './state.ts';
 function current(href: string, p: string): boolean {
   if (href === '/') return p === '/';
   if (href === '/history') return p.startsWith('/history') || p.startsWith('/runs');
-  return p.startsWith(href) || (href === '/commands' && p.startsWith('/flows'));
+  return p.startsWith(href);
 }
 
 export function Logo() {
@@ -45,7 +45,7 @@ export function Sidebar() {
         <Logo />
         <span class="brand-name">Ops</span>
       </Link>
-      <button type="button" class="search-button" onClick={() => (paletteOpen.value = true)} aria-label={m.searchOrRun} aria-keyshortcuts="Meta+K Control+K">
+      <button type="button" class="search-button" onClick={() => (paletteOpen.value = true)} aria-keyshortcuts="Meta+K Control+K">
         <Icon name="search" />
         <span class="search-words">{m.searchOrRun}</span>
         <kbd>{MOD}K</kbd>
@@ -64,12 +64,12 @@ export function Sidebar() {
           </Link>
         ))}
       </nav>
-      <footer class="side-foot">
+      <div class="side-foot">
         <ConnectionState />
         <span class="host" title={hostName.value}>
           {hostName.value}
         </span>
-      </footer>
+      </div>
     </header>
   );
 }

@@ -8,7 +8,8 @@ interface Location {
   hash: string;
 }
 
-const read = (): Location => ({ path: location.pathname, query: location.search, hash: location.hash });
+const read = (): Location =>
+  typeof location === 'undefined' ? { path: '/', query: '', hash: '' } : { path: location.pathname, query: location.search, hash: location.hash };
 
 export const here = signal<Location>(read());
 export const path = computed(() => here.value.path);
@@ -35,7 +36,7 @@ export function startRouter(): void {
 
 export type Route =
   | { page: 'overview' }
-  | { page: 'commands'; id: string; kind: string }
+  | { page: 'commands' }
   | { page: 'run'; id: string }
   | { page: 'history' }
   | { page: 'settings' }
@@ -46,21 +47,10 @@ export function match(p: string): Route {
   const parts = p.split('/').filter((s) => s !== '');
   const [first, second] = parts;
   if (parts.length === 0) return { page: 'overview' };
-  if (first === 'commands' && parts.length === 1) return { page: 'commands', id: '', kind: '' };
-  if ((first === 'commands' || first === 'flows') && parts.length === 2 && second) {
-    return { page: 'commands', id: decode(second), kind: first === 'flows' ? 'flow' : 'command' };
-  }
+  if (first === 'commands' && parts.length === 1) return { page: 'commands' };
   if (first === 'runs' && parts.length === 2 && /^[0-9a-f-]{1,36}$/i.test(second ?? '')) return { page: 'run', id: second! };
   if (parts.length === 1 && (first === 'history' || first === 'settings' || first === 'login')) return { page: first };
   return { page: 'notFound' };
-}
-
-function decode(s: string): string {
-  try {
-    return decodeURIComponent(s);
-  } catch {
-    return s;
-  }
 }
 
 export const route = computed(() => match(path.value));

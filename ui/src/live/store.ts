@@ -191,7 +191,7 @@ export function startLive(): void {
   let failures = 0;
   effect(() => {
     const c = connection.value;
-    if (c.kind === 'unauthorized') over();
+    if (c.kind === 'unauthorized' && session.peek()) expired.value = true;
     if (c.kind === 'open') failures = 0;
     // A refused handshake looks like a lost connection: ask whether we are still signed in.
     if (c.kind === 'waiting' && ++failures > 1) void get('/session', decodeSession).catch(() => undefined);

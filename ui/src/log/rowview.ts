@@ -55,11 +55,12 @@ function paint(e: HTMLElement, r: Run, look: Look): void {
   const bg = inverse ? r.fg : r.bg;
   const classes: string[] = [];
   const back = rgbOf(bg);
-  if (back) e.style.backgroundColor = cssOf(back);
+  if (back && !r.mark) e.style.backgroundColor = cssOf(back);
   else if (bg > 0) classes.push(`bg${bg - 1}`);
   else if (inverse) classes.push('bg-fg');
   const front = rgbOf(fg);
-  if (front) e.style.color = textColour(front, back, look.dark);
+  if (r.mark) classes.push('mark');
+  else if (front) e.style.color = textColour(front, back, look.dark);
   else if (back) e.style.color = onColour(back);
   else if (bg > 0) classes.push('on-bg');
   else if (fg > 0) classes.push(`fg${fg - 1}`);
@@ -69,7 +70,6 @@ function paint(e: HTMLElement, r: Run, look: Look): void {
   if (r.attrs & Attr.italic) classes.push('italic');
   if (r.attrs & Attr.underline) classes.push('underline');
   if (r.attrs & Attr.strike) classes.push('strike');
-  if (r.mark) classes.push('mark');
   e.className = classes.join(' ');
 }
 

@@ -3,13 +3,14 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { CatalogEntry } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { score } from '../../lib/fuzzy.ts';
+import { here } from '../../lib/router.ts';
 import { useKeys } from '../../lib/keys.ts';
 import { agentAway, catalog, catalogError } from '../../live/store.ts';
 import { Segmented } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Empty, Problem, Skeleton } from '../../ui/Notice.tsx';
 import { EntryRow } from './EntryRow.tsx';
-import { openRunForm } from './start.ts';
+import { runForm } from './start.ts';
 
 type Show = 'all' | 'flow' | 'command' | 'danger';
 
@@ -47,7 +48,16 @@ function List({ entries }: { entries: readonly CatalogEntry[] }) {
   );
 }
 
-export function Commands({ open, kind }: { open: string; kind: string }) {
+/** An address may name what is to be started: ?run=pg.dump, ?flow=backup. (Not as a path: ids hold
+ * dots, and paths with a dot are files.) */
+function named(query: string): { kind: string; id: string } | null {
+  const q = new URLSearchParams(query);
+  const flow = q.get('flow');
+  const command = q.get('run');
+  return flow ? { kind: 'flow', id: flow } : command ? { kind: 'command', id: command } : null;
+}
+
+export function Commands() {
   const m = t.value;
   const query = useSignal('');
   const show = useSignal<Show>('all');
@@ -56,11 +66,13 @@ export function Commands({ open, kind }: { open: string; kind: string }) {
   const found = useComputed(() => (catalog.value?.entries ?? []).filter((e) => matches(e, query.value.trim(), show.value)));
 
   useEffect(() => useKeys({ '/': () => filter.current?.focus() }), []);
-  // An address of a command opens its form.
+  const address = here.value.query;
   useEffect(() => {
-    const e = c?.entries.find((x) => x.id === open && x.kind === kind);
-    if (e) openRunForm(e);
-  }, [open, kind, c !== null]);
+    const wanted = named(address);
+    const e = wanted && c?.entries.find((x) => x.id === wanted.id && x.kind === wanted.kind);
+    // Only the form: an address never starts anything by itself.
+    if (e) runForm.value = { entry: e, values: null };
+  }, [address, c !== null]);
 
   return (
     <>

@@ -1,0 +1,129 @@
+// Ranking, validation, words, decoding, times, addresses: what pages are made of.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { en, type Words } from '../../../ui/src/i18n/en.ts';
+import { nl } from '../../../ui/src/i18n/nl.ts';
+import { rank, score } from '../../../ui/src/lib/fuzzy.ts';
+import { match } from '../../../ui/src/lib/router.ts';
+import { initialValues, problemOf, toInputs } from '../../../ui/src/lib/validate.ts';
+import { bytes, duration, offsetTime, running } from '../../../ui/src/lib/format.ts';
+import { quoteArgv } from '../../../ui/src/pages/commands/quote.ts';
+import { decodeCatalog, decodePlan, decodeRun, decodeRuns, type InputSpec, type InputType } from '../../../ui/src/api/types.ts';
+import { readSystem } from '../../../ui/src/live/system.ts';
+
+function spec(type: InputType, more: Partial<InputSpec> = {}): InputSpec {
+  return { name: 'x', type, title: '', description: '', required: false, default: null, min: null, max: null, max_length: null, pattern: '', values: [], under: '', schemes: [], ...more };
+}
+const bad = (s: InputSpec, v: string) => problemOf(s, v, en) !== '';
+
+test('both languages have the same words, and none is empty', () => {
+  const walk = (a: Record<string, unknown>, b: Record<string, unknown>, at: string) => {
+    assert.deepEqual(Object.keys(a).sort(), Object.keys(b).sort(), at);
+    for (const k of Object.keys(a)) {
+      const x = a[k];
+      const y = b[k];
+      assert.equal(typeof x, typeof y, `${at}.${k}`);
+      if (typeof x === 'object' && x !== null) walk(x as Record<string, unknown>, y as Record<string, unknown>, `${at}.${k}`);
+      else if (typeof x === 'string') assert.ok(x !== '' && y !== '', `${at}.${k}`);
+      else assert.equal((x as (...a: unknown[]) => string).length, (y as (...a: unknown[]) => string).length, `${at}.${k} takes other arguments`);
+    }
+  };
+  walk(en as unknown as Record<string, unknown>, nl as unknown as Record<string, unknown>, 'words');
+  const typed: Words = nl;
+  assert.ok(typed);
+});
+
+test('the palette prefers beginnings, words and one piece', () => {
+  const items = ['Dump a database', 'Deploy web', 'Update packages', 'host.disk'];
+  const best = (q: string) => rank(q, items, (x) => x)[0];
+  assert.equal(best('de'), 'Deploy web');
+  assert.equal(best('dw'), 'Deploy web');
+  assert.equal(best('dad'), 'Dump a database');
+  assert.equal(best('hd'), 'host.disk');
+  assert.equal(rank('zzz', items, (x) => x).length, 0);
+  assert.equal(rank('', items, (x) => x).length, 4);
+  assert.ok(score('pack', 'Update packages') > score('pack', 'p a c k'));
+  assert.equal(rank('e', items, (x) => x, (x) => (x === 'host.disk' ? 5000 : 0)).includes('host.disk'), false, 'a bonus is no match');
+});
+
+test('inputs are checked by type before they are sent', () => {
+  assert.ok(bad(spec('string', { required: true }), ''));
+  assert.ok(!bad(spec('string'), ''));
+  assert.ok(bad(spec('string'), '-rf'));
+  assert.ok(!bad(spec('string', { pattern: '-.*' }), '-rf'));
+  assert.ok(bad(spec('string'), 'a\nb'));
+  assert.ok(bad(spec('string', { max_length: 3 }), 'abcd'));
+  assert.ok(!bad(spec('string', { max_length: 3 }), '日本語'));
+  assert.ok(bad(spec('string', { pattern: '[a-z]+' }), 'abc1'), 'patterns are anchored');
+  assert.ok(!bad(spec('string', { pattern: '(?<a' }), 'anything'), 'what the browser cannot read, the agent will');
+  for (const v of ['010', '+1', '1e3', '1.5', ' 1', '-0']) assert.ok(bad(spec('int'), v), v);
+  for (const v of ['0', '7', '-12']) assert.ok(!bad(spec('int'), v), v);
+  assert.ok(bad(spec('int', { min: 1, max: 10 }), '11') && bad(spec('int', { min: 1 }), '0'));
+  for (const v of ['.x', 'a..b', 'a b', '-a', '']) assert.equal(bad(spec('slug'), v), v !== '', v);
+  for (const v of ['30s', '1h30m', '500ms', '7d', '0']) assert.ok(!bad(spec('duration'), v), v);
+  for (const v of ['5 m', '5M', '1m1h', 's', '']) assert.equal(bad(spec('duration'), v), v !== '', v);
+  assert.ok(bad(spec('path'), '/srv/../etc'));
+  assert.ok(bad(spec('url', { schemes: ['https'] }), 'http://x/') && !bad(spec('url', { schemes: ['https'] }), 'https://x/'));
+  assert.ok(bad(spec('enum', { values: ['a'] }), 'b'));
+});
+
+test('values are sent as JSON of their type, what is empty is left to its default', () => {
+  const specs = [spec('int', { name: 'n' }), spec('bool', { name: 'b' }), spec('string', { name: 's' }), spec('string', { name: 'e' }), spec('int', { name: 'odd' })];
+  assert.deepEqual(toInputs(specs, { n: '7', b: 'true', s: 'x', e: '', odd: '0x7' }), { n: 7, b: true, s: 'x', odd: '0x7' });
+});
+
+test('a form begins with given, then remembered, then default values; never with a secret', () => {
+  const specs = [spec('string', { name: 'a', default: 'd' }), spec('enum', { name: 'e', values: ['x', 'y'], default: 'x' }), spec('secret', { name: 's' }), spec('bool', { name: 'b' })];
+  assert.deepEqual(initialValues(specs, { a: '1', s: '***' }, { a: '2', e: 'y' }), { a: '1', e: 'y', s: '', b: 'false' });
+  assert.deepEqual(initialValues(specs, null, { e: 'gone', a: 5 }), { a: 'd', e: 'x', s: '', b: 'false' });
+});
+
+test('addresses', () => {
+  assert.deepEqual(match('/'), { page: 'overview' });
+  assert.deepEqual(match('/runs/1482'), { page: 'run', id: '1482' });
+  assert.deepEqual(match('/runs/019ab4c5-0000-7000-8000-000000001482'), { page: 'run', id: '019ab4c5-0000-7000-8000-000000001482' });
+  for (const p of ['/runs', '/runs/a/b', '/runs/../x', '/x', '/commands/pg.dump']) assert.equal(match(p).page, 'notFound', p);
+});
+
+test('sizes and times are short', () => {
+  const nb = (s: string) => s.replace(/\u00a0/g, ' ');
+  assert.equal(nb(bytes(0)), '0 B');
+  assert.equal(nb(bytes(1234)), '1.2 kB');
+  assert.equal(nb(bytes(38_400_000)), '38 MB');
+  assert.equal(nb(duration(400_000)), '0.4 s');
+  assert.equal(nb(duration(72e6)), '1m 12s');
+  assert.equal(nb(duration(7380e6)), '2h 03m');
+  assert.equal(nb(duration(59.97e6)), '1m 00s');
+  assert.equal(nb(running(7.9e6)), '7 s');
+  assert.equal(offsetTime(62_345_678), '+01:02.345');
+});
+
+test('argv is shown as a shell would read it', () => {
+  assert.equal(quoteArgv(['/bin/x', '--a=b c', "it's", '']), `/bin/x '--a=b c' 'it'\\''s' ''`);
+});
+
+const RUN = { id: '019ab4c5-0000-7000-8000-000000000001', number: 1, name: 'x', status: 'running', created_us: 1, reason: null, started_us: null, inputs: { n: 1 } };
+
+test('documents are read with what is missing or null filled in', () => {
+  const r = decodeRun(RUN, 'run');
+  assert.equal(r.reason, '');
+  assert.equal(r.started_us, 0);
+  assert.deepEqual(r.inputs, { n: '1' });
+  assert.deepEqual(r.steps, []);
+  assert.equal(decodeRun({ ...RUN, status: 'of_a_later_version' }, 'run').status, 'running');
+  assert.equal(decodeRuns({ runs: [RUN], next: null }, 'runs').next, '');
+});
+
+test('documents of another shape are refused with the place', () => {
+  assert.throws(() => decodeRun({ ...RUN, number: 'one' }, 'run'), /run\.number: expected number/);
+  assert.throws(() => decodeRuns({ runs: {} }, 'runs'), /runs\.runs: expected array/);
+  assert.throws(() => decodeCatalog(null, 'catalog'), /catalog: expected object/);
+  assert.throws(() => decodePlan({ plan: [{ argv: [1] }] }, 'plan'), /plan\.plan\[0\]\.argv\[0\]/);
+});
+
+test('the system document is read whatever it lacks', () => {
+  assert.equal(readSystem(null).agent.away, false);
+  const s = readSystem({ assets: 'abc', host: 'h', agent: { state: 'refused', reason: 'wrong secret' }, database: { state: 'down' }, archiver: { catching_up: false } });
+  assert.ok(s.agent.away && s.agent.refused && s.history.down && s.history.catchingUp);
+  assert.equal(readSystem({ agent: { state: 'connected', host: 'thoth' } }).host, 'thoth');
+});

@@ -1,0 +1,240 @@
+// The worker's engine with a journal of 40,000 lines behind a transport of its own.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { encodeRecord, Kind, RECORD_STEP_RUN } from '../../../ui/src/proto/record.ts';
+import { Engine } from '../../../ui/src/log/engine.ts';
+import { FetchError, plan, type Transport } from '../../../ui/src/log/loader.ts';
+import { Extent } from '../../../ui/src/log/extent.ts';
+import type { FromWorker, LineRow, Row, ToWorker } from '../../../ui/src/log/messages.ts';
+
+const enc = new TextEncoder();
+
+function build(lines: number): { bytes: Uint8Array; offsets: number[]; before: number[] } {
+  const parts: Uint8Array[] = [];
+  const offsets: number[] = [];
+  const before: number[] = [];
+  let size = 0;
+  const put = (r: Uint8Array, line: number) => {
+    offsets.push(size);
+    before.push(line);
+    parts.push(r);
+    size += r.length;
+  };
+  put(encodeRecord({ timeUs: 1, line: 0, step: 0, kind: Kind.event, flags: 0 }, enc.encode('{"event":"step.started","step_id":"a","attempt":1}')), 0);
+  for (let n = 0; n < lines; n += 20) {
+    let text = '';
+    for (let k = 1; k <= 20; k++) text += `\x1b[3${2 + ((n + k) % 5)}mline ${n + k}${(n + k) % 1000 === 0 ? ' error' : ''} ${'x'.repeat(40)}\n`;
+    put(encodeRecord({ timeUs: 2 + n, line: n, step: 0, kind: Kind.stdout, flags: 0 }, enc.encode(text)), n);
+  }
+  put(encodeRecord({ timeUs: 9e6, line: lines, step: RECORD_STEP_RUN, kind: Kind.event, flags: 0 }, enc.encode('{"event":"run.finished","status":"succeeded"}')), lines);
+  const bytes = new Uint8Array(size);
+  let o = 0;
+  for (const p of parts) {
+    bytes.set(p, o);
+    o += p.length;
+  }
+  return { bytes, offsets, before };
+}
+
+const LINES = 40_000;
+const LOG = build(LINES);
+
+class Bench {
+  readonly engine: Engine;
+  messages: FromWorker[] = [];
+  fetched: [number, number][] = [];
+  fail = 0;
+  private queue: (() => void)[] = [];
+  private id = 1;
+
+  constructor(memory = 64 << 20) {
+    const transport: Transport = {
+      records: async (offset, limit) => {
+        if (this.fail > 0) {
+          this.fail--;
+          throw new FetchError(503, 'HTTP 503');
+        }
+        assert.ok(LOG.offsets.includes(offset), 'a fetch begins at a record');
+        let end = offset;
+        for (const o of [...LOG.offsets.slice(1), LOG.bytes.length]) if (o > offset && (o - offset <= limit || end === offset)) end = o;
+        this.fetched.push([offset, end]);
+        return LOG.bytes.slice(offset, end);
+      },
+      locate: async (line) => {
+        let i = 0;
+        while (i + 1 < LOG.before.length && LOG.before[i + 1]! <= line) i++;
+        return LOG.offsets[i]!;
+      },
+    };
+    this.engine = new Engine({ post: (m) => this.messages.push(m), soon: (fn) => this.queue.push(fn), later: (fn) => this.queue.push(fn), transport: () => transport });
+    this.send({ t: 'open', url: '', memory });
+  }
+
+  send(m: ToWorker): void {
+    this.engine.receive(m);
+  }
+
+  /** Runs everything that is due, as an idle worker does; every view counts as painted. */
+  async settle(): Promise<void> {
+    for (let idle = 0; idle < 4; ) {
+      const work = this.queue.splice(0);
+      for (const fn of work) fn();
+      await new Promise((r) => setTimeout(r, 0));
+      this.send({ t: 'painted' });
+      idle = work.length === 0 ? idle + 1 : 0;
+    }
+  }
+
+  tail(from: number): void {
+    this.send({ t: 'start', offset: from });
+    this.send({ t: 'chunk', offset: from, buffer: LOG.bytes.slice(from).buffer as ArrayBuffer, at: 0, length: LOG.bytes.length - from });
+  }
+
+  async view(from: number, count = 30): Promise<Row[]> {
+    this.send({ t: 'view', from, count, top: from, follow: false });
+    await this.settle();
+    return this.last('view').rows;
+  }
+
+  last<T extends FromWorker['t']>(t: T): Extract<FromWorker, { t: T }> {
+    return this.messages.filter((m): m is Extract<FromWorker, { t: T }> => m.t === t).pop()!;
+  }
+
+  async ask(make: (id: number) => ToWorker): Promise<number | null> {
+    const id = this.id++;
+    this.send(make(id));
+    await this.settle();
+    return (this.messages.find((m) => m.t === 'row' && m.id === id) as { row: number | null }).row;
+  }
+}
+
+const textOf = (r: Row | undefined): string => (r?.k === 'line' ? r.runs.map((x) => x.text).join('') : (r?.k ?? 'nothing'));
+const TAIL_FROM = LOG.offsets[LOG.offsets.length - 60]!;
+
+test('a log opens at its tail, knows its length, and fetches what is looked at', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const { size } = b.last('view');
+  assert.equal(size.lines, LINES);
+  assert.equal(b.fetched.length, 0);
+  const rows = await b.view(20_000);
+  assert.ok(rows.every((r) => r.k === 'line'));
+  const first = rows[0] as LineRow;
+  assert.equal(textOf(first), `line ${first.n}${first.n % 1000 === 0 ? ' error' : ''} ${'x'.repeat(40)}`);
+  assert.equal(first.runs[0]!.fg, 3 + (first.n % 5), 'colours are settled');
+  assert.ok(b.fetched.reduce((n, [a, z]) => n + z - a, 0) < 1_500_000, 'not the whole log');
+});
+
+test('a line of a cold address is found without what lies between', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const row = await b.ask((id) => ({ t: 'seek', id, target: { line: 12_345 } }));
+  const rows = await b.view(row!);
+  assert.equal((rows[0] as LineRow).n, 12_345);
+});
+
+test('a step is found by its offset', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const row = await b.ask((id) => ({ t: 'seek', id, target: { offset: 0 } }));
+  assert.equal(row, 0);
+  assert.equal((await b.view(0))[0]!.k, 'event');
+});
+
+test('when rows come in above, the page is told by how many its own moved', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  await b.view(39_500);
+  const before = textOf(b.last('view').rows[0]);
+  const at = b.last('view').from;
+  await b.ask((id) => ({ t: 'seek', id, target: { offset: 0 } }));
+  const delta = b.messages.filter((m) => m.t === 'shift').reduce((n, m) => n + (m as { delta: number }).delta, 0);
+  assert.equal(delta, 1, 'the header of the step is a row that was not known');
+  assert.equal(textOf((await b.view(at + delta))[0]), before);
+});
+
+test('memory stays within its limit and evicted rows come back', async () => {
+  const b = new Bench(1 << 20);
+  b.tail(TAIL_FROM);
+  await b.settle();
+  for (let row = 0; row < LINES; row += 1500) await b.view(row);
+  const held = b.last('view').size.held;
+  assert.ok(held < 2_000_000, String(held));
+  const again = (await b.view(300))[5] as LineRow;
+  assert.equal(textOf(again).split(' ')[1], String(again.n));
+});
+
+test('what could not be fetched says so and can be tried again', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  b.fail = 1;
+  let rows = await b.view(20_000);
+  assert.equal(rows[0]!.k, 'gap');
+  b.send({ t: 'retry' });
+  await b.settle();
+  rows = await b.view(20_000);
+  assert.equal(rows[0]!.k, 'line');
+});
+
+test('search covers what is here and says how much that is', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  b.send({ t: 'find', query: { text: 'line 39', regex: false } });
+  await b.settle();
+  const { found } = b.last('found');
+  assert.ok(!found.busy && found.rows > 900);
+  assert.ok(found.searched < b.last('view').size.end);
+  const next = await b.ask((id) => ({ t: 'next', id, what: 'hit', from: 39_500, forward: true }));
+  const row = (await b.view(next!))[0] as LineRow;
+  assert.ok(row.runs.some((r) => r.mark === 1 && r.text === 'line 39'));
+  b.send({ t: 'find', query: { text: '(', regex: true } });
+  assert.ok(b.last('found').found.problem !== '');
+});
+
+test('errors are counted, marked and jumped to', async () => {
+  const b = new Bench();
+  b.tail(LOG.offsets[LOG.offsets.length - 160]!);
+  await b.settle();
+  assert.equal(b.last('view').size.errors, 4);
+  const row = await b.ask((id) => ({ t: 'next', id, what: 'error', from: LINES, forward: false }));
+  const line = (await b.view(row!))[0] as LineRow;
+  assert.ok(line.error);
+  assert.equal(line.n % 1000, 0);
+});
+
+test('bytes are acknowledged as they are consumed', async () => {
+  const b = new Bench();
+  b.tail(0);
+  const acknowledged = b.messages.filter((m) => m.t === 'consumed').reduce((n, m) => n + (m as { bytes: number }).bytes, 0);
+  assert.ok(acknowledged > LOG.bytes.length - 128 * 1024);
+});
+
+test('copied text holds no numbers and no events', async () => {
+  const b = new Bench();
+  b.tail(0);
+  await b.settle();
+  b.send({ t: 'text', id: 1, from: { row: 0, col: 0 }, to: { row: 2, col: 6 } });
+  assert.equal(b.last('text').text, `line 1 ${'x'.repeat(40)}\nline 2`);
+});
+
+test('a damaged chunk is told with where to go on', () => {
+  const b = new Bench();
+  const broken = LOG.bytes.slice(0, LOG.offsets[3]);
+  broken[broken.length - 5]! ^= 0xff;
+  b.send({ t: 'chunk', offset: 0, buffer: broken.buffer as ArrayBuffer, at: 0, length: broken.length });
+  assert.ok(b.messages.some((m) => m.t === 'damaged'));
+});
+
+test('small stretches are fetched whole, large ones around the line', () => {
+  assert.deepEqual(plan(new Extent(0, 100_000, 0, 1000), 500), { offset: 0, line: 0, limit: 100_000 });
+  const far = plan(new Extent(0, 100_000_000, 0, 1_000_000), 500_000);
+  assert.equal(far.offset, null);
+  assert.ok(far.line < 500_000 && far.line > 498_000);
+  assert.equal(plan(new Extent(0, 100_000_000, 0, 1_000_000), 5).offset, 0);
+});
