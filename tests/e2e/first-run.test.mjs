@@ -1,0 +1,159 @@
+// The first thing anybody does: sign in, press Backup, watch; and what we are known for: the dashboard
+// killed in the middle, and the page that rejoins by itself.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { processesWith, until } from '../integration/lib/agent.mjs';
+import { Stack } from '../integration/lib/stack.mjs';
+import { DESKTOP, launch, PHONE, TALL, Visitor } from './browser.mjs';
+
+describe('the page', () => {
+  let stack, browser;
+
+  before(async () => {
+    stack = await Stack.start();
+    writeFileSync(`${stack.dir}/pg_service.conf`, `[ops]\nhost=${stack.pg.sockets}\nuser=ops\ndbname=ops\n`, { mode: 0o644 });
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await stack?.destroy();
+  });
+
+  const finished = (visitor, word = 'Succeeded') =>
+    visitor.page.locator('h1').getByText(word).waitFor({ timeout: 60000 });
+
+  // What a run's viewer is to show, from the agent's own journal: each stream has its own pen, and line
+  // n is what the n-th newline ends. Of a line that was rewritten only what follows the last carriage
+  // return is seen.
+  async function written(run) {
+    const watcher = stack.watch(run, { keep: true });
+    await watcher.finished;
+    const pens = new Map();
+    const lines = [];
+    for (const { step, kind, payload } of watcher.journal.out) {
+      const parts = Buffer.concat([pens.get(`${step} ${kind}`) ?? Buffer.alloc(0), payload]).toString('latin1').split('\n');
+      pens.set(`${step} ${kind}`, Buffer.from(parts.pop(), 'latin1'));
+      lines.push(...parts.map((part) => Buffer.from(part, 'latin1').toString()));
+    }
+    return lines.map((line) => line.replace(/\x1b\[[0-9;]*m/g, '').split('\r').at(-1).trimEnd());
+  }
+
+  const shown = async (visitor) => (await visitor.lines()).slice(1).map((line) => line.trimEnd());
+
+  const runId = async () => (await stack.session.get('/api/v1/runs?limit=1')).json.runs[0].id;
+
+  it('refuses a wrong password, and says so', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard);
+    await visitor.goto('/');
+    await visitor.page.getByLabel('Password').fill('not it');
+    await visitor.page.getByRole('button', { name: 'Sign in' }).click();
+    await visitor.page.getByRole('alert').waitFor();
+    await visitor.leave();
+  });
+
+  it('runs Backup, and shows every line of it', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard, { viewport: TALL });
+    await visitor.signIn('/commands');
+    const row = visitor.page.locator('li').filter({ hasText: 'Dumps the database' });
+    await row.getByRole('button', { name: /^Run/ }).click();
+    await visitor.page.getByRole('button', { name: 'Run Backup' }).click();
+    await finished(visitor);
+    const expected = await written(await runId());
+    assert.ok(expected.length > 20, `only ${expected.length} lines`);
+    await until('all lines to be shown', async () => (await visitor.lines()).filter(Boolean).length >= expected.filter(Boolean).length);
+    assert.deepEqual(await shown(visitor), expected);
+    const steps = visitor.page.getByRole('navigation', { name: 'Steps' });
+    assert.equal(await steps.getByRole('listitem').count(), 4);
+    await visitor.leave();
+  });
+
+  it('rejoins by itself when the dashboard is killed in the middle of a run', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard, { viewport: TALL });
+    await visitor.signIn('/commands');
+    await visitor.page.evaluate(() => { globalThis.sameDocument = true; });
+    const row = visitor.page.locator('li').filter({ hasText: 'Sixteen colours' });
+    await row.getByRole('button', { name: /^Run/ }).click();
+    await visitor.page.locator('h1').getByText('Running').waitFor();
+    await until('the first lines', async () => (await visitor.lines()).length > 3);
+    await stack.dashboard.kill9();
+    await visitor.page.locator('.conn, .sidebar, body').getByText(/Connection lost|Reconnecting/i).first().waitFor();
+    await stack.dashboard.restart();
+    await finished(visitor);
+    const expected = await written(await runId());
+    await until('all lines to be shown', async () => (await visitor.lines()).length > expected.length);
+    assert.deepEqual(await shown(visitor), expected);
+    assert.equal(await visitor.page.evaluate(() => globalThis.sameDocument), true, 'the page was loaded again');
+    await visitor.leave();
+  });
+
+  it('asks before a run that wants it, and cancels the whole tree', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard, { viewport: PHONE, theme: 'dark' });
+    await visitor.signIn('/commands');
+    const row = visitor.page.locator('li').filter({ hasText: 'Ignores SIGTERM' });
+    await row.getByRole('button', { name: /^Run/ }).click();
+    await visitor.page.getByTestId('start').click();
+    await visitor.page.locator('h1').getByText('Running').waitFor();
+    const id = await runId();
+    await until('the command to run', () => processesWith(`OPS_RUN_ID=${id}`).length >= 2);
+    await visitor.page.getByRole('button', { name: /^Cancel/ }).first().click();
+    await visitor.page.getByRole('alertdialog').getByRole('button', { name: /Cancel run|Cancel Process/i }).click();
+    await finished(visitor, 'Cancelled');
+    assert.deepEqual(processesWith(`OPS_RUN_ID=${id}`), []);
+    await visitor.leave();
+  });
+
+  it('shows a bad input at its field', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard);
+    await visitor.signIn('/commands');
+    const row = visitor.page.locator('li').filter({ hasText: 'Custom-format dump' });
+    await row.getByRole('button', { name: /^Run/ }).click();
+    await visitor.page.getByLabel('Label').fill('-x');
+    await visitor.page.getByTestId('start').click();
+    await visitor.page.locator('input[aria-invalid=true]').waitFor();
+    assert.match(await visitor.page.locator('dialog').innerText(), /dash|'-'|begin/);
+    await visitor.leave();
+  });
+
+  it('signs out, and the session is no good any more', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard);
+    await visitor.signIn('/settings');
+    const cookies = await visitor.context.cookies();
+    await visitor.page.getByRole('button', { name: 'Sign out' }).click();
+    await visitor.page.getByRole('button', { name: 'Sign in' }).waitFor();
+    const session = stack.dashboard.session(Object.fromEntries(cookies.map((c) => [c.name, c.value])));
+    assert.equal((await session.get('/api/v1/session')).status, 401);
+    await visitor.leave();
+  });
+
+  it('a second browser that opens a run half way sees the same', async () => {
+    const first = await Visitor.open(browser, stack.dashboard, { viewport: TALL });
+    await first.signIn('/commands');
+    const row = first.page.locator('li').filter({ hasText: 'Sixteen colours' });
+    await row.getByRole('button', { name: /^Run/ }).click();
+    await until('half of it', async () => (await first.lines()).length > 12);
+    const second = await Visitor.open(browser, stack.dashboard, { viewport: TALL, theme: 'dark' });
+    await second.signIn(new URL(first.page.url()).pathname);
+    await finished(first);
+    await finished(second);
+    const expected = await written(await runId());
+    await until('all lines', async () => (await first.lines()).length > expected.length && (await second.lines()).length > expected.length);
+    assert.deepEqual(await shown(first), expected);
+    assert.deepEqual(await shown(second), expected);
+    await first.leave();
+    await second.leave();
+  });
+
+  it('has no page that is wider than a phone', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard, { viewport: PHONE });
+    await visitor.signIn('/');
+    for (const path of ['/', '/commands', '/history', '/settings', `/runs/${await runId()}`]) {
+      await visitor.goto(path);
+      await visitor.page.getByRole('heading', { level: 1 }).waitFor();
+      const width = await visitor.page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= PHONE.width, `${path} is ${width} pixels wide`);
+    }
+    await visitor.page.setViewportSize(DESKTOP);
+    await visitor.leave();
+  });
+});
