@@ -94,9 +94,9 @@ void output_wait_for_room(struct run *run)
 {
 	struct buf json;
 
-	run->disk_retry_at = run->now + RUN_DISK_RETRY_US;
 	if (run->state.disk_full)
-		return;
+		return; /* disk_retry_at stands */
+	run->disk_retry_at = run->now + RUN_DISK_RETRY_US;
 	run->state.disk_full = true;
 	run->state_dirty = true;
 	buf_init(&json, RECORD_MAX_PAYLOAD);

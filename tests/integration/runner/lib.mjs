@@ -38,12 +38,14 @@ export const one = (argv, more = {}, run = {}) => ({ run, steps: [{ id: 'a', arg
 export const bad = (...args) => [hostile, ...args];
 
 export class Run {
-	constructor(t, plan, { dir, env } = {}) {
+	// wrap: a program and its arguments that start plan-run in its place, such as strace.
+	constructor(t, plan, { dir, env, wrap = [] } = {}) {
 		const base = dir ?? scratch(t);
 		this.dir = path.join(base, 'run');
 		this.outputs = path.join(base, 'outputs');
 		this.stderr = '';
-		this.child = spawn(planRun, [this.dir], {
+		const argv = [...wrap, planRun, this.dir];
+		this.child = spawn(argv[0], argv.slice(1), {
 			stdio: ['pipe', 'ignore', 'pipe'],
 			env: { PATH: process.env.PATH, ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '',
 				UBSAN_OPTIONS: process.env.UBSAN_OPTIONS ?? '', OPS_RUNS_DIR: this.outputs, ...env },
