@@ -97,7 +97,7 @@ static int serve(void)
 	rc = server_start(&process.server, &loop, &cfg, &err);
 	if (rc != 0) {
 		log_error(LOG_EV("server.start_failed"), LOG_STR("reason", err.msg));
-		return rc;
+		exit(rc); /* with what was opened still open: nothing outlives the process */
 	}
 	log_info(LOG_EV("server.ready"), LOG_STR("url", cfg.public_origin),
 		LOG_STR("listen", cfg.listen_host), LOG_INT("port", cfg.listen_port),
