@@ -40,6 +40,15 @@ int address_parse(const char *text, size_t len, uint8_t ret_addr[ADDRESS_BYTES])
 	return inet_pton(AF_INET6, copy, ret_addr) == 1 ? 0 : -EINVAL;
 }
 
+void address_format(const uint8_t a[ADDRESS_BYTES], char ret_text[ADDRESS_TEXT_BYTES])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	bool v4 = memcmp(a, mapped, sizeof(mapped)) == 0;
+
+	ret_text[0] = '\0';
+	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? a + 12 : a, ret_text, ADDRESS_TEXT_BYTES);
+}
+
 bool address_is_loopback(const uint8_t a[ADDRESS_BYTES])
 {
 	static const uint8_t v6[16] = {[15] = 1};

@@ -12,6 +12,7 @@
 #include "core/base/mem.h"
 
 #define ADDRESS_BYTES 16
+#define ADDRESS_TEXT_BYTES 46 /* NUL included */
 
 struct network {
 	uint8_t addr[ADDRESS_BYTES];
@@ -20,6 +21,8 @@ struct network {
 
 /* A numeric IPv4 or IPv6 address; -EINVAL for anything else. */
 MUSTCHECK int address_parse(const char *text, size_t len, uint8_t ret_addr[ADDRESS_BYTES]);
+/* As text, IPv4 as such. */
+void address_format(const uint8_t a[ADDRESS_BYTES], char ret_text[ADDRESS_TEXT_BYTES]);
 bool address_is_loopback(const uint8_t a[ADDRESS_BYTES]);
 
 /* "10.0.0.0/8", "::1". -EINVAL otherwise. */

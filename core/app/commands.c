@@ -101,14 +101,23 @@ int command_passwd(void)
 
 int command_check(char *const envp[])
 {
+	struct conninfo *info = NULL;
 	struct config_report report;
+	struct err err = {0};
 	struct config cfg;
 	int rc = config_load(envp, &cfg, &report);
 
 	report_print(&report);
 	if (rc == 0)
-		printf("ok: %s listens on %s port %u for %s\n", "ops-dashboard", cfg.listen_host,
-			cfg.listen_port, cfg.public_origin);
+		info = conninfo_parse(cfg.database_url, &err);
+	if (rc == 0 && info == NULL) {
+		fprintf(stderr, "ops-dashboard: DATABASE_URL: %s\n", err.msg);
+		rc = -EINVAL;
+	}
+	if (rc == 0)
+		printf("ok: %s, listening on %s port %u, database %s\n", cfg.public_origin,
+			cfg.listen_host, cfg.listen_port, info->where);
+	conninfo_free(info);
 	config_fini(&cfg);
 	return rc == 0 ? 0 : EX_CONFIG;
 }

@@ -115,7 +115,7 @@ static void succeed(struct attempt *attempt)
 	struct server *server = attempt->server;
 	struct request *req = attempt->req;
 	struct cookie_session session;
-	char device[COOKIE_TEXT_BYTES];
+	char device[COOKIE_TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
 	session_ref ref = attempt->reauth;
 
 	throttle_absolve(server->throttle, attempt->addr, attempt->known_device);
@@ -127,8 +127,9 @@ static void succeed(struct attempt *attempt)
 		response_problem(req, 503, "too_many_sessions", "Too many sessions are in use.");
 		return;
 	}
+	address_format(attempt->addr, address);
 	log_info(LOG_EV(attempt->reauth != 0 ? "session.reauthenticated" : "login.succeeded"),
-		LOG_STR("user", server->cfg->auth_user), LOG_STR("address", request_remote(req)),
+		LOG_STR("user", server->cfg->auth_user), LOG_STR("address", address),
 		LOG_STR("request_id", request_id(req)));
 	gate_renew_cookie(req, &session);
 	if (attempt->reauth == 0) {
@@ -143,11 +144,13 @@ static void on_checked(bool matches, void *arg)
 {
 	struct attempt *attempt = arg;
 	struct request *req = attempt->req;
+	char address[ADDRESS_TEXT_BYTES];
 
 	if (matches && attempt->user_matches && code_is_right(attempt)) {
 		succeed(attempt);
 	} else {
-		log_warn(LOG_EV("login.failed"), LOG_STR("address", request_remote(req)),
+		address_format(attempt->addr, address);
+		log_warn(LOG_EV("login.failed"), LOG_STR("address", address),
 			LOG_STR("request_id", request_id(req)));
 		response_problem(req, 401, "login_failed",
 			attempt->server->cfg->auth_totp_secret != NULL

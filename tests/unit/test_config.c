@@ -288,6 +288,20 @@ static void only_a_trusted_proxys_last_hop_counts(void **state)
 	expect_problem("TRUSTED_PROXIES", "caddy", "TRUSTED_PROXIES");
 }
 
+static void writes_addresses_as_people_do(void **state)
+{
+	uint8_t addr[ADDRESS_BYTES];
+	char text[ADDRESS_TEXT_BYTES];
+
+	(void)state;
+	assert_int_equal(address_parse("10.1.2.3", 8, addr), 0);
+	address_format(addr, text);
+	assert_string_equal(text, "10.1.2.3");
+	assert_int_equal(address_parse("2001:db8::7", 11, addr), 0);
+	address_format(addr, text);
+	assert_string_equal(text, "2001:db8::7");
+}
+
 static void refuses_other_bad_values(void **state)
 {
 	(void)state;
@@ -316,6 +330,7 @@ int main(void)
 		cmocka_unit_test(the_environment_wins_over_the_env_file),
 		cmocka_unit_test(the_env_file_expands_nothing_and_is_strict),
 		cmocka_unit_test(only_a_trusted_proxys_last_hop_counts),
+		cmocka_unit_test(writes_addresses_as_people_do),
 		cmocka_unit_test(refuses_other_bad_values),
 	};
 

@@ -129,10 +129,15 @@ describe('runs', () => {
 	});
 
 	it('asks for the password again before what is dangerous', async () => {
-		// a cookie from before: the same session, signed in more than five minutes ago, is not to be had
-		// here without waiting; the rule itself is tested in C. A fresh sign-in counts as given.
-		assert.equal((await session.post('/api/v1/session/reauth', { password: PASSWORD })).status, 200);
-		assert.equal((await session.post('/api/v1/runs', { kind: 'command', id: 'dangerous' })).status, 201);
+		const now = Math.floor(Date.now() / 1000);
+		const earlier = dashboard.session({ ops_session: dashboard.forgeCookie({ created: now - 1000 }) });
+		const start = () => earlier.post('/api/v1/runs', { kind: 'command', id: 'dangerous' });
+		const refused = await start();
+		assert.equal(refused.status, 403);
+		assert.equal(refused.json.code, 'reauth_required');
+		assert.equal((await earlier.post('/api/v1/session/reauth', { password: PASSWORD })).status, 200);
+		assert.equal((await start()).status, 201);
+		assert.equal((await session.post('/api/v1/runs', { kind: 'command', id: 'dangerous' })).status, 201, 'a sign-in just now counts');
 	});
 
 	it('honours Idempotency-Key', async () => {

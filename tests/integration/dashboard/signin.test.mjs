@@ -131,6 +131,22 @@ describe('signing in', () => {
 		assert.equal((await other.get('/api/v1/session')).status, 200, 'others are not signed out by a restart');
 	});
 
+	it('ends a session that was idle for too long, or is too old, and renews the cookie of others', async () => {
+		const now = Math.floor(Date.now() / 1000), hour = 3600, day = 24 * hour;
+		const status = async (times) => (await dashboard.session({ ops_session: dashboard.forgeCookie(times) }).get('/api/v1/session')).status;
+		assert.equal(await status({ created: now - 11 * hour }), 200);
+		assert.equal(await status({ created: now - 13 * hour }), 401);
+		assert.equal(await status({ created: now - 6 * day, seen: now - hour }), 200);
+		assert.equal(await status({ created: now - 8 * day, seen: now - hour }), 401);
+		const session = dashboard.session({ ops_session: dashboard.forgeCookie({ created: now - hour }) });
+		const before = session.cookies.ops_session;
+		await session.get('/api/v1/session');
+		assert.notEqual(session.cookies.ops_session, before);
+		const renewed = session.cookies.ops_session;
+		await session.get('/api/v1/session');
+		assert.equal(session.cookies.ops_session, renewed, 'not with every answer');
+	});
+
 	it('asks for the password again', async () => {
 		const session = await dashboard.login();
 		const before = (await session.get('/api/v1/session')).json.reauth_until_us;

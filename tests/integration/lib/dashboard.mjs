@@ -10,7 +10,7 @@
 //
 // agent: an Agent, or { socket, secret } of one that is not there. No databaseUrl: one where nobody listens.
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
@@ -101,6 +101,17 @@ export class Dashboard {
 		const answer = await session.post('/api/v1/login', body);
 		if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.text}`);
 		return session;
+	}
+
+	// A session cookie with these times (seconds), signed as the daemon would: to test what time does.
+	forgeCookie({ created, seen = created, reauth = created }) {
+		const { AUTH_SECRET, AUTH_PASSWORD_HASH, AUTH_TOTP_SECRET = '' } = this.env;
+		const key = Buffer.from(hkdfSync('sha256', AUTH_SECRET, AUTH_PASSWORD_HASH + AUTH_TOTP_SECRET, `ops-dashboard session ${this.user}`, 32));
+		const body = Buffer.alloc(41);
+		body[0] = 1;
+		randomBytes(16).copy(body, 1);
+		[created, seen, reauth].forEach((t, i) => body.writeBigUInt64LE(BigInt(t), 17 + 8 * i));
+		return `${body.toString('hex')}.${createHmac('sha256', key).update(body).digest('hex')}`;
 	}
 
 	async kill9() {
