@@ -1,0 +1,73 @@
+// ./dev shot [FOLDER]: every page as a picture, light and dark, laptop and phone, from real daemons with
+// real runs. Default folder: build/shots.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Stack } from '../integration/lib/stack.mjs';
+import { DESKTOP, launch, PHONE, Visitor } from './browser.mjs';
+
+const folder = resolve(process.argv[2] ?? fileURLToPath(new URL('../../build/shots', import.meta.url)));
+mkdirSync(folder, { recursive: true });
+
+const stack = await Stack.start();
+const browser = await launch();
+try {
+  writeFileSync(`${stack.dir}/pg_service.conf`, `[ops]\nhost=${stack.pg.sockets}\nuser=ops\ndbname=ops\n`, { mode: 0o644 });
+  writeFileSync(`${stack.dir}/backups/broken.dump`, 'no dump at all\n', { mode: 0o644 });
+  const { session } = stack;
+  const ended = [];
+  for (const [id, inputs, more] of [
+    ['host.uptime', {}], ['demo.colours', {}], ['backup', {}, { kind: 'flow' }], ['demo.flood', { mib: 8 }],
+    ['pg.restore_test', { file: 'broken.dump' }],
+  ]) {
+    const run = await session.run(id, inputs, more);
+    ended.push(await session.finished(run.id));
+  }
+  const of = (name) => ended.find((run) => run.name === name);
+  const going = await session.run('demo.stubborn', { seconds: 600 }, { confirm: 'demo.stubborn' });
+
+  const pages = [
+    ['overview', '/'],
+    ['commands', '/commands'],
+    ['form', '/commands', async (page) => {
+      await page.locator('li').filter({ hasText: 'Dumps the database' }).getByRole('button', { name: /^Run/ }).click();
+      await page.getByTestId('start').waitFor();
+    }],
+    ['run-colours', `/runs/${of('demo.colours').number}`],
+    ['run-backup', `/runs/${of('backup').number}`],
+    ['run-flood', `/runs/${of('demo.flood').number}`],
+    ['run-failed', `/runs/${of('pg.restore_test').number}`],
+    ['run-going', `/runs/${going.number}`],
+    ['history', '/history'],
+    ['settings', '/settings'],
+    ['not-found', '/nothing-here'],
+    ['palette', '/', async (page) => {
+      await page.keyboard.press('Control+k');
+      await page.getByRole('combobox').waitFor();
+    }],
+  ];
+  for (const theme of ['light', 'dark']) {
+    for (const [size, viewport] of [['laptop', DESKTOP], ['phone', PHONE]]) {
+      const visitor = await Visitor.open(browser, stack.dashboard, { viewport, theme });
+      await visitor.goto('/login');
+      await visitor.page.getByLabel('Password').waitFor();
+      await visitor.page.screenshot({ path: join(folder, `login-${size}-${theme}.png`) });
+      await visitor.signIn('/');
+      for (const [name, path, prepare] of pages) {
+        await visitor.goto(path);
+        await visitor.page.getByRole('heading', { level: 1 }).waitFor();
+        await visitor.page.waitForLoadState('networkidle');
+        if (prepare) await prepare(visitor.page);
+        await visitor.page.waitForTimeout(400);
+        await visitor.page.screenshot({ path: join(folder, `${name}-${size}-${theme}.png`) });
+      }
+      await visitor.leave();
+    }
+  }
+  await session.post(`/api/v1/runs/${going.id}/cancel`, {});
+  await session.finished(going.id);
+} finally {
+  await browser.close();
+  await stack.destroy();
+}
+console.log(folder);
