@@ -47,6 +47,7 @@
 #define LIMIT_BAD_MESSAGES 16		      /* then the socket is closed with 1008 */
 #define LIMIT_SOCKET_QUEUE_BYTES (512u << 10) /* credit is withheld above this */
 #define LIMIT_CREDIT_BYTES (16u << 20)	      /* the most a client may have outstanding */
+#define LIMIT_CATCHING_UP_BYTES (32u << 20)   /* behind by more, pages say so */
 #define LIMIT_RUNS_SNAPSHOT 50		      /* runs in the snapshot of the topic `runs` */
 
 /* Ending */

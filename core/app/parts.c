@@ -1,5 +1,6 @@
 #include "core/app/parts.h"
 
+#include "core/app/limits.h"
 #include "core/app/server.h"
 
 static void put_agent(struct json *json, const struct server *server, bool detailed)
@@ -49,7 +50,10 @@ static void put_archiver(struct json *json, const struct server *server, bool de
 	json_open_object(json);
 	json_kv_str(json, "state", archiver_state_name(status.state));
 	json_kv_uint(json, "since_us", status.since_us);
-	json_kv_bool(json, "catching_up", status.state != ARCHIVER_IDLE || status.behind_runs > 0);
+	/* That a run which goes on is a little ahead of its archive is no news for anybody. */
+	json_kv_bool(json, "catching_up",
+		status.state == ARCHIVER_WAITING_FOR_DATABASE ||
+			status.behind_bytes > LIMIT_CATCHING_UP_BYTES);
 	json_kv_uint(json, "behind_runs", status.behind_runs);
 	json_kv_uint(json, "behind_bytes", status.behind_bytes);
 	json_kv_uint(json, "damaged_runs", status.damaged_runs);

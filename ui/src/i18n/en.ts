@@ -172,7 +172,7 @@ export const en = {
   logPruned: 'This log is no longer kept.',
   logDamaged: 'The log arrives damaged, again and again. Reload the page to try once more.',
   logFailed: 'The log cannot be read now.',
-  linesAndBytes: (lines: string, size: string) => `${lines} lines · ${size}`,
+  linesAndBytes: (n: number, lines: string, size: string) => `${lines} ${n === 1 ? 'line' : 'lines'} · ${size}`,
   follow: 'Follow',
   toEnd: 'To the end',
   newLines: (n: string) => `${n} new`,

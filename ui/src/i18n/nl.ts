@@ -174,7 +174,7 @@ export const nl: Words = {
   logPruned: 'Deze log wordt niet meer bewaard.',
   logDamaged: 'De log komt steeds beschadigd aan. Vernieuw de pagina om het nog eens te proberen.',
   logFailed: 'De log kan nu niet worden gelezen.',
-  linesAndBytes: (lines, size) => `${lines} regels · ${size}`,
+  linesAndBytes: (n, lines, size) => `${lines} ${n === 1 ? 'regel' : 'regels'} · ${size}`,
   follow: 'Volgen',
   toEnd: 'Naar het einde',
   newLines: (n) => `${n} nieuw`,

@@ -130,7 +130,7 @@ export function Toolbar(props: Props) {
     <div class="log-bar">
       <div class="log-tools" role="toolbar" aria-label={m.logTools}>
         {!control.findOpen.value && <IconButton icon="search" label={m.findInLog} keys="/" onClick={() => control.openFind()} />}
-        <span class="log-size mono">{m.linesAndBytes(number(size.lines), bytes(size.end))}</span>
+        <span class="log-size mono">{m.linesAndBytes(size.lines, number(size.lines), bytes(size.end))}</span>
         <span class="grow" />
         {errors > 0 && (
           <span class="errors">
