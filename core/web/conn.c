@@ -342,6 +342,9 @@ static void take_remote(struct conn *c)
 	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) != 0 ||
 		uv_ip_name((struct sockaddr *)&addr, c->remote, sizeof(c->remote)) != 0)
 		memcpy(c->remote, "unknown", 8);
+	/* An IPv4 peer of a socket that takes both kinds: by the name its proxy rules know. */
+	if (strncmp(c->remote, "::ffff:", 7) == 0 && strchr(c->remote, '.') != NULL)
+		memmove(c->remote, c->remote + 7, strlen(c->remote + 7) + 1);
 }
 
 int conn_accept(struct web_server *server, uv_stream_t *listener, bool is_refused)

@@ -74,7 +74,7 @@ static int take_target(struct request *req, const char *target, size_t n, struct
 	size_t path_len = mark != NULL ? (size_t)(mark - target) : n;
 	int pairs = 0;
 
-	req->path = n > 0 ? at->path : "/";
+	req->path = req->flags & HEAD_ASTERISK ? "*" : n > 0 ? at->path : "/";
 	req->segments = at->segments;
 	at->path[0] = at->segments[0] = '\0';
 	if (n == 0 || (req->flags & HEAD_ASTERISK))

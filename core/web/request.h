@@ -27,7 +27,7 @@ bool request_is_head(const struct request *req);
 /* Whether the method is GET or HEAD, which change nothing. */
 bool request_is_safe(const struct request *req);
 /* The decoded path without the query: valid UTF-8, begins with '/', no "." or ".." segments, no
- * control bytes. */
+ * control bytes. "*" for OPTIONS *, which only the admit hook sees. */
 const char *request_path(const struct request *req);
 /* The target as it came, path and query, still percent-encoded (for a redirect or a log). */
 const char *request_target(const struct request *req);

@@ -27,6 +27,7 @@
 #include "core/web/status.h"
 
 #define PROBLEM_TYPE "application/problem+json"
+#define SMALL_BODY 4096
 #define MAX_JSON_PROBLEM (64u << 10)
 
 /* Writes into the server's scratch space; what does not fit shows at the end. */
@@ -224,9 +225,16 @@ static void send_whole(
 		pieces[0].len = compose_failure(req);
 		has_body = false;
 	}
+	a->sent = has_body ? body.len : 0;
+	/* One buffer is cheaper to write than two, as long as the copy is small. */
+	if (has_body && body.len <= SMALL_BODY &&
+		body.len <= sizeof(req->server->head) - pieces[0].len) {
+		memcpy(req->server->head + pieces[0].len, body.data, body.len);
+		pieces[0].len += body.len;
+		has_body = false;
+	}
 	if (!has_body)
 		out_release(&body, 1);
-	a->sent = has_body ? body.len : 0;
 	if (conn_write(req->conn, pieces, has_body ? 2 : 1) == 0)
 		finish(req);
 	else

@@ -6,20 +6,15 @@
  * The memory goes when the last handle has closed: n_open counts listeners, the two timers and the
  * idle handle; counts and n_refused the connections.
  *
- * Failure modes: at max_connections the idle connection that has waited longest makes room; where
- * there is none, up to WEB_REFUSED_MAX peers are told 503, further ones are closed at once. Without
- * descriptors libuv itself closes the waiting peers through the reserve descriptor that it keeps
- * for this (no spinning); what it cannot accept otherwise counts as refused.
+ * Failure modes: those of peers are listen.c's and conn.c's; a drain that takes too long says so,
+ * and the caller closes.
  */
 #include "core/web/server.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/base/crypto.h"
 #include "core/base/hex.h"
@@ -28,7 +23,6 @@
 #include "core/web/ws_impl.h"
 
 #define SERVER_MAGIC 0x57454253
-#define BACKLOG 1024
 
 const struct web_limits web_limits_default = {
 	.max_connections = 1024,
@@ -168,46 +162,10 @@ static void on_handle_closed(uv_handle_t *handle)
 	maybe_free(server);
 }
 
-static void close_handle(struct web_server *server, uv_handle_t *handle)
+void server_close_handle(struct web_server *server, uv_handle_t *handle)
 {
 	handle->data = server;
 	uv_close(handle, on_handle_closed);
-}
-
-/* Makes room, or says that there is none. */
-static bool make_room(struct web_server *server)
-{
-	struct deadline *idle;
-
-	if (server->counts.connections < server->limits.max_connections)
-		return true;
-	idle = deadlines_first(&server->deadlines, DL_IDLE);
-	if (idle == NULL)
-		return false;
-	conn_close(container_of(idle, struct conn, deadline), "made room");
-	return true;
-}
-
-/* A peer is waiting, or could not be accepted. */
-static void on_connection(uv_stream_t *stream, int status)
-{
-	struct listener *l = container_of((uv_tcp_t *)stream, struct listener, tcp);
-	struct web_server *server = l->server;
-	bool is_refused;
-
-	if (status != 0) {
-		server->counts.refused++;
-		return;
-	}
-	is_refused = !make_room(server);
-	if (conn_accept(server, stream, is_refused) == 0 && !is_refused) {
-		server->counts.accepted++;
-		return;
-	}
-	server->counts.refused++;
-	/* The one just made is the last in the list. */
-	if (server->n_refused > WEB_REFUSED_MAX)
-		conn_close(container_of(server->conns.prev, struct conn, link), "too many");
 }
 
 static void set_deadlines(struct web_server *server)
@@ -262,120 +220,6 @@ fail:
 	return NULL;
 }
 
-/* "127.0.0.1:3001" or "[::1]:3001". */
-static int parse_address(const char *address, struct sockaddr_storage *ret_addr, struct err *err)
-{
-	const char *colon = strrchr(address, ':');
-	char host[64] = "", *end;
-	bool is_v6 = address[0] == '[';
-	size_t len = colon != NULL ? (size_t)(colon - address) : 0;
-	unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
-	int r = UV_EINVAL;
-
-	if (is_v6 && len > 2 && address[len - 1] == ']') {
-		address++;
-		len -= 2;
-	}
-	if (colon != NULL && len > 0 && len < sizeof(host) && colon[1] >= '0' && colon[1] <= '9' &&
-		*end == '\0' && port <= UINT16_MAX) {
-		memcpy(host, address, len);
-		if (is_v6)
-			r = uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)ret_addr);
-		else
-			r = uv_ip4_addr(host, (int)port, (struct sockaddr_in *)ret_addr);
-	}
-	if (r != 0)
-		return err_set(err, -EINVAL,
-			"expected an address as 127.0.0.1:3001 or [::1]:3001, not '%s'", address);
-	return 0;
-}
-
-/* A listener's handle is closed after a failure to listen. */
-static void on_listener_failed(uv_handle_t *handle)
-{
-	struct listener *l = container_of((uv_tcp_t *)handle, struct listener, tcp);
-
-	l->is_open = false;
-	on_handle_closed(handle);
-}
-
-static int fail_listener(struct listener *l, int code, struct err *err)
-{
-	l->tcp.data = l->server;
-	l->server->n_listeners--;
-	uv_close((uv_handle_t *)&l->tcp, on_listener_failed);
-	return err_set_errno(err, code, "cannot listen");
-}
-
-/* A free listener with an initialised handle; NULL with a text. */
-static struct listener *new_listener(struct web_server *server, struct err *err)
-{
-	for (size_t i = server->n_listeners; i < WEB_MAX_LISTENERS; i++) {
-		struct listener *l = &server->listeners[i];
-
-		if (l->is_open)
-			continue;
-		if (uv_tcp_init(server->loop, &l->tcp) != 0)
-			break;
-		l->server = server;
-		l->is_open = true;
-		server->n_listeners = i + 1;
-		server->n_open++;
-		return l;
-	}
-	err_set(err, -ENOSPC, "no more than %d addresses to listen on", WEB_MAX_LISTENERS);
-	return NULL;
-}
-
-int web_server_listen(struct web_server *server, const char *address, struct err *err)
-{
-	struct sockaddr_storage addr = {0};
-	struct listener *l;
-	int r = parse_address(address, &addr, err);
-
-	if (r != 0)
-		return r;
-	l = new_listener(server, err);
-	if (l == NULL)
-		return -ENOSPC;
-	r = uv_tcp_bind(&l->tcp, (struct sockaddr *)&addr, 0);
-	if (r == 0)
-		r = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
-	if (r == 0)
-		return 0;
-	r = fail_listener(l, r, err);
-	return err_wrap(err, "%s", address), r;
-}
-
-int web_server_listen_fd(struct web_server *server, int fd, struct err *err)
-{
-	struct listener *l = new_listener(server, err);
-	int r;
-
-	if (l == NULL) {
-		close(fd);
-		return -ENOSPC;
-	}
-	r = uv_tcp_open(&l->tcp, fd);
-	if (r != 0)
-		close(fd);
-	else
-		r = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
-	return r == 0 ? 0 : fail_listener(l, r, err);
-}
-
-uint16_t web_server_port(const struct web_server *server, size_t n)
-{
-	struct sockaddr_storage addr = {0};
-	int len = sizeof(addr);
-
-	assert(n < server->n_listeners);
-	if (uv_tcp_getsockname(&server->listeners[n].tcp, (struct sockaddr *)&addr, &len) != 0)
-		return 0;
-	/* The port lies at the same place in both families. */
-	return ntohs(((struct sockaddr_in *)&addr)->sin_port);
-}
-
 void web_server_get_counts(const struct web_server *server, struct web_counts *ret_counts)
 {
 	*ret_counts = server->counts;
@@ -383,9 +227,13 @@ void web_server_get_counts(const struct web_server *server, struct web_counts *r
 
 static void stop_listening(struct web_server *server)
 {
-	for (size_t i = 0; i < server->n_listeners; i++)
-		close_handle(server, (uv_handle_t *)&server->listeners[i].tcp);
-	server->n_listeners = 0;
+	for (size_t i = 0; i < server->n_listeners; i++) {
+		struct listener *l = &server->listeners[i];
+
+		if (l->is_open)
+			server_close_handle(server, (uv_handle_t *)&l->tcp);
+		l->is_open = false;
+	}
 }
 
 /* The drain's time is over; or, with nothing to wait for, its first moment. */
@@ -428,6 +276,6 @@ void web_server_close(struct web_server *server, void (*on_closed)(void *arg), v
 	{
 		conn_close(container_of(pos, struct conn, link), "server closes");
 	}
-	close_handle(server, (uv_handle_t *)&server->drain_timer);
-	close_handle(server, (uv_handle_t *)&server->ready_idle);
+	server_close_handle(server, (uv_handle_t *)&server->drain_timer);
+	server_close_handle(server, (uv_handle_t *)&server->ready_idle);
 }

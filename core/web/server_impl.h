@@ -59,6 +59,8 @@ void server_new_id(struct web_server *server, char id[REQUEST_ID_BYTES]);
 const char *server_date(struct web_server *server, size_t *ret_len);
 /* Calls conn_continue() from the loop. */
 void server_add_ready(struct web_server *server, struct conn *conn);
+/* Closes one of the handles that n_open counts. */
+void server_close_handle(struct web_server *server, uv_handle_t *handle);
 /* A connection is gone. */
 void server_on_conn_gone(struct web_server *server);
 

@@ -1,18 +1,15 @@
 /*
  * A WebSocket on a connection that was HTTP (ws.h).
  *
- * Receiving: wslay parses and assembles. Its context costs 8 KiB, so there is one only while a
- * frame or message is incomplete: at a message's end, when every byte that was fed has been used,
- * it is freed. Sending: frames of ours are built here and queued whole on the connection, below
- * wslay; what wslay itself wants to send (pongs, its answer to a close) is collected after each
- * wslay_event_recv() and queued as whole frames too, so nothing ever falls inside a message.
+ * Received bytes go to ws_recv.c, which gives back messages, control frames to answer with, and
+ * close codes. Frames of ours are built here and queued whole on the connection, as are those
+ * answers, so nothing ever falls inside a message.
  *
  * Happy path: OPEN → either side sends a close frame → the other answers → flush, shut down,
  * linger, on_close. States: OPEN; CLOSE_SENT (ours went first, waiting for theirs for
  * ws_close_ms); OVER (nothing is read or sent any more, the connection finishes).
  *
- * Failure modes: a violation → our close frame with its code, OVER. wslay answers some of them
- * with an empty close or none: then what it wants to send is dropped. Silence → a ping after
+ * Failure modes: a violation → our close frame with its code, OVER. Silence → a ping after
  * ws_ping_ms, the end after ws_pong_ms; a peer that was sent much before the ping is given the
  * time to read it at WS_SLOWEST bytes a second, for the ping lies behind it. A full queue → cut.
  * on_close always comes from the connection's last callback.
@@ -23,17 +20,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wslay/wslay.h>
 
 #include "core/web/handshake.h"
 #include "core/web/request_impl.h"
 #include "core/web/response_impl.h"
 #include "core/web/ws_frame.h"
 #include "core/web/ws_impl.h"
+#include "core/web/ws_recv.h"
 
 #define WS_MAGIC 0x57534f4b
 #define WS_SLOWEST (4u << 10) /* bytes a second that a living peer reads at least */
-#define WS_MAX_REPLIES (WEB_MAX_HEAD + WEB_READ_BUFFER) /* no pong is longer than its ping */
 
 _Static_assert(WS_FRAME_HEADER_MAX == WS_HEADER_ROOM, "the room is for one header");
 
@@ -49,22 +45,11 @@ struct ws {
 	struct conn *conn;
 	const struct ws_callbacks *callbacks;
 	void *arg;
-	size_t max_message, high_water;
-	unsigned code;	    /* of on_close; 0: none yet */
-	unsigned fail_code; /* a violation seen within wslay's callbacks */
+	size_t high_water;
+	unsigned code; /* of on_close; 0: none yet */
 	bool was_full;
+	struct ws_recv recv;
 	char id[REQUEST_ID_BYTES];
-
-	/* receiving */
-	wslay_event_context_ptr parser; /* NULL between messages */
-	const char *feed;		/* bytes that wslay has not taken yet */
-	size_t feed_len;
-	uint64_t fed, used;  /* bytes given to this parser, and accounted for by its frames */
-	uint64_t frame_left; /* payload bytes that the current frame still lacks */
-	unsigned fragments;  /* frames of the message that is being received */
-	bool in_message;
-	struct buf replies; /* what wslay sends */
-
 	uint64_t heard_ms;   /* loop time of the last bytes from the peer */
 	uint64_t total_then; /* bytes queued so far at that time */
 };
@@ -77,14 +62,6 @@ static uint64_t now_ms(const struct ws *ws)
 static bool is_alive(const struct ws *ws)
 {
 	return ws->conn->state == CONN_WEBSOCKET;
-}
-
-static void drop_parser(struct ws *ws)
-{
-	if (ws->parser == NULL)
-		return;
-	wslay_event_context_free(ws->parser);
-	ws->parser = NULL;
 }
 
 /* Our last frame is queued, or none will be: the connection runs out. */
@@ -115,207 +92,66 @@ static void fail(struct ws *ws, unsigned code)
 	end(ws);
 }
 
-/* wslay asks for bytes. */
-static ssize_t on_parser_recv(
-	wslay_event_context_ptr parser, uint8_t *buf, size_t len, int flags, void *arg)
-{
-	struct ws *ws = arg;
-	size_t n = MIN(len, ws->feed_len);
-
-	(void)flags;
-	if (n == 0) {
-		wslay_event_set_error(parser, WSLAY_ERR_WOULDBLOCK);
-		return -1;
-	}
-	memcpy(buf, ws->feed, n);
-	ws->feed += n;
-	ws->feed_len -= n;
-	ws->fed += n;
-	return (ssize_t)n;
-}
-
-/* wslay has something to send; it is queued when it is done (flush_replies()). */
-static ssize_t on_parser_send(
-	wslay_event_context_ptr parser, const uint8_t *data, size_t len, int flags, void *arg)
+/* A whole message has arrived. What comes after we have closed is of no interest. */
+static unsigned on_message(void *arg, bool is_text, const uint8_t *data, size_t len)
 {
 	struct ws *ws = arg;
 
-	(void)flags;
-	buf_append(&ws->replies, data, len);
-	if (buf_err(&ws->replies) != 0) {
-		wslay_event_set_error(parser, WSLAY_ERR_CALLBACK_FAILURE);
-		return -1;
-	}
-	return (ssize_t)len;
-}
-
-static void stop_parser(struct ws *ws, unsigned code)
-{
-	if (ws->fail_code == 0)
-		ws->fail_code = code;
-	wslay_event_shutdown_read(ws->parser);
-}
-
-/* A frame's header has been read. */
-static void on_frame_start(wslay_event_context_ptr parser,
-	const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
-{
-	struct ws *ws = arg;
-
-	(void)parser;
-	/* The masking key, and as long a header as a frame of ours of that length has. */
-	ws->used += 4 + ws_frame_header_len(frame->payload_length);
-	ws->frame_left = frame->payload_length;
-	if (frame->opcode == WSLAY_CONNECTION_CLOSE && frame->payload_length == 1)
-		stop_parser(ws, WS_CLOSE_PROTOCOL);
-	if (wslay_is_ctrl_frame(frame->opcode))
-		return;
-	ws->in_message = !frame->fin;
-	if (++ws->fragments > WS_MAX_FRAGMENTS)
-		stop_parser(ws, WS_CLOSE_POLICY);
-}
-
-/* Some of a frame's payload has been read. */
-static void on_frame_chunk(wslay_event_context_ptr parser,
-	const struct wslay_event_on_frame_recv_chunk_arg *chunk, void *arg)
-{
-	struct ws *ws = arg;
-
-	(void)parser;
-	ws->used += chunk->data_length;
-	ws->frame_left -= chunk->data_length;
-}
-
-/* Queues what wslay wants to send. */
-static int flush_replies(struct ws *ws)
-{
-	struct out_piece piece = {.mode = OUT_OWNED};
-
-	if (wslay_event_want_write(ws->parser) && wslay_event_send(ws->parser) != 0) {
-		buf_fini(&ws->replies);
-		buf_init(&ws->replies, WS_MAX_REPLIES);
-		ws->code = WS_CLOSE_POLICY;
-		conn_close(ws->conn, "flood of pings");
-		return -ENOBUFS;
-	}
-	if (ws->replies.len == 0)
+	if (ws->state != WS_OPEN || !is_alive(ws))
 		return 0;
-	piece.data = piece.base = ws->replies.data;
-	piece.len = ws->replies.len;
-	buf_init(&ws->replies, WS_MAX_REPLIES);
-	if (ws->state != WS_OPEN) {
-		out_release(&piece, 1);
-		return 0;
-	}
-	if (out_queued(&ws->conn->out) + piece.len > WS_MAX_QUEUE) {
-		out_release(&piece, 1);
-		ws->code = WS_CLOSE_POLICY;
-		conn_close(ws->conn, "pongs over the queue");
-		return -ENOBUFS;
-	}
-	return conn_write(ws->conn, &piece, 1);
-}
-
-/* A whole message, or a control frame. */
-static void on_message(
-	wslay_event_context_ptr parser, const struct wslay_event_on_msg_recv_arg *msg, void *arg)
-{
-	struct ws *ws = arg;
-
-	(void)parser;
-	if (msg->opcode == WSLAY_CONNECTION_CLOSE) {
-		if (ws->code == 0)
-			ws->code = msg->status_code != 0 ? msg->status_code : WS_CLOSE_NO_STATUS;
-		return;
-	}
-	if (wslay_is_ctrl_frame(msg->opcode))
-		return;
-	ws->fragments = 0;
-	if (ws->state != WS_OPEN || ws->fail_code != 0 || !is_alive(ws))
-		return;
-	/* What answers this message stays behind the pongs for pings that came before it. */
-	if (flush_replies(ws) != 0)
-		return;
-	/* wslay gives no pointer for an empty message. */
-	if (msg->opcode == WSLAY_TEXT_FRAME)
-		ws->callbacks->on_text(
-			ws, msg->msg != NULL ? (const char *)msg->msg : "", msg->msg_length);
+	if (is_text)
+		ws->callbacks->on_text(ws, (const char *)data, len);
 	else if (ws->callbacks->on_binary != NULL)
-		ws->callbacks->on_binary(
-			ws, msg->msg != NULL ? msg->msg : (const uint8_t *)"", msg->msg_length);
+		ws->callbacks->on_binary(ws, data, len);
 	else
-		stop_parser(ws, WS_CLOSE_UNSUPPORTED);
-	/* What the peer sends after we have closed is of no interest, but for its close frame. */
+		return WS_CLOSE_UNSUPPORTED;
+	return 0;
 }
 
-static bool make_parser(struct ws *ws)
+static int send_pieces(struct ws *ws, const struct out_piece *pieces, size_t n, size_t len);
+
+/* Pings, or a close, are to be answered. */
+static void on_replies(void *arg, uint8_t *frames, size_t len)
 {
-	static const struct wslay_event_callbacks callbacks = {
-		.recv_callback = on_parser_recv,
-		.send_callback = on_parser_send,
-		.on_frame_recv_start_callback = on_frame_start,
-		.on_frame_recv_chunk_callback = on_frame_chunk,
-		.on_msg_recv_callback = on_message,
-	};
+	struct ws *ws = arg;
+	struct out_piece piece = {.data = frames, .len = len, .base = frames, .mode = OUT_OWNED};
 
-	if (ws->parser != NULL)
-		return true;
-	if (wslay_event_context_server_init(&ws->parser, &callbacks, ws) != 0)
-		return false;
-	wslay_event_config_set_max_recv_msg_length(ws->parser, ws->max_message);
-	ws->fed = ws->used = ws->frame_left = 0;
-	ws->fragments = 0;
-	ws->in_message = false;
-	return true;
+	/* After our own close frame nothing may follow; a queue that is full cuts the connection.
+	 */
+	(void)!send_pieces(ws, &piece, 1, len);
 }
 
-/* wslay has used what it could: what came of it. */
-static void after_parse(struct ws *ws, int result)
+/* The peer closes. */
+static void on_peer_close(void *arg, unsigned code)
 {
-	if (!is_alive(ws))
-		return;
-	if (ws->fail_code != 0) {
-		fail(ws, ws->fail_code);
-	} else if (result == WSLAY_ERR_NOMEM) {
-		fail(ws, WS_CLOSE_INTERNAL);
-	} else if (result != 0) {
-		/* A malformed frame: wslay's own close frame has no code. */
-		fail(ws, WS_CLOSE_PROTOCOL);
-	} else if (!wslay_event_want_read(ws->parser)) {
-		/* Closed by the peer, or a violation that wslay has put a code to. */
-		ws->conn->server->counts.malformed += !wslay_event_get_close_received(ws->parser);
-		if (flush_replies(ws) != 0)
-			return;
-		if (ws->code == 0)
-			ws->code = wslay_event_get_status_code_sent(ws->parser);
-		end(ws);
-	} else if (flush_replies(ws) == 0 && ws->used == ws->fed && ws->frame_left == 0 &&
-		   !ws->in_message) {
-		drop_parser(ws);
-	}
+	struct ws *ws = arg;
+
+	if (ws->code == 0)
+		ws->code = code;
 }
+
+static const struct ws_recv_events recv_events = {
+	.on_message = on_message,
+	.on_replies = on_replies,
+	.on_peer_close = on_peer_close,
+};
 
 void ws_feed(struct ws *ws, const char *data, size_t n)
 {
-	int result;
+	unsigned code;
 
-	assert(ws->magic == WS_MAGIC);
+	assert(ws->magic == WS_MAGIC && ws->state != WS_OVER);
 	ws->heard_ms = now_ms(ws);
 	ws->total_then = ws->conn->out.total;
 	if (ws->state == WS_OPEN)
 		deadline_set(&ws->conn->server->deadlines, &ws->conn->deadline, DL_WS_PING);
-	if (ws->state == WS_OVER)
+	code = ws_recv_feed(&ws->recv, data, n);
+	if (!is_alive(ws))
 		return;
-	if (!make_parser(ws)) {
-		fail(ws, WS_CLOSE_INTERNAL);
-		return;
-	}
-	ws->feed = data;
-	ws->feed_len = n;
-	result = wslay_event_recv(ws->parser);
-	ws->feed = NULL;
-	ws->feed_len = 0;
-	after_parse(ws, result);
+	if (code == WS_RECV_CLOSED)
+		end(ws);
+	else if (code != 0)
+		fail(ws, code);
 }
 
 void ws_on_progress(struct ws *ws)
@@ -332,7 +168,7 @@ static void send_ping(struct ws *ws)
 	uint8_t frame[WS_FRAME_HEADER_MAX];
 	struct out_piece piece = {.data = frame, .mode = OUT_COPY};
 
-	piece.len = ws_frame_header(WSLAY_PING, 0, frame);
+	piece.len = ws_frame_header(WS_FRAME_PING, 0, frame);
 	if (conn_write(ws->conn, &piece, 1) == 0)
 		deadline_set(&ws->conn->server->deadlines, &ws->conn->deadline, DL_WS_PONG);
 }
@@ -356,8 +192,7 @@ void ws_on_gone(struct ws *ws)
 {
 	ws->conn->server->counts.websockets--;
 	ws->callbacks->on_close(ws, ws->code != 0 ? ws->code : WS_CLOSE_ABNORMAL);
-	drop_parser(ws);
-	buf_fini(&ws->replies);
+	ws_recv_fini(&ws->recv);
 	ws->magic = 0;
 	free(ws);
 }
@@ -414,12 +249,12 @@ struct ws *ws_accept(struct request *req, const struct ws_callbacks *callbacks,
 	ws->conn = c;
 	ws->callbacks = callbacks;
 	ws->arg = arg;
-	ws->max_message = opts->max_message != 0 ? opts->max_message : WS_MAX_MESSAGE;
+	ws_recv_init(&ws->recv, &recv_events, ws,
+		opts->max_message != 0 ? opts->max_message : WS_MAX_MESSAGE);
 	ws->high_water = opts->high_water != 0 ? opts->high_water : WS_HIGH_WATER;
 	ws->heard_ms = now_ms(ws);
 	ws->total_then = c->out.total;
 	memcpy(ws->id, req->id, sizeof(ws->id));
-	buf_init(&ws->replies, WS_MAX_REPLIES);
 	request_free(req);
 	c->ws = ws;
 	c->server->counts.websockets++;
@@ -484,18 +319,18 @@ static int send_message(struct ws *ws, uint8_t opcode, const void *data, size_t 
 
 int ws_send_text(struct ws *ws, const char *text, size_t len)
 {
-	return send_message(ws, WSLAY_TEXT_FRAME, text, len);
+	return send_message(ws, WS_FRAME_TEXT, text, len);
 }
 
 int ws_send_binary(struct ws *ws, const void *data, size_t len)
 {
-	return send_message(ws, WSLAY_BINARY_FRAME, data, len);
+	return send_message(ws, WS_FRAME_BINARY, data, len);
 }
 
 int ws_send_block(struct ws *ws, uint8_t *block, size_t header_room, size_t len)
 {
 	uint8_t header[WS_FRAME_HEADER_MAX];
-	size_t n = ws_frame_header(WSLAY_BINARY_FRAME, len, header);
+	size_t n = ws_frame_header(WS_FRAME_BINARY, len, header);
 	struct out_piece piece = {.len = n + len, .base = block, .mode = OUT_OWNED};
 
 	assert(header_room >= n);

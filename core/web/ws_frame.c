@@ -5,7 +5,6 @@
 #include "core/base/utf8.h"
 
 #define FIN 0x80
-#define OPCODE_CLOSE 0x8
 
 size_t ws_frame_header_len(uint64_t len)
 {
@@ -40,6 +39,6 @@ size_t ws_frame_close(unsigned code, const char *reason, uint8_t out[2 + WS_FRAM
 			memcpy(out + 4, reason, n);
 		len += n;
 	}
-	ws_frame_header(OPCODE_CLOSE, len, out);
+	ws_frame_header(WS_FRAME_CLOSE, len, out);
 	return 2 + len;
 }

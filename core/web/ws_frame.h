@@ -8,6 +8,13 @@
 #define WS_FRAME_HEADER_MAX 10
 #define WS_FRAME_CLOSE_MAX 125 /* payload of a control frame */
 
+enum ws_frame_opcode {
+	WS_FRAME_TEXT = 1,
+	WS_FRAME_BINARY = 2,
+	WS_FRAME_CLOSE = 8,
+	WS_FRAME_PING = 9,
+};
+
 /* Writes the header of a frame with that payload length to out. Returns its length: 2, 4 or 10. */
 size_t ws_frame_header(uint8_t opcode, uint64_t len, uint8_t out[WS_FRAME_HEADER_MAX]);
 /* How long that header is. */

@@ -76,7 +76,9 @@ test('a reader that stops is cut; one that is merely slow gets every byte', asyn
 	stopped.send('GET /stream?blocks=400&size=100000 HTTP/1.1\r\nHost: a\r\n\r\n');
 	await until(async () => JSON.parse((await server.get('/aborts')).body).aborts === 1, 'the stopped reader is cut');
 	stopped.destroy();
-	const slow = await server.open();
+	await server.stop();
+	const patient = await Server.start('http-echo', { write_ms: 3000, handle_ms: 3000 });
+	const slow = await patient.open();
 	slow.socket.pause();
 	slow.send('GET /stream?blocks=120&size=100000&length=1 HTTP/1.1\r\nHost: a\r\n\r\n');
 	const pump = setInterval(() => {
@@ -87,7 +89,7 @@ test('a reader that stops is cut; one that is merely slow gets every byte', asyn
 	clearInterval(pump);
 	assert.equal(response.body.length, 12000000);
 	slow.destroy();
-	await server.stop();
+	await patient.stop();
 });
 
 test('oversized heads are refused by what is too large', async () => {
