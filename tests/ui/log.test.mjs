@@ -1,0 +1,284 @@
+// The log viewer in Chromium: what it shows is what was written.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { chatter, liveBackup, makeRun, begin, startStep, sync } from './fixture/data.mjs';
+import { STDOUT } from './fixture/journal.mjs';
+import { PHONE, skip, World } from './harness.mjs';
+
+let world;
+before(async () => {
+  if (!skip) world = await World.start();
+});
+after(async () => world?.stop());
+
+function journey(name, run, options, fn) {
+  test(name, { skip }, async () => {
+    const fixture = await world.server();
+    const live = run === 'live' ? fixture.add(liveBackup(options.everyMs ?? 40)) : typeof run === 'function' ? fixture.add(run(fixture)) : fixture.byName(run);
+    const opened = await world.open(fixture, `/runs/${live.doc.number}${options.hash ?? ''}`, options);
+    await opened.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    opened.page.setDefaultTimeout(8000);
+    try {
+      await opened.page.waitForSelector('.lr:not(.wait)');
+      await fn(opened.page, fixture, live);
+      assert.deepEqual(await opened.done(), []);
+    } finally {
+      await fixture.close();
+    }
+  });
+}
+
+const numbers = (page) => page.evaluate(() => [...document.querySelectorAll('.lr:not(.pinned) .ln')].map((e) => Number(e.textContent)).filter((n) => n > 0));
+const lineText = (page, n) => page.evaluate((wanted) => [...document.querySelectorAll('.lr')].find((e) => e.querySelector('.ln')?.textContent === String(wanted))?.querySelector('.lx')?.textContent ?? null, n);
+const plain = (bytes) => bytes.toString().replace(/\x1b\[[0-9;]*m/g, '');
+const atBottom = (page) => page.evaluate(() => { const e = document.querySelector('.log-scroll'); return e.scrollTop + e.clientHeight >= e.scrollHeight - 2; });
+
+async function copied(page, from, to) {
+  await page.evaluate((hash) => (location.hash = hash), `#L${from}-L${to}`);
+  await page.waitForSelector('.lr.picked');
+  await page.keyboard.press('c');
+  await page.waitForSelector('.toast');
+  return page.evaluate(() => navigator.clipboard.readText());
+}
+
+journey('colours, links, broken bytes and overwritten lines', 'demo.colours', {}, async (page) => {
+  assert.equal(await lineText(page, 7), 'loading 100% done');
+  assert.equal(await lineText(page, 6), 'Not UTF-8: ⟨FF⟩⟨FE⟩ · control ␁␇ · bidi ⟨202E⟩abc⟨202C⟩ · 日本語 · 👍');
+  const links = await page.locator('.lx a').evaluateAll((all) => all.map((a) => [a.href, a.rel]));
+  assert.deepEqual(links, [['https://www.debian.org/', 'noreferrer noopener']]);
+  assert.equal(await page.locator('.lr.stderr').count(), 2);
+  assert.equal(await page.locator('.lr.open .lx').innerText(), 'the last line has no newline');
+  assert.match(await lineText(page, 9), /… 40.kB more$/);
+  await page.locator('.more-bytes').click();
+  await page.waitForFunction(() => document.querySelectorAll('.more-bytes').length === 0);
+  assert.ok((await lineText(page, 9)).length > 40000);
+});
+
+journey('it follows, stops at the first sign of reading, and comes back', 'live', {}, async (page) => {
+  await page.waitForTimeout(400);
+  assert.ok(await atBottom(page));
+  await page.hover('.log-scroll');
+  await page.mouse.wheel(0, -400);
+  await page.waitForSelector('.follow-pill');
+  const top = (await numbers(page))[0];
+  await page.waitForFunction(() => /\d+ new/.test(document.querySelector('.follow-pill')?.textContent ?? ''));
+  assert.equal((await numbers(page))[0], top, 'nothing moves under a reader');
+  await page.click('.follow-pill');
+  await page.waitForSelector('.follow-pill', { state: 'detached' });
+  await page.waitForTimeout(300);
+  assert.ok(await atBottom(page));
+  await page.keyboard.press('Home');
+  await page.waitForFunction(() => [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === '1'));
+  await page.keyboard.press('End');
+  await page.waitForFunction(() => !document.querySelector('.follow-pill'));
+});
+
+journey('a line far inside a large log is opened cold', 'demo.flood', { hash: '#L60000-L60004' }, async (page, fixture, run) => {
+  await page.waitForSelector('.lr.picked');
+  const lines = plain(run.journal.raw()).split('\n');
+  for (const n of [60000, 60004, 60010]) assert.equal(await lineText(page, n), lines[n - 1]);
+  assert.equal(await page.locator('.lr.picked').count(), 5);
+  const fetched = fixture.requests.filter((r) => r.path.includes('/log?')).length;
+  assert.ok(fetched > 0 && fetched < 6, `${fetched} fetches`);
+});
+
+journey('every place of a large log can be scrolled to', 'demo.flood', {}, async (page, _fixture, run) => {
+  const lines = plain(run.journal.raw()).split('\n');
+  for (const share of [0.5, 0.1, 0.9, 0]) {
+    await page.evaluate((s) => {
+      const e = document.querySelector('.log-scroll');
+      e.scrollTop = (e.scrollHeight - e.clientHeight) * s;
+    }, share);
+    await page.waitForFunction((s) => {
+      const first = [...document.querySelectorAll('.lr:not(.wait) .ln')].map((e) => Number(e.textContent)).find((n) => n > 0);
+      return document.querySelectorAll('.lr.wait').length === 0 && Math.abs(first - 120000 * s) < 3000;
+    }, share);
+    const shown = await numbers(page);
+    for (const n of shown.slice(2, 12)) assert.equal(await lineText(page, n), lines[n - 1]);
+    assert.deepEqual(shown, shown.map((_, i) => shown[0] + i), 'no line is missing or doubled');
+  }
+});
+
+journey('clicking numbers picks lines, keeps the address and copies their text', 'demo.flood', { hash: '#L500' }, async (page, _fixture, run) => {
+  const lines = plain(run.journal.raw()).split('\n');
+  await page.waitForSelector('.lr.picked');
+  await page.locator('.ln', { hasText: /^505$/ }).click();
+  await page.waitForFunction(() => location.hash === '#L505');
+  await page.locator('.ln', { hasText: /^510$/ }).click({ modifiers: ['Shift'] });
+  await page.waitForFunction(() => location.hash === '#L505-L510');
+  assert.equal(await page.locator('.lr.picked').count(), 6);
+  await page.keyboard.press('c');
+  await page.waitForSelector('.toast');
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), lines.slice(504, 510).join('\n'));
+  await page.keyboard.press('y');
+  await page.waitForFunction(() => /Link/.test(document.querySelector('.toast')?.textContent ?? ''));
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /\/runs\/\d+#L505-L510$/);
+});
+
+journey('a selection that is scrolled away is copied whole', 'demo.flood', { hash: '#L1000' }, async (page, _fixture, run) => {
+  const lines = plain(run.journal.raw()).split('\n');
+  await page.waitForSelector('.lr.picked');
+  const box = (n) => page.locator('.lr', { has: page.locator('.ln', { hasText: new RegExp(`^${n}$`) }) }).locator('.lx').boundingBox();
+  const start = await box(1000);
+  await page.mouse.move(start.x + 1, start.y + 10);
+  await page.mouse.down();
+  await page.mouse.move(start.x + 60, start.y + 50);
+  await page.mouse.wheel(0, 1600);
+  await page.waitForTimeout(300);
+  await page.mouse.move(start.x + 1, start.y + 200);
+  await page.waitForTimeout(400);
+  await page.mouse.up();
+  await page.waitForTimeout(300);
+  await page.keyboard.press('Control+c');
+  const text = await page.evaluate(() => navigator.clipboard.readText());
+  const got = text.split('\n');
+  assert.ok(got.length > 60, `${got.length} lines`);
+  assert.deepEqual(got.slice(0, -1), lines.slice(999, 999 + got.length - 1));
+});
+
+journey('search counts, marks, goes round, and says what it has not searched', 'demo.flood', {}, async (page) => {
+  await page.keyboard.press('Control+f');
+  await page.keyboard.type('id=12');
+  await page.waitForFunction(() => /^\d[\d,]* lines?$/.test(document.querySelector('.find-count')?.textContent.trim() ?? ''));
+  await page.waitForSelector('.find-note');
+  assert.match(await page.locator('.find-note').innerText(), /Searched the .* of 9\.1.MB/);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.lr.current .mark');
+  assert.equal(await page.locator('.lr.current .mark').first().innerText(), 'id=12');
+  assert.match(await page.locator('.find-count').innerText(), /^1 of/);
+  await page.keyboard.press('Shift+Enter');
+  await page.waitForFunction(() => !/^1 of/.test(document.querySelector('.find-count').textContent));
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.find', { state: 'detached' });
+  assert.equal(await page.locator('.mark').count(), 0);
+});
+
+journey('a failed run opens where it failed; e goes to the next error', (f) => [...f.runs.values()].find((r) => r.doc.status === 'failed'), {}, async (page) => {
+  await page.waitForSelector('.lr.current');
+  assert.match(await page.locator('.lr.current .lx').innerText(), /could not execute query/);
+  await page.keyboard.press('e');
+  await page.waitForFunction(() => /errors ignored/.test(document.querySelector('.lr.current .lx')?.textContent ?? ''));
+  await page.keyboard.press('Shift+E');
+  await page.waitForFunction(() => /could not execute/.test(document.querySelector('.lr.current .lx')?.textContent ?? ''));
+  await page.locator('.step', { hasText: 'Dump' }).getByRole('button').first().click();
+  await page.waitForFunction(() => document.querySelector('.lr.event.step')?.textContent.includes('Dump'));
+});
+
+journey('wrapping and timestamps keep the place', 'demo.flood', { hash: '#L70000' }, async (page) => {
+  await page.waitForSelector('.lr.picked');
+  for (const key of ['w', 't', 't', 'w', 't']) {
+    await page.keyboard.press(key);
+    await page.waitForTimeout(250);
+    const n = await numbers(page);
+    assert.ok(n.includes(70000), `after ${key}: ${n[0]}…`);
+  }
+  await page.keyboard.press('t');
+  await page.keyboard.press('w');
+  await page.hover('.log-scroll');
+  for (let i = 0; i < 10; i++) {
+    await page.mouse.wheel(0, 350);
+    await page.waitForTimeout(40);
+  }
+  await page.waitForTimeout(400);
+  const shown = await numbers(page);
+  assert.ok(shown[0] > 70050);
+  assert.deepEqual(shown, shown.map((_, i) => shown[0] + i));
+});
+
+journey('wrapped, the last line is still the end', 'demo.colours', {}, async (page) => {
+  await page.keyboard.press('w');
+  await page.waitForTimeout(300);
+  await page.keyboard.press('End');
+  await page.waitForTimeout(300);
+  const gap = await page.evaluate(() => document.querySelector('.log-scroll').getBoundingClientRect().bottom - [...document.querySelectorAll('.lr')].pop().getBoundingClientRect().bottom);
+  assert.ok(Math.abs(gap) < 3, `${gap} px`);
+});
+
+journey('cut again and again in mid-stream, nothing is lost or doubled', (f) => {
+  const run = makeRun({ name: 'demo.flood', title: 'Flood', ageS: 1, steps: [{ id: 'main', title: 'Flood' }] });
+  begin(run, Date.now() * 1000);
+  startStep(run, 0, Date.now() * 1000);
+  let i = 0;
+  run.timers.add(setInterval(() => {
+    for (let k = 0; k < 40; k++) {
+      const line = chatter(++i);
+      // records end where they like
+      run.journal.output(0, STDOUT, line.slice(0, i % line.length));
+      run.journal.output(0, STDOUT, line.slice(i % line.length));
+    }
+    sync(run);
+  }, 20));
+  f.cutter = setInterval(() => f.cut(), 700);
+  return run;
+}, {}, async (page, fixture, run) => {
+  await page.waitForTimeout(4200);
+  clearInterval(fixture.cutter);
+  for (const t of run.timers) clearInterval(t);
+  run.journal.event('step.finished', { step_id: 'main', attempt: 1, status: 'succeeded' }, 0);
+  run.journal.event('run.finished', { status: 'succeeded' });
+  run.doc.status = 'succeeded';
+  run.doc.finished_us = Date.now() * 1000;
+  sync(run);
+  const lines = plain(run.journal.raw()).split('\n').slice(0, -1);
+  await page.waitForFunction((n) => [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === String(n)), lines.length, { timeout: 20000 });
+  const n = Math.min(lines.length, 5000);
+  assert.equal(await copied(page, 1, n), lines.slice(0, n).join('\n'));
+  await page.waitForSelector('.toast', { state: 'detached', timeout: 9000 });
+  assert.equal(await copied(page, lines.length - 200, lines.length), lines.slice(-201).join('\n'));
+});
+
+journey('fetches that fail say so and can be tried again', 'demo.flood', {}, async (page, fixture) => {
+  let broken = true;
+  await page.route('**/log?format=records*', (route) => (broken ? route.fulfill({ status: 503, body: '{}' }) : route.continue()));
+  await page.keyboard.press('Home');
+  await page.waitForSelector('.lr.gap');
+  broken = false;
+  await page.locator('.load-gap').first().click();
+  await page.waitForFunction(() => [...document.querySelectorAll('.lr:not(.wait) .ln')].some((e) => e.textContent === '1'));
+  assert.ok(fixture.requests.length > 0);
+});
+
+journey('focus mode fills the window and Escape leaves it', 'live', {}, async (page) => {
+  await page.keyboard.press('z');
+  const box = await page.locator('.log').boundingBox();
+  assert.deepEqual([box.x, box.y], [0, 0]);
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => !document.querySelector('.log.focus'));
+});
+
+journey('download and text are plain links to the API', 'demo.colours', {}, async (page, fixture, run) => {
+  await page.locator('.menu-box > button').click();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('Download log').click()]);
+  assert.equal(download.suggestedFilename(), `demo.colours-${run.doc.number}.log`);
+  assert.ok(fixture.requests.some((r) => r.path.endsWith('/log?format=raw&download=1')));
+});
+
+journey('arrows move a line cursor that is read out', 'demo.colours', {}, async (page) => {
+  await page.locator('.log-scroll').focus();
+  for (let i = 0; i < 8; i++) await page.keyboard.press('ArrowDown');
+  await page.waitForSelector('.lr.cursor');
+  assert.match(await page.locator('.log > [role=status]').textContent(), /^7: loading 100% done/);
+});
+
+journey('memory of a hidden page: no credit is given until it is seen again', 'live', {}, async (page) => {
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await page.waitForTimeout(200);
+  await page.evaluate(() => {
+    delete document.hidden;
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await page.waitForTimeout(200);
+  assert.ok(await atBottom(page));
+});
+
+journey('on a phone a finger scrolls it and stops the following', 'live', { viewport: PHONE }, async (page) => {
+  const box = await page.locator('.log-scroll').boundingBox();
+  const client = await page.context().newCDPSession(page);
+  await client.send('Input.synthesizeScrollGesture', { x: box.x + 100, y: box.y + 100, yDistance: 300, speed: 1200 });
+  await page.waitForSelector('.follow-pill');
+  await page.locator('.follow-pill').tap();
+  await page.waitForSelector('.follow-pill', { state: 'detached' });
+});

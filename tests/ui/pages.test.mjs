@@ -1,0 +1,311 @@
+// What a person does on the page, in Chromium, against the fixture server. No console error and no
+// violation of the content security policy is allowed in any of it.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { liveBackup } from './fixture/data.mjs';
+import { PHONE, skip, World } from './harness.mjs';
+
+let world;
+before(async () => {
+  if (!skip) world = await World.start();
+});
+after(async () => world?.stop());
+
+/** A test with a server and a page of its own. */
+function journey(name, options, fn) {
+  test(name, { skip }, async () => {
+    const fixture = await world.server();
+    options.prepare?.(fixture);
+    const opened = await world.open(fixture, typeof options.at === 'function' ? options.at(fixture) : (options.at ?? '/'), options);
+    opened.page.setDefaultTimeout(8000);
+    try {
+      await fn(opened.page, fixture);
+      assert.deepEqual(await opened.done(), []);
+    } finally {
+      await fixture.close();
+    }
+  });
+}
+
+const text = (page, selector) => page.locator(selector).first().innerText();
+const sees = (page, selector, words) => page.locator(selector, { hasText: words }).first().waitFor();
+
+journey('signing in leads to where one was going', { signedIn: false, at: '/history?status=failed' }, async (page) => {
+  await page.waitForURL(/\/login\?next=/);
+  await page.fill('#password', 'wrong');
+  await page.keyboard.press('Enter');
+  await sees(page, '.field-error', 'User or password is wrong');
+  await page.fill('#password', 'secret');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/history\?status=failed$/);
+  await sees(page, '.run-row', 'Backup');
+});
+
+journey('a foreign address to go to after signing in is ignored', { signedIn: false, at: '/login?next=//evil.example/' }, async (page, fixture) => {
+  await page.fill('#password', 'secret');
+  await page.keyboard.press('Enter');
+  await sees(page, 'h1', 'Overview');
+  assert.equal(page.url(), `${fixture.origin}/`);
+});
+
+journey('where a code is set up it is asked for', { signedIn: false, prepare: (f) => (f.totp = true) }, async (page) => {
+  await page.fill('#password', 'secret');
+  await page.fill('#code', '123 456');
+  await page.keyboard.press('Enter');
+  await sees(page, 'h1', 'Overview');
+});
+
+journey('the overview shows what runs now with its steps', { prepare: (f) => f.add(liveBackup(0)) }, async (page) => {
+  await sees(page, '.running-card', 'Step 3 of 5 · Compare row counts');
+  assert.equal(await page.locator('.running-card .step-bar span').count(), 5);
+  assert.equal(await page.getAttribute('link[rel=icon]', 'href').then((h) => h.includes('running')), true);
+});
+
+journey('a command without inputs starts at once and its end is seen', {}, async (page, fixture) => {
+  await page.locator('.quick-row', { hasText: 'Uptime' }).getByRole('button').click();
+  await page.waitForURL(/\/runs\/\d+$/);
+  await sees(page, 'h1 .status', 'Running');
+  await sees(page, 'h1 .status', 'Succeeded');
+  await sees(page, '.lr.run-end', 'Run succeeded');
+  assert.match(await page.title(), /^✓ Uptime #\d+ · Ops$/);
+  const post = fixture.requests.find((r) => r.method === 'POST' && r.path === '/api/v1/runs');
+  assert.deepEqual(post.body, { kind: 'command', id: 'host.uptime', inputs: {} });
+});
+
+journey('a form checks its fields, shows the server’s refusals at them, confirms and remembers', { at: '/commands?run=demo.types' }, async (page, fixture) => {
+  await page.fill('#input-replicas', '99');
+  await page.getByTestId('start').click();
+  await sees(page, '#input-replicas-error', 'Must be 1 to 10');
+  await sees(page, '#input-text-error', 'required');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'input-text');
+  await page.fill('#input-text', 'hello world');
+  await page.fill('#input-replicas', '4');
+  await page.fill('#input-label', 'taken');
+  await page.fill('#input-token', 's3cret');
+  await page.locator('[name=input-env][value=production]').check({ force: true });
+  await page.locator('#input-dry').check();
+  await page.getByTestId('start').click();
+  await sees(page, '#input-label-error', 'taken already');
+  await page.fill('#input-label', 'free');
+  await page.getByTestId('start').click();
+  await page.waitForURL(/\/runs\/\d+$/);
+  const { body } = fixture.requests.filter((r) => r.method === 'POST' && r.path === '/api/v1/runs').pop();
+  assert.equal(body.confirm, 'demo.types');
+  assert.deepEqual(body.inputs, {
+    text: 'hello world', label: 'free', replicas: 4, dry: true, env: 'production', region: 'ams', file: '/srv/backups/latest.dump', wait: '30s', hook: 'https://example.org/hook', token: 's3cret',
+  });
+  await page.goto(`${fixture.origin}/commands?run=demo.types`);
+  await page.waitForSelector('#input-text');
+  assert.equal(await page.inputValue('#input-text'), 'hello world');
+  assert.equal(await page.inputValue('#input-token'), '', 'a secret is never filled in');
+  assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('s3cret')), false);
+});
+
+journey('the exact argv is shown before anything runs', { at: '/commands?flow=backup' }, async (page, fixture) => {
+  await page.locator('.preview summary').click();
+  await sees(page, '.argv', '/usr/local/libexec/ops/pg.dump --db=app');
+  assert.equal(await page.locator('.argv').count(), 5);
+  assert.equal(fixture.requests.filter((r) => r.path === '/api/v1/runs' && r.method === 'POST').every((r) => r.body.dry_run === true), true);
+});
+
+journey('what is dangerous asks for the password, in place', { at: '/commands?run=apt.upgrade' }, async (page, fixture) => {
+  await page.waitForSelector('dialog');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), 'Cancel');
+  await page.getByTestId('start').click();
+  await page.fill('#reauth-password', 'wrong');
+  await page.keyboard.press('Enter');
+  await sees(page, '.field-error', 'The password is wrong');
+  await page.fill('#reauth-password', 'secret');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/runs\/\d+$/);
+  assert.equal(fixture.byName('apt.upgrade').doc.status !== undefined, true);
+});
+
+journey('an address with a command never starts it', { at: '/commands?run=host.uptime' }, async (page, fixture) => {
+  await page.getByTestId('start').waitFor();
+  await page.waitForTimeout(200);
+  assert.equal(fixture.requests.some((r) => r.method === 'POST'), false);
+});
+
+journey('a lost answer is tried again with the same key, so that nothing runs twice', { at: '/commands?run=demo.flood' }, async (page, fixture) => {
+  const keys = [];
+  let lose = true;
+  await page.route('**/api/v1/runs', async (route) => {
+    if (route.request().method() !== 'POST') return route.continue();
+    keys.push(route.request().headers()['idempotency-key']);
+    if (!lose) return route.continue();
+    lose = false;
+    await route.fetch();
+    return route.abort();
+  });
+  await page.fill('#input-mib', '2');
+  await page.getByTestId('start').click();
+  await sees(page, '.problem', 'cannot be reached');
+  await page.getByTestId('start').click();
+  await page.waitForURL(/\/runs\/\d+$/);
+  assert.equal(keys.length, 2);
+  assert.equal(keys[0], keys[1]);
+  assert.equal([...fixture.runs.values()].filter((r) => r.doc.name === 'demo.flood' && r.doc.inputs.mib === '2').length, 1);
+});
+
+journey('cancel asks in place and then says so until the end', { prepare: (f) => f.add(liveBackup()), at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page) => {
+  await page.waitForSelector('.lr');
+  await page.keyboard.press('Shift+X');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), 'Keep running');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('.popover').count(), 0);
+  await page.getByRole('button', { name: 'Cancel run' }).click();
+  await page.getByTestId('cancel-confirm').click();
+  await sees(page, '.btn', 'Cancelling');
+  await sees(page, 'h1 .status', 'Cancelled');
+  await sees(page, '.lr.event', 'Cancelled by admin');
+  await page.getByRole('button', { name: 'Run again' }).waitFor();
+});
+
+journey('run again opens the form with the values of then', { at: (f) => `/runs/${f.byName('demo.flood').doc.number}` }, async (page) => {
+  await page.getByRole('button', { name: 'Run again' }).click();
+  await page.waitForSelector('#input-mib');
+  assert.equal(await page.inputValue('#input-mib'), '12');
+});
+
+journey('the palette runs, opens and goes by keyboard alone', {}, async (page, fixture) => {
+  await page.waitForSelector('.run-row');
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('colo');
+  await sees(page, '[role=option][aria-selected=true]', 'Colours and progress');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/runs\/\d+$/);
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type(`#${fixture.byName('host.uptime').doc.number}`);
+  await page.keyboard.press('Enter');
+  await sees(page, 'h1', 'Uptime');
+  await page.keyboard.press('g');
+  await page.keyboard.press('c');
+  await sees(page, 'h1', 'Commands & flows');
+  await page.keyboard.press('/');
+  await page.keyboard.type('gc');
+  assert.equal(await page.inputValue('.filter input'), 'gc', 'no shortcut fires while typing');
+});
+
+journey('history filters in its address and loads older runs', {
+  at: '/history',
+  prepare: (f) => {
+    for (let i = 0; i < 70; i++) f.add({ ...f.byName('host.uptime'), doc: { ...f.byName('host.uptime').doc, id: `019ab4c5-0000-7000-8000-1000000000${String(i).padStart(2, '0')}`, number: 100 + i, created_us: 1.7e15 + i } });
+  },
+}, async (page) => {
+  await page.waitForSelector('.run-row');
+  const first = await page.locator('.run-row').count();
+  await page.getByRole('button', { name: 'Load older runs' }).click();
+  await page.waitForFunction((n) => document.querySelectorAll('.run-row').length > n, first);
+  await page.locator('[name=status][value=failed]').check({ force: true });
+  await page.waitForURL(/status=failed/);
+  await page.waitForFunction(() => document.querySelectorAll('.run-row').length === 1);
+  await page.reload();
+  await sees(page, '.run-outcome', 'exit 1');
+});
+
+journey('the session ends while watching: sign in over the page, which goes on', { prepare: (f) => f.add(liveBackup(50)), at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page, fixture) => {
+  await page.waitForSelector('.lr');
+  fixture.expire();
+  await sees(page, 'dialog', 'Your session has ended');
+  assert.ok((await page.locator('.lr').count()) > 10, 'the log is still there');
+  await page.fill('dialog #password', 'secret');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  const lines = () => page.evaluate(() => Math.max(...[...document.querySelectorAll('.lr .ln')].map((e) => Number(e.textContent) || 0)));
+  const then = await lines();
+  await page.waitForFunction((n) => Math.max(...[...document.querySelectorAll('.lr .ln')].map((e) => Number(e.textContent) || 0)) > n + 3, then);
+});
+
+journey('a lost connection stays told until it is back', {}, async (page, fixture) => {
+  await page.waitForSelector('.run-row');
+  const port = fixture.server.address().port;
+  await new Promise((resolve) => {
+    fixture.server.close(resolve);
+    fixture.cut();
+    fixture.server.closeAllConnections();
+  });
+  await sees(page, '.banner', 'Connection lost at');
+  await sees(page, '.connection', 'Reconnecting');
+  assert.ok((await page.locator('.run-row').count()) > 3, 'what was there stays');
+  assert.equal(await page.locator('.quick-row button').first().isDisabled(), true);
+  await fixture.listen(port);
+  await page.getByRole('button', { name: 'Retry now' }).click();
+  await sees(page, '.connection', 'Live');
+  await page.waitForSelector('.banner', { state: 'detached' });
+  assert.equal(await page.locator('.quick-row button').first().isEnabled(), true);
+});
+
+journey('agent away, history behind and a new page are told', {}, async (page, fixture) => {
+  await page.waitForSelector('.run-row');
+  fixture.agent = { ...fixture.agent, state: 'away', reason: 'connection refused' };
+  fixture.archiver = { ...fixture.archiver, catching_up: true };
+  fixture.tellSystem();
+  await sees(page, '.banner', 'The agent cannot be reached');
+  await sees(page, '.banner', 'History is catching up');
+  assert.equal(await page.locator('.quick-row button').first().isDisabled(), true);
+  fixture.agent = { ...fixture.agent, state: 'connected', reason: '' };
+  fixture.archiver = { ...fixture.archiver, catching_up: false };
+  fixture.assets = 'another';
+  fixture.tellSystem();
+  await sees(page, '.banner', 'new version');
+  assert.equal(await page.locator('.banner').count(), 1);
+});
+
+journey('language and theme change at once and are remembered', { at: '/settings' }, async (page) => {
+  await page.locator('[name=theme][value=dark]').check({ force: true });
+  assert.equal(await page.getAttribute('html', 'data-theme'), 'dark');
+  await page.locator('[name=language][value=nl]').check({ force: true });
+  await sees(page, 'h1', 'Instellingen');
+  assert.equal(await page.getAttribute('html', 'lang'), 'nl');
+  await page.reload();
+  await sees(page, 'h1', 'Instellingen');
+  assert.equal(await page.getAttribute('html', 'data-theme'), 'dark');
+});
+
+journey('single keys can be switched off', { at: '/settings' }, async (page) => {
+  await page.locator('#single-keys').uncheck();
+  await page.locator('h1').click();
+  await page.keyboard.press('g');
+  await page.keyboard.press('c');
+  await page.keyboard.press('?');
+  assert.equal(await text(page, 'h1'), 'Settings');
+  assert.equal(await page.locator('dialog').count(), 0);
+});
+
+journey('signing out ends it', { at: '/settings' }, async (page) => {
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.waitForURL(/\/login/);
+  await sees(page, 'h1', 'Sign in to 127.0.0.1');
+});
+
+journey('pages and runs that are not there', { at: '/nope' }, async (page, fixture) => {
+  await sees(page, 'p', 'There is no such page');
+  await page.goto(`${fixture.origin}/runs/99999`);
+  await sees(page, 'p', 'There is no run #99999');
+});
+
+journey('licences are there', { at: '/settings' }, async (page, fixture) => {
+  const answer = await page.request.get(`${fixture.origin}/licences.txt`);
+  assert.match(await answer.text(), /preact 11[\s\S]*lucide[\s\S]*Geist/i);
+  const manifest = await (await page.request.get(`${fixture.origin}/manifest.webmanifest`)).json();
+  for (const i of manifest.icons) assert.equal((await page.request.get(fixture.origin + i.src)).status(), 200);
+});
+
+journey('on a phone the run page and the form fit', { viewport: PHONE, prepare: (f) => f.add(liveBackup()), at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page, fixture) => {
+  const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+  await page.waitForSelector('.lr');
+  assert.ok(await fits());
+  assert.ok(await page.locator('.side nav').isVisible());
+  await page.goto(`${fixture.origin}/commands?run=demo.types`);
+  await page.waitForSelector('dialog');
+  assert.ok(await fits());
+  const box = await page.locator('dialog').boundingBox();
+  assert.deepEqual([box.x, box.y, box.width, box.height], [0, 0, PHONE.width, PHONE.height]);
+  for (const b of await page.locator('dialog :is(button, .input):visible').all()) {
+    const { height } = await b.boundingBox();
+    assert.ok(height >= 24, `${await b.innerText()} is ${height} px high`);
+  }
+});
