@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { bytes, number } from '../lib/format.ts';
 import { IconButton } from '../ui/Button.tsx';
@@ -15,6 +15,9 @@ interface Props {
 
 function Find({ control }: { control: LogControl }) {
   const m = t.value;
+  const input = useRef<HTMLInputElement>(null);
+  // At once, so that what is typed next lands in it.
+  useLayoutEffect(() => input.current?.focus(), []);
   const found = control.client.found.value;
   const size = control.client.size.value;
   const empty = control.query.value === '';
@@ -32,6 +35,7 @@ function Find({ control }: { control: LogControl }) {
       <label class="find">
         <Icon name="search" />
         <input
+          ref={input}
           type="text"
           value={control.query.value}
           placeholder={m.findInLog}

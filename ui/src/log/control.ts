@@ -48,7 +48,7 @@ export class LogControl {
 
   openFind(): void {
     this.findOpen.value = true;
-    setTimeout(() => document.querySelector<HTMLInputElement>('.find input')?.select());
+    document.querySelector<HTMLInputElement>('.find input')?.select();
   }
 
   closeFind(): void {

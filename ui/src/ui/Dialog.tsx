@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { IconButton } from './Button.tsx';
 
@@ -17,7 +17,7 @@ interface Props {
 /** A modal dialog; a full-screen sheet on a phone. Focus goes to [data-autofocus] or the first field. */
 export function Dialog({ title, onClose, children, note, fixed, class: extra = '' }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const d = ref.current!;
     const before = document.activeElement;
     if (!d.open) d.showModal();

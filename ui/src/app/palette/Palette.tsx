@@ -1,5 +1,5 @@
 import { useComputed, useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
 import { catalog, runs } from '../../live/store.ts';
 import { Icon } from '../../ui/Icon.tsx';
@@ -18,7 +18,7 @@ export function Palette() {
   const at = Math.min(chosen.value, list.length - 1);
   const groups = { run: m.run, goto: m.goTo, recent: m.recentRuns, settings: m.settings };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current!.showModal();
     return () => {
