@@ -50,6 +50,7 @@ struct loader {
 	struct config_report *report;
 };
 
+PRINTF_LIKE(3, 0)
 static void add_line(char lines[][256], size_t *n, const char *fmt, va_list ap)
 {
 	if (*n < CONFIG_MAX_PROBLEMS)
