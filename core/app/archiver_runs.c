@@ -198,7 +198,7 @@ static void on_job_done(struct archive_job *job, const struct archive_job_result
 	switch (result->outcome) {
 	case ARCHIVE_COMPLETE:
 		a->status.released_runs++;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case ARCHIVE_CAUGHT_UP:
 	case ARCHIVE_AGAIN:
 		a->database_fails = false;
