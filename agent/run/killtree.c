@@ -28,6 +28,7 @@
 #define STOP_ROUND_US 100000
 #define GONE_ROUND_US 50000
 #define WAIT_STEP_US 10000
+#define REST_STEP_US 1000
 
 /* Whether the environment has name=value. */
 static bool has_var(const char *env, size_t n, const char *name, const char *value)
@@ -256,28 +257,66 @@ static bool stopped_add(struct stopped *stopped, const struct proc *proc)
 	return true;
 }
 
-/* One look; stops all that are new. How many were new, or a negative errno. */
-static int stop_new(const struct killtree_target *target, struct stopped *stopped)
+/* What a look of stop_round() found. */
+struct look {
+	unsigned n_new;	   /* nobody had stopped them before */
+	unsigned restless; /* told to stop, and not stopped yet */
+};
+
+/* One look; stops all that are new. 0 or a negative errno. */
+static int stop_new(
+	const struct killtree_target *target, struct stopped *stopped, struct look *ret_look)
 {
 	struct procs procs = {0};
-	int proc_fd, n_new = 0;
+	struct look look = {0};
+	int proc_fd;
 	int rc = look_open(target, &procs, &proc_fd);
 
 	for (size_t i = 0; rc == 0 && i < procs.n; i++) {
 		const struct proc *proc = &procs.items[i];
 
-		if (!proc->belongs || !proc_is_alive(proc) || stopped_has(stopped, proc))
+		if (!proc->belongs || !proc_is_alive(proc))
 			continue;
+		if (stopped_has(stopped, proc)) {
+			look.restless += proc->state != 'T' && proc->state != 't';
+			continue;
+		}
+		look.n_new++;
 		signal_one(proc_fd, proc, SIGSTOP);
-		if (stopped_add(stopped, proc))
-			n_new++;
-		else
+		if (!stopped_add(stopped, proc))
 			signal_one(proc_fd, proc, SIGKILL);
 	}
 	if (rc == 0)
 		close(proc_fd);
 	free(procs.items);
-	return rc == 0 ? n_new : rc;
+	if (rc == 0)
+		*ret_look = look;
+	return rc;
+}
+
+/*
+ * Stops all, until a look finds nobody new and everybody at rest. A signal does not end a fork(2)
+ * that is under way, however long it takes: the child comes into being after the look that found
+ * its parent, so looking on until the parent rests is what makes sure that it is found. Who never
+ * rests (waiting uninterruptibly, for a disk or in vfork(2)) costs the round its whole time.
+ */
+static int stop_all(const struct killtree_target *target, struct stopped *stopped, uint64_t until)
+{
+	struct look look = {.n_new = 1};
+
+	for (int i = 0; i < KILLTREE_MAX_SWEEPS && (look.n_new > 0 || look.restless > 0); i++) {
+		struct timespec wait = {.tv_nsec = REST_STEP_US * 1000L};
+		int rc;
+
+		if (i > 0 && look.n_new == 0)
+			nanosleep(&wait, NULL);
+		rc = stop_new(target, stopped, &look);
+		if (rc != 0)
+			return rc;
+		if (clock_mono_us() > until)
+			break;
+	}
+	return 0;
 }
 
 /* Waits for the killed to be gone (a zombie is). How many are not by then. */
@@ -307,27 +346,29 @@ int killtree_kill(const struct killtree_target *target, struct killtree_report *
 	uint64_t start = clock_mono_us();
 	struct stopped stopped = {0};
 	unsigned left = 0;
-	int n_new = 1, proc_fd;
+	int rc, proc_fd;
 
-	for (int i = 0; i < KILLTREE_MAX_SWEEPS && n_new > 0; i++) {
-		n_new = stop_new(target, &stopped);
-		if (clock_mono_us() > start + STOP_ROUND_US)
-			break;
-	}
-	proc_fd = n_new >= 0 ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	for (size_t i = 0; i < stopped.n && proc_fd >= 0; i++) {
+	rc = stop_all(target, &stopped, start + STOP_ROUND_US);
+	proc_fd = rc == 0 ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (rc == 0 && proc_fd < 0)
+		rc = -errno;
+	for (size_t i = 0; i < stopped.n && rc == 0; i++) {
 		signal_one(proc_fd, &stopped.procs[i], SIGKILL);
 		report_one(report, &stopped.procs[i]);
 	}
-	if (proc_fd >= 0) {
+	if (rc == 0)
 		left = wait_gone(proc_fd, &stopped, start + STOP_ROUND_US + GONE_ROUND_US);
+	if (proc_fd >= 0)
 		close(proc_fd);
-	}
 	free(stopped.procs);
-	if (n_new < 0)
-		return n_new;
-	/* A last look that found somebody new did not find all. */
-	left = MAX(left, (unsigned)n_new);
+	/* Only a look afterwards can say that nobody is left: the death of a parent wakes a stopped
+	 * child whose process group it orphans (SIGHUP, SIGCONT), and what had no time to rest may
+	 * have forked. */
+	if (rc == 0)
+		rc = killtree_count(target);
+	if (rc < 0)
+		return rc;
+	left = MAX(left, (unsigned)rc);
 	if (report != NULL)
 		report->left = left;
 	return (int)left;

@@ -4,9 +4,10 @@
  * sessions, carries OPS_RUN_ID (and OPS_STEP) in its environment, or descends from one that does.
  * The caller itself and its ancestors never belong to it.
  *
- * Killing: SIGSTOP to every one found, again and again until a look finds nobody new (a fork bomb
- * cannot outrun it: what is stopped forks no more), then SIGKILL to all. Signals go through pidfds
- * after the start time was compared, so that a reused pid is never hit.
+ * Killing: SIGSTOP to every one found, again and again until a look finds nobody new and everybody
+ * at rest (a fork bomb cannot outrun it: what is stopped forks no more), then SIGKILL to all, then
+ * one more look. Signals go through pidfds after the start time was compared, so that a reused pid
+ * is never hit.
  */
 #ifndef OPS_AGENT_RUN_KILLTREE_H
 #define OPS_AGENT_RUN_KILLTREE_H
@@ -51,7 +52,7 @@ MUSTCHECK int killtree_count(const struct killtree_target *target);
 int killtree_signal(const struct killtree_target *target, int sig, struct killtree_report *report);
 /* One round of stopping and killing, at most some 100 ms long; call again, a little later, until it
  * returns 0: what is killed takes a moment to go, and root has to reap its children. Returns how
- * many were alive, or a negative errno. */
+ * many were alive at a look after the killing, or a negative errno. */
 int killtree_kill(const struct killtree_target *target, struct killtree_report *report);
 
 /*

@@ -233,6 +233,62 @@ static void outruns_a_bounded_fork_bomb(void **unused)
 	reap_all();
 }
 
+/* Forks when it is told to go on. */
+static void on_continue(int sig)
+{
+	(void)sig;
+	if (fork() == 0) {
+		signal(SIGCONT, SIG_DFL);
+		for (;;)
+			pause();
+	}
+}
+
+/* A parent, many who keep the killer busy, and last, in a process group of its own, one whom the
+ * kernel wakes with SIGHUP and SIGCONT when the parent dies, because that orphans its group. */
+static void family_with_a_sleeper(int ready)
+{
+	setsid();
+	for (int i = 0; i < 100; i++) {
+		if (fork() == 0) {
+			for (;;)
+				pause();
+		}
+	}
+	if (fork() == 0) {
+		setpgid(0, 0);
+		signal(SIGHUP, SIG_IGN);
+		signal(SIGCONT, on_continue);
+		assert_int_equal(write(ready, "r", 1), 1);
+		for (;;)
+			pause();
+	}
+	for (;;)
+		pause();
+}
+
+static void who_wakes_and_forks_while_others_die_is_found(void **unused)
+{
+	struct killtree_target target = {.root = getpid()};
+	struct killtree_report report = {0};
+	uint64_t until = clock_mono_us() + 20 * CLOCK_SECOND_US;
+	int left = 1, ready[2];
+	char byte;
+
+	(void)unused;
+	assert_int_equal(pipe(ready), 0);
+	if (fork() == 0)
+		family_with_a_sleeper(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	while (left > 0 && clock_mono_us() < until)
+		left = killtree_kill(&target, &report);
+	assert_int_equal(left, 0);
+	assert_int_equal(killtree_count(&target), 0);
+	close(ready[0]);
+	close(ready[1]);
+	reap_all();
+}
+
 static void names_of_any_kind_are_read(void **unused)
 {
 	pid_t pid = fork();
@@ -274,6 +330,7 @@ int main(void)
 			finds_what_a_recorded_session_left_but_no_later_one, end_all),
 		cmocka_unit_test_teardown(a_signal_reaches_stopped_ones_too, end_all),
 		cmocka_unit_test_teardown(outruns_a_bounded_fork_bomb, end_all),
+		cmocka_unit_test_teardown(who_wakes_and_forks_while_others_die_is_found, end_all),
 		cmocka_unit_test_teardown(names_of_any_kind_are_read, end_all),
 	};
 
