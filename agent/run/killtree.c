@@ -151,11 +151,10 @@ static void signal_one(int proc_fd, const struct proc *proc, int sig)
 		close(pidfd);
 }
 
-static void report_one(struct killtree_report *report, const struct proc *proc)
+static void report_name(struct killtree_report *report, const struct proc *proc)
 {
 	if (report == NULL)
 		return;
-	report->count++;
 	for (size_t i = 0; i < report->n_names; i++) {
 		if (strcmp(report->names[i], proc->name) == 0)
 			return;
@@ -218,9 +217,11 @@ int killtree_signal(const struct killtree_target *target, int sig, struct killtr
 			continue;
 		signal_one(proc_fd, proc, sig);
 		signal_one(proc_fd, proc, SIGCONT);
-		report_one(report, proc);
+		report_name(report, proc);
 	}
 	n = count_alive(&procs);
+	if (report != NULL)
+		report->count += (unsigned)n;
 	close(proc_fd);
 	free(procs.items);
 	return n;
@@ -319,25 +320,55 @@ static int stop_all(const struct killtree_target *target, struct stopped *stoppe
 	return 0;
 }
 
-/* Waits for the killed to be gone (a zombie is). How many are not by then. */
-static unsigned wait_gone(int proc_fd, const struct stopped *killed, uint64_t until)
+/* Waits for the killed to be gone (a zombie is), and takes those that are out of the list. */
+static void wait_gone(int proc_fd, struct stopped *killed, uint64_t until)
 {
-	unsigned left;
-
 	for (;;) {
-		struct timespec wait = {.tv_nsec = 1000000};
+		struct timespec wait = {.tv_nsec = REST_STEP_US * 1000L};
+		size_t n = 0;
 
-		left = 0;
 		for (size_t i = 0; i < killed->n; i++) {
 			const struct proc *proc = &killed->procs[i];
 			struct proc now;
 
-			left += proc_read(proc_fd, proc->pid, &now) && proc_is_alive(&now) &&
-				now.start_ticks == proc->start_ticks;
+			if (proc_read(proc_fd, proc->pid, &now) && proc_is_alive(&now) &&
+				now.start_ticks == proc->start_ticks)
+				killed->procs[n++] = *proc;
 		}
-		if (left == 0 || clock_mono_us() > until)
-			return left;
+		killed->n = n;
+		if (n == 0 || clock_mono_us() > until)
+			return;
 		nanosleep(&wait, NULL);
+	}
+}
+
+/* Counts who was not counted by the round before, which may have left it dying. */
+static void report_round(struct killtree_report *report, const struct stopped *stopped)
+{
+	if (report == NULL)
+		return;
+	for (size_t i = 0; i < stopped->n; i++) {
+		const struct proc *proc = &stopped->procs[i];
+		bool counted = false;
+
+		for (size_t k = 0; k < report->n_dying && !counted; k++)
+			counted = report->dying[k].pid == proc->pid &&
+				  report->dying[k].start_ticks == proc->start_ticks;
+		report->count += !counted;
+		report_name(report, proc);
+	}
+}
+
+/* What the next round has to know. */
+static void report_dying(struct killtree_report *report, const struct stopped *dying, unsigned left)
+{
+	if (report == NULL)
+		return;
+	report->left = left;
+	report->n_dying = MIN(dying->n, KILLTREE_MAX_DYING);
+	for (size_t i = 0; i < report->n_dying; i++) {
+		report->dying[i].pid = dying->procs[i].pid;
+		report->dying[i].start_ticks = dying->procs[i].start_ticks;
 	}
 }
 
@@ -345,33 +376,31 @@ int killtree_kill(const struct killtree_target *target, struct killtree_report *
 {
 	uint64_t start = clock_mono_us();
 	struct stopped stopped = {0};
-	unsigned left = 0;
-	int rc, proc_fd;
+	int rc, left = 0, proc_fd;
 
 	rc = stop_all(target, &stopped, start + STOP_ROUND_US);
 	proc_fd = rc == 0 ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (rc == 0 && proc_fd < 0)
 		rc = -errno;
-	for (size_t i = 0; i < stopped.n && rc == 0; i++) {
-		signal_one(proc_fd, &stopped.procs[i], SIGKILL);
-		report_one(report, &stopped.procs[i]);
+	if (rc == 0) {
+		for (size_t i = 0; i < stopped.n; i++)
+			signal_one(proc_fd, &stopped.procs[i], SIGKILL);
+		report_round(report, &stopped);
+		wait_gone(proc_fd, &stopped, start + STOP_ROUND_US + GONE_ROUND_US);
+		/* Only a look afterwards can say that nobody is left: the death of a parent wakes a
+		 * stopped child whose process group it orphans (SIGHUP, SIGCONT), and what had no
+		 * time to rest may have forked. */
+		left = killtree_count(target);
+		rc = MIN(left, 0);
 	}
-	if (rc == 0)
-		left = wait_gone(proc_fd, &stopped, start + STOP_ROUND_US + GONE_ROUND_US);
+	if (rc == 0) {
+		left = MAX(left, (int)stopped.n);
+		report_dying(report, &stopped, (unsigned)left);
+	}
 	if (proc_fd >= 0)
 		close(proc_fd);
 	free(stopped.procs);
-	/* Only a look afterwards can say that nobody is left: the death of a parent wakes a stopped
-	 * child whose process group it orphans (SIGHUP, SIGCONT), and what had no time to rest may
-	 * have forked. */
-	if (rc == 0)
-		rc = killtree_count(target);
-	if (rc < 0)
-		return rc;
-	left = MAX(left, (unsigned)rc);
-	if (report != NULL)
-		report->left = left;
-	return (int)left;
+	return rc == 0 ? left : rc;
 }
 
 int killtree_by_run(const char *run_id, const struct run_state *state, uint64_t timeout_us,

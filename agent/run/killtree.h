@@ -20,6 +20,7 @@
 #include "agent/run/state.h"
 
 #define KILLTREE_MAX_NAMES 16
+#define KILLTREE_MAX_DYING 64
 #define KILLTREE_MAX_SWEEPS 200
 #define KILLTREE_NAME_BYTES 16
 
@@ -38,10 +39,18 @@ struct killtree_target {
 };
 
 struct killtree_report {
-	unsigned count; /* different processes that were signalled */
-	unsigned left;	/* alive at the last look; zombies are not */
+	unsigned
+		count; /* signalled, or killed and gone; over many rounds of killing nobody twice */
+	unsigned left; /* alive at the last look; zombies are not */
 	size_t n_names;
 	char names[KILLTREE_MAX_NAMES][KILLTREE_NAME_BYTES]; /* without doubles */
+	/* Between two rounds of killing: those that were counted and not gone yet. More than fit
+	 * are counted again. */
+	size_t n_dying;
+	struct {
+		pid_t pid;
+		uint64_t start_ticks;
+	} dying[KILLTREE_MAX_DYING];
 };
 
 /* How many processes belong to it now, zombies not counted. */
