@@ -75,6 +75,14 @@ bool build_env_name_is_valid(struct build *b, const struct raw_text *text);
 /* Sets executable and argv, env and stdin of a command whose inputs are built. */
 void build_exec(struct build *b, const struct raw_command *raw, struct catalog_command *command);
 
+/* ---- build_shell.c ---- */
+
+/* Whether this is the name of a shell, by itself or at the end of a path. */
+bool build_is_shell(const char *path);
+/* Refuses what would give an input to a shell or an interpreter. argv and inputs are built. */
+void build_check_shells(
+	struct build *b, const struct raw_texts *raw, const struct catalog_command *command);
+
 /* ---- build_flow.c, build_steps.c ---- */
 
 void build_flow(struct build *b, const struct raw_flow *raw, struct catalog_flow *flow);

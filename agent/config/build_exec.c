@@ -13,12 +13,9 @@
 #define MAX_ARG_BYTES 16384
 #define MAX_STDIN_BYTES 65536
 
-/* The program that replaces the dashboard itself is started by its own timer and nothing else. */
-#define UPDATER_NAME "ops-dashboard-updater"
-
 static void refuse_updater(struct build *b, const struct raw_text *at, const char *text)
 {
-	if (text != NULL && strstr(text, UPDATER_NAME) != NULL)
+	if (text != NULL && strstr(text, INPUT_UPDATER_NAME) != NULL)
 		build_error(b, at, "the updater is out of reach for commands");
 }
 
@@ -72,22 +69,6 @@ static bool is_secret(const struct catalog_command *command, const struct plan_t
 	return text->ref == PLAN_INPUT && command->inputs[text->index].type == INPUT_SECRET;
 }
 
-/* A guard against slips, not a boundary: who writes this file is root. A shell as the program makes
- * one line of text out of what was meant to be arguments. */
-static bool is_shell(const char *path)
-{
-	static const char *const shells[] = {"sh", "ash", "bash", "busybox", "csh", "dash", "fish",
-		"ksh", "ksh93", "mksh", "rbash", "tcsh", "zsh"};
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
-
-	for (size_t i = 0; i < ARRAY_LEN(shells); i++) {
-		if (strcmp(shells[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The worker has root's view of who may own what, without root's right to look everywhere. What it
  * cannot see it leaves to the monitor, which executes. */
 static bool is_onlooker(const struct build *b)
@@ -126,7 +107,7 @@ static void read_program(
 			return;
 		}
 	}
-	if (is_shell(raw->text) || is_shell(command->executable))
+	if (build_is_shell(raw->text) || build_is_shell(command->executable))
 		build_error(b, raw,
 			"commands run no shell; put the lines into a script file and name that");
 	refuse_updater(b, raw, command->executable);
@@ -153,6 +134,7 @@ static void read_argv(struct build *b, const struct raw_texts *raw, struct catal
 			build_error(b, &raw->items[i],
 				"a secret may stand in 'env' and 'stdin', never in 'exec'");
 	}
+	build_check_shells(b, raw, command);
 }
 
 bool build_env_name_is_valid(struct build *b, const struct raw_text *text)
@@ -179,6 +161,78 @@ bool build_env_name_is_valid(struct build *b, const struct raw_text *text)
 	return ok;
 }
 
+static bool has_suffix(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), m = strlen(suffix);
+
+	return n >= m && strcmp(s + n - m, suffix) == 0;
+}
+
+/* Variables that name a program, a place to load code from, or options of an interpreter. */
+static bool chooses_code(const char *name)
+{
+	static const char *const names[] = {"BROWSER", "EDITOR", "HOME", "LESSCLOSE", "LESSOPEN",
+		"PAGER", "PATH", "SHELL", "VISUAL"};
+	static const char *const prefixes[] = {
+		"GIT_", "JAVA_", "LUA_", "NODE_", "PERL", "PHP", "PYTHON", "RUBY"};
+	static const char *const suffixes[] = {
+		"_ASKPASS", "_COMMAND", "_EDITOR", "_OPTIONS", "_OPTS", "_PAGER", "_PATH", "_RSH"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		if (strncmp(prefixes[i], name, strlen(prefixes[i])) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		if (has_suffix(name, suffixes[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Where a program by name, or a script's `#!/usr/bin/env`, is looked for. */
+static void check_search_path(struct build *b, const struct raw_text *raw)
+{
+	const char *at = raw->text;
+
+	for (;;) {
+		size_t n = strcspn(at, ":");
+		char *folder = xstrndup(at, n);
+		struct err err;
+		int rc = 0;
+
+		if (folder[0] != '/')
+			build_error(b, raw, "PATH must be absolute folders joined by ':'");
+		else if (b->opts != NULL)
+			rc = trust_check_folder(folder, b->opts->trusted_uid, &err);
+		/* what is not there only root could make; the rest the monitor can see */
+		if (rc != 0 && rc != -ENOENT && (rc != -EACCES || !is_onlooker(b)))
+			build_error(b, raw, "PATH: %s", err.msg);
+		free(folder);
+		if (rc != 0 || at[0] != '/' || at[n] == '\0')
+			return;
+		at += n + 1;
+	}
+}
+
+static void read_variable(struct build *b, const struct raw_pair *raw,
+	const struct catalog_command *command, struct catalog_env *env)
+{
+	(void)build_env_name_is_valid(b, &raw->key);
+	env->name = xstrdup(raw->key.text);
+	if (!read_text(b, &raw->value, "env", MAX_ARG_BYTES, false, false, command, &env->value))
+		return;
+	if (env->value.ref != PLAN_LITERAL && chooses_code(env->name))
+		build_error(b, &raw->value,
+			"%.60s chooses what is executed, so it cannot come from an input",
+			env->name);
+	else if (strcmp(env->name, "PATH") == 0)
+		check_search_path(b, &raw->value);
+}
+
 static void read_env(struct build *b, const struct raw_pairs *raw, struct catalog_command *command)
 {
 	if (raw == NULL)
@@ -189,16 +243,8 @@ static void read_env(struct build *b, const struct raw_pairs *raw, struct catalo
 	}
 	command->env = xcalloc(raw->items_count, sizeof(*command->env));
 	command->n_env = raw->items_count;
-	for (size_t i = 0; i < raw->items_count; i++) {
-		struct catalog_env *env = &command->env[i];
-
-		(void)build_env_name_is_valid(b, &raw->items[i].key);
-		env->name = xstrdup(raw->items[i].key.text);
-		(void)read_text(b, &raw->items[i].value, "env", MAX_ARG_BYTES, false, false,
-			command, &env->value);
-		if (strcmp(env->name, "PATH") == 0 && env->value.ref != PLAN_LITERAL)
-			build_error(b, &raw->items[i].value, "PATH cannot come from an input");
-	}
+	for (size_t i = 0; i < raw->items_count; i++)
+		read_variable(b, &raw->items[i], command, &command->env[i]);
 }
 
 void build_exec(struct build *b, const struct raw_command *raw, struct catalog_command *command)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "agent/config/glyph.h"
 #include "core/base/mem.h"
 #include "core/base/utf8.h"
 
@@ -29,13 +30,16 @@ static bool is_bad_byte(uint8_t c)
 	return (c < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
 }
 
-/* C1 controls (U+0085 among them), line and paragraph separators: line breaks to YAML 1.1 and
- * nothing at all to an editor. U+FEFF: a byte order mark in the middle. */
-static bool is_bad_sequence(const uint8_t *p, size_t len)
+/* What an editor does not show, or shows in another order than it acts. */
+static bool check_glyph(const char *file, struct config_pos pos, const uint8_t *p, size_t len,
+	struct config_errors *errors)
 {
-	return (len == 2 && p[0] == 0xc2 && p[1] < 0xa0) ||
-	       (len == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)) ||
-	       (len == 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf);
+	uint32_t c = glyph_decode(p, len);
+
+	if (!glyph_is_hidden(c) || glyph_is_joiner(c))
+		return true;
+	config_errors_add(errors, file, pos, "holds an invisible character (U+%04X)", c);
+	return false;
 }
 
 static bool check_bytes(const char *file, const uint8_t *p, size_t n, struct config_errors *errors)
@@ -68,11 +72,8 @@ static bool check_bytes(const char *file, const uint8_t *p, size_t n, struct con
 				errors, file, pos, "holds the control byte 0x%02x", p[at]);
 			return false;
 		}
-		if (is_bad_sequence(p + at, len)) {
-			config_errors_add(
-				errors, file, pos, "holds an invisible control character");
+		if (!check_glyph(file, pos, p + at, len, errors))
 			return false;
-		}
 		if (p[at] == '\n')
 			pos = (struct config_pos){pos.line + 1, 1};
 		else
@@ -142,16 +143,36 @@ static struct doc_node *new_node(struct doc_parser *p, enum doc_kind kind)
 	return node;
 }
 
+/* An escape in double quotes may stand for what the file itself must not hold. */
+static bool check_text(struct doc_parser *p, const uint8_t *text, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		size_t len = utf8_sequence(text + at, n - at);
+
+		if (text[at] == '\0')
+			return fail_at(p, here(p), "holds a NUL character");
+		if (len == 0)
+			return fail_at(p, here(p), "is not valid UTF-8");
+		if (is_bad_byte(text[at])) {
+			config_errors_add(p->errors, p->file, here(p),
+				"holds the control byte 0x%02x", text[at]);
+			return false;
+		}
+		if (!check_glyph(p->file, here(p), text + at, len, p->errors))
+			return false;
+		at += len;
+	}
+	return true;
+}
+
 static struct doc_node *parse_scalar(struct doc_parser *p)
 {
 	struct doc_node *node;
 
 	if (!check_properties(p, p->event.data.scalar.anchor, p->event.data.scalar.tag))
 		return NULL;
-	if (memchr(p->event.data.scalar.value, '\0', p->event.data.scalar.length) != NULL) {
-		fail_at(p, here(p), "holds a NUL character");
+	if (!check_text(p, p->event.data.scalar.value, p->event.data.scalar.length))
 		return NULL;
-	}
 	node = new_node(p, DOC_SCALAR);
 	if (node == NULL)
 		return NULL;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/config/glyph.h"
 #include "agent/config/input_net.h"
 #include "agent/config/input_path.h"
 #include "agent/config/scalar.h"
@@ -139,22 +140,6 @@ static int check_pattern(
 
 /* ---- what holds for every type ---- */
 
-static bool is_invisible(uint32_t c)
-{
-	return (c >= 0x80 && c <= 0x9f) || c == 0xad || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-	       (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
-}
-
-static uint32_t code_point(const uint8_t *p, size_t len)
-{
-	uint32_t c = len == 1 ? p[0] : p[0] & (0xffu >> (len + 1));
-
-	for (size_t i = 1; i < len; i++)
-		c = c << 6 | (p[i] & 0x3f);
-	return c;
-}
-
 static int check_characters(
 	const struct input_spec *spec, const char *value, size_t n, struct err *err)
 {
@@ -167,14 +152,14 @@ static int check_characters(
 
 		if (len == 0)
 			return err_set(err, -EINVAL, "is not valid UTF-8 at byte %zu", at + 1);
-		c = code_point(p + at, len);
+		c = glyph_decode(p + at, len);
 		if (c == '\n' || c == '\r')
 			return err_set(err, -EINVAL, "must be a single line");
 		if (c < 0x20 || c == 0x7f)
 			return err_set(err, -EINVAL,
 				"must not hold control characters (U+%04X at character %u)", c,
 				chars + 1);
-		if (is_invisible(c))
+		if (glyph_is_hidden(c))
 			return err_set(err, -EINVAL,
 				"must not hold invisible characters (U+%04X at character %u)", c,
 				chars + 1);
@@ -313,19 +298,32 @@ int input_check_text(const struct input_spec *spec, const char *value, size_t n,
 	if (n != 0 && value[0] == '-' && !spec->allow_dash && spec->type != INPUT_INT &&
 		spec->type != INPUT_SECRET)
 		return err_set(err, -EINVAL, "must not begin with '-'");
+	if (memmem(value, n, INPUT_UPDATER_NAME, strlen(INPUT_UPDATER_NAME)) != NULL)
+		return err_set(err, -EINVAL, "names the updater, which is out of reach");
 	rc = check_type(spec, value, n, err);
 	if (rc == 0 && spec->pattern != NULL)
 		rc = check_pattern(spec, value, n, err);
 	return rc;
 }
 
-int input_check(const struct input_spec *spec, const char *value, size_t n, struct err *err)
+static int check_whole(
+	const struct input_spec *spec, const char *value, size_t n, bool final, struct err *err)
 {
 	int rc = input_check_text(spec, value, n, err);
 
 	if (rc == 0 && spec->type == INPUT_PATH)
-		rc = input_path_check_file(spec->under, value, n, err);
+		rc = input_path_check_file(spec->under, value, n, final, err);
 	return rc;
+}
+
+int input_check(const struct input_spec *spec, const char *value, size_t n, struct err *err)
+{
+	return check_whole(spec, value, n, false, err);
+}
+
+int input_check_final(const struct input_spec *spec, const char *value, size_t n, struct err *err)
+{
+	return check_whole(spec, value, n, true, err);
 }
 
 char *input_complete(const struct input_spec *spec, const char *value, size_t n)

@@ -20,6 +20,9 @@
 #define INPUT_MAX_VALUE_BYTES 16384 /* of any one value, whatever max_length says */
 #define INPUT_MAX_VALUES 64	    /* of an enum */
 #define INPUT_MAX_PATTERN_BYTES 512
+/* The program that replaces the dashboard itself is started by its own timer and nothing else: no
+ * value and no text of a command may name its path or its unit. */
+#define INPUT_UPDATER_NAME "ops-dashboard-updater"
 #define INPUT_MIN_SECRET_BYTES 8 /* shorter ones could not be masked without eating the output */
 
 enum input_type {
@@ -63,10 +66,14 @@ MUSTCHECK int input_type_parse(const char *name, enum input_type *ret_type);
 MUSTCHECK char *input_complete(const struct input_spec *spec, const char *value, size_t n);
 
 /* Checks the n bytes at value; a path must be absolute. A path that this process may not look at
- * passes: whoever executes it checks again with more rights, or cannot open it either. 0, or
+ * passes: whoever executes it checks again with more rights, by input_check_final(). 0, or
  * -EINVAL with a text for the person who typed it (it does not repeat the input's name, and never
  * the value of a secret). */
 MUSTCHECK int input_check(
+	const struct input_spec *spec, const char *value, size_t n, struct err *err);
+
+/* The same right before the command starts: a path that cannot be looked at is refused. */
+MUSTCHECK int input_check_final(
 	const struct input_spec *spec, const char *value, size_t n, struct err *err);
 
 /* The same without a look at the file system: for what is written in the whitelist, where a path

@@ -77,16 +77,18 @@ int input_path_check_text(const char *under, const char *value, size_t n, struct
 	return 0;
 }
 
-int input_path_check_file(const char *under, const char *value, size_t n, struct err *err)
+int input_path_check_file(
+	const char *under, const char *value, size_t n, bool final, struct err *err)
 {
 	size_t root = strcmp(under, "/") == 0 ? 0 : strlen(under);
 	char path[PATH_MAX];
+	int rc;
 
 	memcpy(path, value, n);
 	path[n] = '\0';
-	switch (resolve(under, path, path + root + 1)) {
+	rc = resolve(under, path, path + root + 1);
+	switch (rc) {
 	case 0:
-	case -EACCES:
 		return 0;
 	case -EXDEV:
 		return err_set(err, -EINVAL, "leads out of %s through a symbolic link", under);
@@ -96,6 +98,8 @@ int input_path_check_file(const char *under, const char *value, size_t n, struct
 	case -ELOOP:
 		return err_set(err, -EINVAL, "has too many symbolic links");
 	default:
+		if (rc == -EACCES && !final)
+			return 0;
 		return err_set(err, -EINVAL, "cannot be looked up below %s", under);
 	}
 }

@@ -3,6 +3,7 @@
 #ifndef OPS_AGENT_CONFIG_INPUT_PATH_H
 #define OPS_AGENT_CONFIG_INPUT_PATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/base/err.h"
@@ -11,8 +12,9 @@
  * "/"). 0, or -EINVAL with a text. */
 MUSTCHECK int input_path_check_text(
 	const char *under, const char *value, size_t n, struct err *err);
-/* Whether such a value names something that is there and below under. */
+/* Whether such a value names something that is there and below under. Where this process may not
+ * look it passes, unless final. */
 MUSTCHECK int input_path_check_file(
-	const char *under, const char *value, size_t n, struct err *err);
+	const char *under, const char *value, size_t n, bool final, struct err *err);
 
 #endif

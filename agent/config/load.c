@@ -19,6 +19,7 @@
 #include "core/base/mem.h"
 
 #define MAX_FILES (CATALOG_MAX_FLOWS + 2)
+#define MAX_READINGS 20 /* of a folder that does not come to rest */
 
 struct source {
 	char *name; /* "commands.yml", "flows/backup.yml": for messages and the digest */
@@ -35,7 +36,7 @@ struct sources {
 
 static void sources_free(struct sources *sources)
 {
-	for (size_t i = 0; i < sources->n; i++) {
+	for (size_t i = 0; sources != NULL && i < sources->n; i++) {
 		free(sources->files[i].name);
 		buf_fini(&sources->files[i].bytes);
 	}
@@ -71,20 +72,26 @@ static int read_all(int fd, struct buf *buf, struct err *err)
 	return 0;
 }
 
+/* Where a file is looked for, and what goes in front of its name in messages. */
+struct place {
+	struct trust_folder folder;
+	const char *prefix; /* "", "flows/" */
+	uid_t uid;
+};
+
 /* Adds the file to sources. Returns -ENOENT without an error line when it is not there. */
-static int add_source(struct sources *sources, const char *dir, const char *name, uid_t uid,
+static int add_source(struct sources *sources, const struct place *place, const char *name,
 	struct config_errors *errors)
 {
 	struct source *source = &sources->files[sources->n];
-	char *path = xasprintf("%s/%s", dir, name);
 	struct err err = {0};
-	int fd = trust_open(path, uid, O_RDONLY | O_NONBLOCK, NULL, &err);
+	int fd = trust_open_below(
+		&place->folder, name, place->uid, O_RDONLY | O_NONBLOCK, NULL, &err);
 	int rc = fd < 0 ? fd : 0;
 
-	free(path);
 	if (rc == -ENOENT)
 		return rc;
-	source->name = xstrdup(name);
+	source->name = xasprintf("%s%s", place->prefix, name);
 	buf_init(&source->bytes, CATALOG_MAX_FILE_BYTES + 4096);
 	sources->n++;
 	if (rc == 0) {
@@ -92,30 +99,48 @@ static int add_source(struct sources *sources, const char *dir, const char *name
 		close(fd);
 	}
 	if (rc != 0)
-		config_errors_add(errors, name, (struct config_pos){0}, "%s", err.msg);
+		config_errors_add(errors, source->name, (struct config_pos){0}, "%s", err.msg);
 	return rc;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
 static int is_flow_file(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && strlen(entry->d_name) > 4 &&
-	       (strcmp(entry->d_name + strlen(entry->d_name) - 4, ".yml") == 0 ||
-		       strstr(entry->d_name, ".yaml") == entry->d_name + strlen(entry->d_name) - 5);
+	return entry->d_name[0] != '.' &&
+	       (has_suffix(entry->d_name, ".yml") || has_suffix(entry->d_name, ".yaml"));
 }
 
-static void add_flow(struct sources *sources, const char *dir, const char *entry, uid_t uid,
+/* A file of this name would look as if it counted. */
+static void refuse_yaml(const struct place *place, const char *name, const char *right,
 	struct config_errors *errors)
 {
-	char *name = xasprintf("flows/%s", entry);
-
-	if (strcmp(name + strlen(name) - 4, ".yml") != 0)
+	if (faccessat(place->folder.fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		config_errors_add(errors, name, (struct config_pos){0},
+			"is not read; rename it to %s, or move it away", right);
+}
+
+static void add_flow(struct sources *sources, const struct place *place, const char *entry,
+	struct config_errors *errors)
+{
+	char *name = xasprintf("%s%s", place->prefix, entry);
+	struct config_pos whole = {0};
+	int rc = 0;
+
+	if (!has_suffix(name, ".yml"))
+		config_errors_add(errors, name, whole,
 			"flows are read from *.yml; rename it, or move it away");
 	else if (sources->n_flows == CATALOG_MAX_FLOWS)
-		config_errors_add(errors, name, (struct config_pos){0}, "at most %d flows",
-			CATALOG_MAX_FLOWS);
-	else if (add_source(sources, dir, name, uid, errors) == 0)
+		config_errors_add(errors, name, whole, "at most %d flows", CATALOG_MAX_FLOWS);
+	else if ((rc = add_source(sources, place, entry, errors)) == 0)
 		sources->n_flows++;
+	if (rc == -ENOENT)
+		config_errors_add(errors, name, whole, "is a link to a file that is not there");
 	free(name);
 }
 
@@ -125,44 +150,49 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 }
 
 static void add_flows(
-	struct sources *sources, const char *dir, uid_t uid, struct config_errors *errors)
+	struct sources *sources, const struct place *above, struct config_errors *errors)
 {
-	char *path = xasprintf("%s/flows", dir);
+	struct place flows = {.prefix = "flows/", .uid = above->uid};
 	struct dirent **entries = NULL;
 	struct err err = {0};
-	int fd = trust_open(path, uid, O_RDONLY | O_DIRECTORY, NULL, &err);
-	int n = fd >= 0 ? scandirat(fd, ".", &entries, is_flow_file, by_bytes) : 0;
+	int n = 0;
 
-	if (fd < 0 && fd != -ENOENT)
+	flows.folder.fd = trust_open_below(&above->folder, "flows", above->uid,
+		O_RDONLY | O_DIRECTORY, &flows.folder.path, &err);
+	if (flows.folder.fd == -ENOENT)
+		return;
+	if (flows.folder.fd < 0)
 		config_errors_add(errors, "flows", (struct config_pos){0}, "%s", err.msg);
-	else if (n < 0)
+	else
+		n = scandirat(flows.folder.fd, ".", &entries, is_flow_file, by_bytes);
+	if (n < 0)
 		config_errors_add(errors, "flows", (struct config_pos){0}, "cannot be read");
 	for (int i = 0; i < n; i++) {
-		add_flow(sources, dir, entries[i]->d_name, uid, errors);
+		add_flow(sources, &flows, entries[i]->d_name, errors);
 		free(entries[i]);
 	}
 	free(entries);
-	free(path);
-	if (fd >= 0)
-		close(fd);
+	trust_folder_close(&flows.folder);
 }
 
 static void read_sources(
 	struct sources *sources, const char *dir, uid_t uid, struct config_errors *errors)
 {
+	struct place place = {.prefix = "", .uid = uid};
 	struct err err = {0};
-	int fd = trust_open(dir, uid, O_RDONLY | O_DIRECTORY, NULL, &err);
 
-	if (fd < 0) {
+	if (trust_folder_open(dir, uid, &place.folder, &err) != 0) {
 		config_errors_add(errors, dir, (struct config_pos){0}, "%s", err.msg);
 		return;
 	}
-	close(fd);
-	if (add_source(sources, dir, "commands.yml", uid, errors) == -ENOENT)
+	if (add_source(sources, &place, "commands.yml", errors) == -ENOENT)
 		config_errors_add(errors, "commands.yml", (struct config_pos){0},
 			"is not there; without it nothing may run");
-	add_flows(sources, dir, uid, errors);
-	sources->has_status = add_source(sources, dir, "status.yml", uid, errors) == 0;
+	add_flows(sources, &place, errors);
+	sources->has_status = add_source(sources, &place, "status.yml", errors) == 0;
+	refuse_yaml(&place, "commands.yaml", "commands.yml", errors);
+	refuse_yaml(&place, "status.yaml", "status.yml", errors);
+	trust_folder_close(&place.folder);
 }
 
 static void take_digest(const struct sources *sources, char text[CATALOG_DIGEST_TEXT_BYTES])
@@ -263,6 +293,29 @@ static int load_sources(const struct sources *sources, const struct catalog_opts
 	return 0;
 }
 
+/* Reads until two readings agree: a set that is replaced meanwhile, file by file or as a folder, is
+ * never half of one and half of the other. */
+static struct sources *read_settled(const char *dir, uid_t uid, struct config_errors *errors)
+{
+	char digest[2][CATALOG_DIGEST_TEXT_BYTES] = {"", "-"};
+	struct sources *sources = NULL;
+
+	for (int i = 0; strcmp(digest[0], digest[1]) != 0; i++) {
+		sources_free(sources);
+		sources = xcalloc(1, sizeof(*sources));
+		config_errors_init(errors);
+		read_sources(sources, dir, uid, errors);
+		take_digest(sources, digest[i % 2]);
+		if (i == MAX_READINGS) {
+			config_errors_init(errors);
+			config_errors_add(errors, dir, (struct config_pos){0},
+				"changes while it is read; try again");
+			break;
+		}
+	}
+	return sources;
+}
+
 /* trust_open() wants an absolute path; a relative one is a person's at `check DIR`. */
 static char *absolute(const char *dir)
 {
@@ -276,12 +329,10 @@ static char *absolute(const char *dir)
 int catalog_load(const char *dir, const struct catalog_opts *opts, struct catalog **ret_catalog,
 	struct config_errors *errors)
 {
-	struct sources *sources = xcalloc(1, sizeof(*sources));
 	char *path = absolute(dir);
+	struct sources *sources = read_settled(path, opts->trusted_uid, errors);
 	int rc = -EINVAL;
 
-	config_errors_init(errors);
-	read_sources(sources, path, opts->trusted_uid, errors);
 	if (errors->total == 0)
 		rc = load_sources(sources, opts, ret_catalog, errors);
 	free(path);

@@ -10,6 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TRUST_MAX_INTERPRETER 256 /* BINPRM_BUF_SIZE: the kernel reads no further either */
+/* What commands get as PATH unless they say another one (runner/resolve.c). */
+#define TRUST_SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* One walk from the root folder down. `rest` is what is still to be walked; a link's target is put
  * in front of it. */
 struct walk {
@@ -165,6 +169,15 @@ fail:
 	return rc;
 }
 
+static int walk_on(struct walk *w, int *ret_fd, struct stat *ret_st, struct err *err)
+{
+	int rc = 0;
+
+	while (rc == 0)
+		rc = step(w, ret_fd, ret_st, err);
+	return rc < 0 ? rc : 0;
+}
+
 static int walk_to(struct walk *w, int *ret_fd, struct stat *ret_st, struct err *err)
 {
 	int rc;
@@ -178,9 +191,21 @@ static int walk_to(struct walk *w, int *ret_fd, struct stat *ret_st, struct err 
 	if (rc != 0)
 		return err_set_errno(err, rc, "/");
 	rc = check_entry(w, "", &w->dir_st, err);
-	while (rc == 0)
-		rc = step(w, ret_fd, ret_st, err);
-	return rc < 0 ? rc : 0;
+	return rc == 0 ? walk_on(w, ret_fd, ret_st, err) : rc;
+}
+
+/* As walk_to(), from a folder that is open. */
+static int walk_below(struct walk *w, const struct trust_folder *folder, int *ret_fd,
+	struct stat *ret_st, struct err *err)
+{
+	if (strlen(w->path) >= sizeof(w->rest) || strlen(folder->path) >= sizeof(w->at))
+		return err_set_errno(err, -ENAMETOOLONG, "%.100s…", w->path);
+	memcpy(w->rest, w->path, strlen(w->path) + 1);
+	memcpy(w->at, folder->path, strlen(folder->path) + 1);
+	w->dir = fcntl(folder->fd, F_DUPFD_CLOEXEC, 0);
+	if (w->dir < 0 || fstat(w->dir, &w->dir_st) != 0)
+		return err_set_errno(err, -errno, "%s", folder->path);
+	return walk_on(w, ret_fd, ret_st, err);
 }
 
 /* The walked descriptor can only name the file; this opens the very same one for use. */
@@ -194,6 +219,17 @@ static int reopen(int path_fd, int flags)
 	return fd >= 0 ? fd : -errno;
 }
 
+static int reopen_found(struct walk *w, int rc, int found, int flags, struct err *err)
+{
+	if (w->dir >= 0)
+		close(w->dir);
+	if (rc != 0)
+		return rc;
+	rc = reopen(found, flags);
+	close(found);
+	return rc >= 0 ? rc : err_set_errno(err, rc, "cannot open %s", w->path);
+}
+
 static int open_checked(const char *path, uid_t trusted_uid, int flags, struct stat *ret_st,
 	char **ret_resolved, struct err *err)
 {
@@ -201,14 +237,9 @@ static int open_checked(const char *path, uid_t trusted_uid, int flags, struct s
 	int found = -1;
 	int rc = walk_to(&w, &found, ret_st, err);
 
-	if (w.dir >= 0)
-		close(w.dir);
-	if (rc != 0)
-		return rc;
-	rc = reopen(found, flags);
-	close(found);
+	rc = reopen_found(&w, rc, found, flags, err);
 	if (rc < 0)
-		return err_set_errno(err, rc, "cannot open %s", path);
+		return rc;
 	if (ret_resolved != NULL)
 		*ret_resolved = xstrdup(w.at[0] != '\0' ? w.at : "/");
 	return rc;
@@ -221,10 +252,81 @@ int trust_open(const char *path, uid_t trusted_uid, int flags, char **ret_resolv
 	return open_checked(path, trusted_uid, flags, &st, ret_resolved, err);
 }
 
-/* The path behind "#!" of the file, or "" when there is none. */
-static int read_interpreter(int fd, char out[256])
+int trust_folder_open(
+	const char *path, uid_t trusted_uid, struct trust_folder *ret_folder, struct err *err)
 {
-	char head[256];
+	struct trust_folder folder = {.fd = -1};
+	int rc = trust_open(path, trusted_uid, O_RDONLY | O_DIRECTORY, &folder.path, err);
+
+	if (rc < 0)
+		return rc;
+	folder.fd = rc;
+	*ret_folder = folder;
+	return 0;
+}
+
+void trust_folder_close(struct trust_folder *folder)
+{
+	if (folder->fd >= 0)
+		close(folder->fd);
+	free(folder->path);
+	*folder = (struct trust_folder){.fd = -1};
+}
+
+int trust_open_below(const struct trust_folder *folder, const char *name, uid_t trusted_uid,
+	int flags, char **ret_resolved, struct err *err)
+{
+	struct walk w = {.path = name, .uid = trusted_uid, .dir = -1};
+	struct stat st;
+	int found = -1;
+	int rc = walk_below(&w, folder, &found, &st, err);
+
+	rc = reopen_found(&w, rc, found, flags, err);
+	if (rc >= 0 && ret_resolved != NULL)
+		*ret_resolved = xstrdup(w.at[0] != '\0' ? w.at : "/");
+	return rc;
+}
+
+/* What `env` will start: its first argument that is neither an option nor an assignment, looked up
+ * as execvp(3) would. out keeps "env" itself when nothing is found, for the kernel to say so. */
+static void find_by_env(const char *args, char out[TRUST_MAX_INTERPRETER])
+{
+	const char *folders = TRUST_SEARCH_PATH;
+	char name[TRUST_MAX_INTERPRETER];
+	char found[TRUST_MAX_INTERPRETER];
+	size_t len;
+
+	for (;;) {
+		args += strspn(args, " \t");
+		len = strcspn(args, " \t\n");
+		if (len == 0)
+			return;
+		if (args[0] != '-' && memchr(args, '=', len) == NULL)
+			break;
+		args += len;
+	}
+	memcpy(name, args, len);
+	name[len] = '\0';
+	if (name[0] == '/') {
+		memcpy(out, name, len + 1);
+		return;
+	}
+	for (; *folders != '\0'; folders += strspn(folders, ":")) {
+		size_t n = strcspn(folders, ":");
+		int size = snprintf(found, sizeof(found), "%.*s/%s", (int)n, folders, name);
+
+		if (size > 0 && size < (int)sizeof(found) && access(found, F_OK) == 0) {
+			memcpy(out, found, (size_t)size + 1);
+			return;
+		}
+		folders += n;
+	}
+}
+
+/* The program behind "#!" of the file, or "" when there is none. */
+static int read_interpreter(int fd, char out[TRUST_MAX_INTERPRETER])
+{
+	char head[TRUST_MAX_INTERPRETER];
 	ssize_t n = pread(fd, head, sizeof(head) - 1, 0);
 	char *from;
 	size_t len;
@@ -241,13 +343,15 @@ static int read_interpreter(int fd, char out[256])
 		return -ENOEXEC;
 	memcpy(out, from, len);
 	out[len] = '\0';
+	if (len >= 4 && strcmp(out + len - 4, "/env") == 0)
+		find_by_env(from + len, out);
 	return 0;
 }
 
 static int check_program(
 	const char *path, uid_t uid, unsigned depth, char **ret_resolved, struct err *err)
 {
-	char interpreter[256];
+	char interpreter[TRUST_MAX_INTERPRETER];
 	char *resolved = NULL;
 	struct stat st;
 	int fd = open_checked(path, uid, O_RDONLY | O_NONBLOCK, &st, &resolved, err);
@@ -290,4 +394,19 @@ static int check_program(
 int trust_check_program(const char *path, uid_t trusted_uid, char **ret_resolved, struct err *err)
 {
 	return check_program(path, trusted_uid, 0, ret_resolved, err);
+}
+
+int trust_check_folder(const char *path, uid_t trusted_uid, struct err *err)
+{
+	struct stat st;
+	int fd = open_checked(path, trusted_uid, O_PATH, &st, NULL, err);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	if (!S_ISDIR(st.st_mode))
+		return err_set_errno(err, -ENOTDIR, "%s", path);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return err_set(err, -EPERM, "%s takes files of others", path);
+	return 0;
 }

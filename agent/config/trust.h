@@ -22,10 +22,30 @@
 MUSTCHECK int trust_open(
 	const char *path, uid_t trusted_uid, int flags, char **ret_resolved, struct err *err);
 
+/* A folder that has been checked and stays the same one whatever its name comes to mean. */
+struct trust_folder {
+	int fd;
+	char *path; /* without links, for messages */
+};
+
+/* 0 with *ret_folder to be closed by the caller, or as trust_open(). */
+MUSTCHECK int trust_folder_open(
+	const char *path, uid_t trusted_uid, struct trust_folder *ret_folder, struct err *err);
+/* A folder with fd -1 and no path is fine. */
+void trust_folder_close(struct trust_folder *folder);
+/* trust_open() of what is called name in that folder; the way through a link is checked too. */
+MUSTCHECK int trust_open_below(const struct trust_folder *folder, const char *name,
+	uid_t trusted_uid, int flags, char **ret_resolved, struct err *err);
+
 /* Checks a program: a regular file, executable, trusted, and so the interpreter its first line
- * names. 0 with *ret_resolved (unless NULL) set, or a negative errno. The runner calls it again
- * right before execve(2). */
+ * names; behind `#!/usr/bin/env NAME` that is the first NAME in the
+ * search path of commands. 0 with *ret_resolved (unless NULL) set, or a negative errno. The runner
+ * calls it again right before execve(2). */
 MUSTCHECK int trust_check_program(
 	const char *path, uid_t trusted_uid, char **ret_resolved, struct err *err);
+
+/* Checks a folder in which programs are searched: nobody else may put a file there, so a sticky
+ * folder for all does not pass. 0 or a negative errno. */
+MUSTCHECK int trust_check_folder(const char *path, uid_t trusted_uid, struct err *err);
 
 #endif

@@ -81,7 +81,7 @@ static int resolve_inputs(const struct resolve_source *source, const struct plan
 			continue;
 		rc = text_value(source, NULL, &input->value, &values->items[i], err);
 		if (rc == 0)
-			rc = input_check(
+			rc = input_check_final(
 				&input->spec, values->items[i], strlen(values->items[i]), err);
 		if (rc != 0) {
 			err_wrap(err, "input '%s'", input->spec.name);

@@ -75,7 +75,8 @@ static void refuses_yaml_that_is_more_than_plain(void **state)
 		{"version: 1\r\n", NULL,
 			"commands.yml:1:11: holds a carriage return; use Unix line ends\n"},
 		{"ż: \x1b\n", NULL, "commands.yml:1:4: holds the control byte 0x1b\n"},
-		{"a: \xc2\x85\n", NULL, "commands.yml:1:4: holds an invisible control character\n"},
+		{"a: \xc2\x85\n", NULL,
+			"commands.yml:1:4: holds an invisible character (U+0085)\n"},
 		{"version: &a 1\n", NULL, "commands.yml:1:10: anchors are not allowed\n"},
 		{"version: *a\n", NULL, "commands.yml:1:10: aliases are not allowed\n"},
 		{"version: !!str 1\n", NULL, "commands.yml:1:10: tags are not allowed\n"},
@@ -171,10 +172,12 @@ static void reads_scalars_strictly(void **state)
 		{HEAD "    cwd: /srv/../etc\n", NULL,
 			"commands.yml:6:10: 'cwd' must not hold '.', '..' or needless slashes\n"},
 		{HEAD "    icon: \"a\\eb\"\n", NULL,
+			"commands.yml:6:11: holds the control byte 0x1b\n"},
+		{HEAD "    icon: \"a\tb\"\n", NULL,
 			"commands.yml:6:11: icon 'a?b' must be made of a-z, 0-9, '_' and '-', "
 			"begin with a letter or digit and have at most 48 characters\n"},
 		{HEAD "    description: \"a\\eb\"\n", NULL,
-			"commands.yml:6:18: 'description' holds a control character\n"},
+			"commands.yml:6:18: holds the control byte 0x1b\n"},
 		{"version: 1\ncommands:\n  A: { title: T, exec: [/x] }\n", NULL,
 			"commands.yml:3:3: command 'A' must be made of a-z, 0-9, '_' and '-', "
 			"parts joined by '.', begin with a letter or digit and have at most 64 "

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/config/input.h"
@@ -314,6 +315,53 @@ static void paths_stay_below_their_folder(void **state)
 	free(spec.under);
 }
 
+/* The worker may not look everywhere and leaves that to root. Who starts the command decides, and
+ * what it cannot look at it does not pass on. */
+static void a_path_nobody_could_look_at_is_not_executed(void **state)
+{
+	char dir[] = "/tmp/test_input.XXXXXX";
+	struct input_spec spec = {.type = INPUT_PATH, .max_length = 4096, .under = dir};
+	char *value;
+	struct err err = {0};
+	pid_t child;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* only root can become somebody who may not look */
+	assert_non_null(mkdtemp(dir));
+	value = xasprintf("%s/file", dir);
+	make_file(value);
+	assert_int_equal(input_check_final(&spec, value, strlen(value), &err), 0);
+	child = fork();
+	if (child == 0) {
+		if (setuid(65534) != 0)
+			_exit(2);
+		if (input_check(&spec, value, strlen(value), &err) != 0)
+			_exit(3);
+		if (input_check_final(&spec, value, strlen(value), &err) != -EINVAL)
+			_exit(4);
+		_exit(strstr(err.msg, "cannot be looked up below") != NULL ? 0 : 5);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	free(value);
+}
+
+static void no_value_names_the_updater(void **state)
+{
+	struct input_spec spec = {.type = INPUT_STRING, .max_length = 100};
+
+	(void)state;
+	check_cases(&spec,
+		(const struct value_case[]){{"ops-dashboard-updater.service",
+						    "names the updater, which is out of reach"},
+			{"/etc/systemd/system/ops-dashboard-updater.timer",
+				"names the updater, which is out of reach"},
+			{"ops-dashboard", NULL}},
+		3);
+}
+
 static void type_names_read_back(void **state)
 {
 	enum input_type type;
@@ -344,6 +392,8 @@ int main(void)
 		cmocka_unit_test(durations_stay_in_their_range),
 		cmocka_unit_test(problems_of_secrets_never_repeat_them),
 		cmocka_unit_test(paths_stay_below_their_folder),
+		cmocka_unit_test(a_path_nobody_could_look_at_is_not_executed),
+		cmocka_unit_test(no_value_names_the_updater),
 		cmocka_unit_test(type_names_read_back),
 	};
 

@@ -6,10 +6,14 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/config/catalog.h"
@@ -333,6 +337,95 @@ static void explain_says_what_would_run_or_what_is_wrong(void **state)
 	free(dir);
 }
 
+static void files_that_only_look_as_if_they_counted_are_errors(void **state)
+{
+	put(state, "commands.yml", COMMANDS);
+	put(state, "status.yaml", "");
+	load(state, "status.yaml: is not read; rename it to status.yml, or move it away");
+	make_dir(state, "flows");
+	put(state, "flows/a.yaml.yaml", "");
+	load(state, "flows/a.yaml.yaml: flows are read from *.yml; rename it, or move it away");
+}
+
+static void the_folders_of_path_are_looked_at(void **state)
+{
+	put(state, "commands.yml",
+		"version: 1\ncommands: { a: { title: A, exec: [/bin/true], env: { PATH: "
+		"\"/usr/bin:/tmp\" } } }\n");
+	load(state, "commands.yml:2:60: PATH: /tmp takes files of others");
+	put(state, "commands.yml",
+		"version: 1\ncommands: { a: { title: A, exec: [/bin/true], env: { PATH: "
+		"\"/usr/bin:/opt/no-such-folder\" } } }\n");
+	catalog_free(load(state, NULL));
+}
+
+/* Two whole sets change places while they are read: each load sees one of them, never a mixture. */
+static void a_set_that_is_swapped_while_it_is_read_is_never_mixed(void **state)
+{
+	char *here = xasprintf("%s/here", (char *)*state),
+	     *there = xasprintf("%s/there", (char *)*state);
+	char seen[2][CATALOG_DIGEST_TEXT_BYTES] = {"", ""};
+	struct catalog_opts opts = everything_as_me();
+	size_t loads[2] = {0, 0};
+	pid_t swapper;
+
+	for (int i = 0; i < 2; i++) {
+		const char *set = i == 0 ? "here" : "there";
+		const char *id = i == 0 ? "a" : "b";
+		char *commands = xasprintf("%s/commands.yml", set);
+
+		make_dir(state, set);
+		for (int j = 0; j < 4; j++) {
+			char *name = xasprintf("%s/flows/f%d.yml", set, j);
+			char *flow = xasprintf(
+				"version: 1\nid: f%d\ntitle: F\nsteps: [{ id: s, uses: %s }]\n", j,
+				id);
+
+			if (j == 0) {
+				char *folder = xasprintf("%s/flows", set);
+
+				make_dir(state, folder);
+				free(folder);
+			}
+			put(state, name, flow);
+			free(name);
+			free(flow);
+		}
+		put(state, commands,
+			i == 0 ? COMMANDS
+			       : "version: 1\ncommands: { b: { title: A, exec: [/bin/true] } }\n");
+		free(commands);
+	}
+	swapper = fork();
+	if (swapper == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			if (renameat2(AT_FDCWD, here, AT_FDCWD, there, RENAME_EXCHANGE) != 0)
+				_exit(1);
+			usleep(50);
+		}
+	}
+	for (int i = 0; i < 400; i++) {
+		struct catalog *catalog = NULL;
+		struct config_errors errors;
+
+		if (catalog_load(here, &opts, &catalog, &errors) != 0) {
+			if (strstr(errors.lines[0], "changes while it is read") == NULL)
+				fail_msg("a mixture was seen: %s", errors.lines[0]);
+			continue;
+		}
+		loads[strcmp(catalog->commands[0].id, "b") == 0]++;
+		strcpy(seen[strcmp(catalog->commands[0].id, "b") == 0], catalog->digest);
+		catalog_free(catalog);
+	}
+	kill(swapper, SIGKILL);
+	assert_int_equal(waitpid(swapper, NULL, 0), swapper);
+	assert_true(loads[0] + loads[1] > 0);
+	assert_string_not_equal(seen[0], seen[1]);
+	free(here);
+	free(there);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -351,6 +444,9 @@ int main(void)
 		TEST(the_examples_are_valid),
 		TEST(the_examples_for_other_software_are_valid_too),
 		TEST(explain_says_what_would_run_or_what_is_wrong),
+		TEST(files_that_only_look_as_if_they_counted_are_errors),
+		TEST(the_folders_of_path_are_looked_at),
+		TEST(a_set_that_is_swapped_while_it_is_read_is_never_mixed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,6 +217,45 @@ static void an_interpreter_others_can_change_is_refused(void **state)
 	free(own);
 }
 
+/* What `#!/usr/bin/env NAME` starts is an interpreter like any other. */
+static void an_interpreter_found_by_env_is_checked_too(void **state)
+{
+	char *script = in(state, "script"), *open_to_all = in(state, "python");
+	char *line = xasprintf("#!/usr/bin/env -S %s -u\n", open_to_all);
+	struct err err = {0};
+
+	make_file(open_to_all, 0777,
+		"\x7f"
+		"ELF");
+	make_file(script, 0755, line);
+	assert_int_equal(trust_check_program(script, geteuid(), NULL, &err), -EPERM);
+	assert_non_null(strstr(err.msg, "can be changed by others"));
+	make_file(script, 0755, "#!/usr/bin/env A=b true\n");
+	assert_int_equal(trust_check_program(script, geteuid(), NULL, &err), 0);
+	make_file(script, 0755, "#!/usr/bin/env no-such-interpreter\n");
+	assert_int_equal(trust_check_program(script, geteuid(), NULL, &err), 0);
+	free(line);
+	free(open_to_all);
+	free(script);
+}
+
+/* Files of others may lie in /tmp beside ours; a search path must not come across them. */
+static void a_folder_to_search_for_programs_takes_no_strangers(void **state)
+{
+	char *dir = in(state, "bin"), *file = in(state, "file");
+	struct err err = {0};
+
+	assert_int_equal(mkdir(dir, 0755), 0);
+	make_file(file, 0644, "");
+	assert_int_equal(trust_check_folder(dir, geteuid(), &err), 0);
+	assert_int_equal(trust_check_folder("/tmp", geteuid(), &err), -EPERM);
+	assert_non_null(strstr(err.msg, "/tmp takes files of others"));
+	assert_int_equal(trust_check_folder(file, geteuid(), &err), -ENOTDIR);
+	assert_int_equal(trust_check_folder("/usr/no-such-folder", geteuid(), &err), -ENOENT);
+	free(dir);
+	free(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +271,10 @@ int main(void)
 			programs_are_files_that_may_be_executed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			an_interpreter_others_can_change_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_interpreter_found_by_env_is_checked_too, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_folder_to_search_for_programs_takes_no_strangers, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
