@@ -13,14 +13,16 @@
 #include "core/app/rundoc.h"
 #include "core/base/buf.h"
 #include "core/db/batch.h"
-#include "proto/frame.h"
 #include "proto/record.h"
 
 #define ARCHIVE_ROW_BYTES                                                                          \
 	(256u << 10) /* a row ends before the record that would make it larger                     \
 		      */
-/* What one transaction holds at most: all that the agent may send before more credit. */
-#define ARCHIVE_BATCH_BYTES (FRAME_INITIAL_CREDIT + RECORD_MAX_BYTES)
+/* What the agent may send before something is committed: while PostgreSQL works at one transaction
+ * the next one gathers, so that neither waits for the other. */
+#define ARCHIVE_WINDOW_BYTES (2u << 20)
+/* What one transaction holds at most. */
+#define ARCHIVE_BATCH_BYTES (ARCHIVE_WINDOW_BYTES + RECORD_MAX_BYTES)
 #define ARCHIVE_MAX_ROWS 64
 
 struct archive_row {

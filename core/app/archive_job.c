@@ -23,6 +23,7 @@
 
 #include "core/app/archive_job_internal.h"
 #include "core/base/hex.h"
+#include "proto/frame.h"
 #include "proto/msg.h"
 
 void job_drop_document(struct archive_job *job)
@@ -288,8 +289,10 @@ static void on_chunk(struct link_stream *stream, const uint8_t *payload, size_t 
 static void on_tail(struct link_stream *stream, const struct link_reply *reply)
 {
 	struct archive_job *job = link_stream_arg(stream);
-	if (reply->err == 0 && reply->status == MSG_OK)
+	if (reply->err == 0 && reply->status == MSG_OK) {
+		link_credit(stream, ARCHIVE_WINDOW_BYTES - FRAME_INITIAL_CREDIT);
 		return;
+	}
 	job->stream = NULL;
 	if (reply->err == 0 && reply->status == MSG_BAD_OFFSET && job->archived > 0)
 		job_mismatch(job, "the agent's journal is shorter than what is archived");

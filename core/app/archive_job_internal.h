@@ -11,7 +11,7 @@
 
 #define ARCHIVE_DEADLINE_MS 60000 /* of a transaction */
 /* While more is coming, a transaction has at least these. */
-#define ARCHIVE_SEND_BYTES (256u << 10)
+#define ARCHIVE_SEND_BYTES (512u << 10)
 
 struct archive_job {
 	struct link *link;

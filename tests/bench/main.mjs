@@ -1,4 +1,4 @@
-// ./dev bench [stream] [idle]: what it costs to carry a command's output from its write(2) to a WebSocket
+// ./dev bench [stream] [idle] [archive]: the first measures what it costs to carry a command's output from its write(2) to a WebSocket
 // client (journal on disk, checksums, authentication and all), beside a bare pipe → Unix socket → TCP
 // relay that keeps nothing. Rounds are interleaved and the medians compared, since machines are noisy:
 // only the ratios mean something.
@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { archive } from './archive.mjs';
 
 const run = promisify(execFile);
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -148,7 +149,8 @@ async function idle() {
   }
 }
 
-const benches = { stream, idle };
+const archiveBench = () => archive({ bin, rounds: ROUNDS, mib: MIB, median, fixed, commands: COMMANDS });
+const benches = { stream, idle, archive: archiveBench };
 const names = process.argv.slice(2).length ? process.argv.slice(2) : Object.keys(benches);
 for (const name of names) {
   if (!benches[name]) {

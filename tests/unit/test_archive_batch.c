@@ -81,7 +81,7 @@ static void takes_all_that_credit_allows_and_not_more(void **state)
 	(void)state;
 	archive_batch_init(&batch, 0);
 	/* The agent sends while the balance is above 0. */
-	while (batch.block.len < FRAME_INITIAL_CREDIT)
+	while (batch.block.len < ARCHIVE_WINDOW_BYTES)
 		assert_int_equal(archive_batch_add(&batch, m->bytes, make(m, 65000)), 0);
 	while (archive_batch_add(&batch, m->bytes, make(m, 65000)) == 0)
 		;
