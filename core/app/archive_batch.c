@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/db/channel.h"
+
 void archive_batch_init(struct archive_batch *batch, uint64_t offset)
 {
 	*batch = (struct archive_batch){.offset = offset};
@@ -138,6 +140,9 @@ struct pg_batch *archive_sql_known(const struct uuid *run)
 	" truncated = $10, started_us = $11::bigint, finished_us = $12::bigint,"                   \
 	" document = $13::jsonb, problem = NULL, updated_at = now() WHERE id = $1"
 
+#define NOTIFY_SQL                                                                                 \
+	"SELECT pg_catalog.pg_notify('" CHANNEL_NAME "', '" ARCHIVE_NOTIFY " ' || $1::text)"
+
 static void add_complete(
 	struct pg_batch *sql, const struct uuid *run, const struct archive_end *end)
 {
@@ -160,6 +165,7 @@ static void add_complete(
 		document_param(end->document, &copy),
 	};
 	pg_batch_add(sql, COMPLETE_SQL, params, ARRAY_LEN(params));
+	pg_batch_add(sql, NOTIFY_SQL, params, 1);
 	free(copy);
 }
 

@@ -68,6 +68,8 @@ struct archive_end {
  * the run is no longer at batch->offset. */
 struct pg_batch *archive_sql_commit(const struct uuid *run, struct archive_batch *batch,
 	struct projection *projection, const struct archive_end *end);
+/* `run.archived UUID` is notified (db/channel.h) when a run has become complete. */
+#define ARCHIVE_NOTIFY "run.archived"
 #define ARCHIVE_SQLSTATE_MOVED "OPS01" /* somebody else archived meanwhile */
 
 /* Forgets all that was archived of the run: it starts again at offset 0. */

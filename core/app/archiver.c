@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app/archive_batch.h"
 #include "core/app/archiver_internal.h"
 #include "core/base/clock.h"
 
@@ -232,6 +233,16 @@ static void on_pool_state(struct pool_watch *watch, const struct pool_info *info
 	archiver_pump(a);
 }
 
+/* A dashboard has archived a run wholly. */
+static void on_notify(struct channel_watch *watch, const char *text)
+{
+	struct archiver *a = container_of(watch, struct archiver, channel_watch);
+	if (strncmp(text, ARCHIVE_NOTIFY " ", sizeof(ARCHIVE_NOTIFY)) == 0) {
+		archiver_taken_over(a, text + sizeof(ARCHIVE_NOTIFY));
+		archiver_pump(a);
+	}
+}
+
 struct archiver *archiver_open(uv_loop_t *loop, const struct archiver_opts *opts)
 {
 	struct archiver *a = xcalloc(1, sizeof(*a));
@@ -241,6 +252,7 @@ struct archiver *archiver_open(uv_loop_t *loop, const struct archiver_opts *opts
 	a->loop = loop;
 	a->agent = opts->link;
 	a->pool = opts->pool;
+	a->channel = opts->channel;
 	a->on_change = opts->on_change;
 	a->arg = opts->arg;
 	a->status.state = ARCHIVER_IDLE;
@@ -252,6 +264,10 @@ struct archiver *archiver_open(uv_loop_t *loop, const struct archiver_opts *opts
 	a->agent_watch.on_state = on_agent_state;
 	a->agent_watch.on_event = on_agent_event;
 	a->pool_watch.on_state = on_pool_state;
+	a->channel_watch.on_notify = on_notify;
+	list_init(&a->channel_watch.link);
+	if (a->channel != NULL)
+		channel_watch_add(a->channel, &a->channel_watch);
 	link_watch_add(opts->link, &a->agent_watch);
 	pool_watch_add(opts->pool, &a->pool_watch);
 	link_get_info(opts->link, &agent);
@@ -280,6 +296,7 @@ void archiver_close(struct archiver *a, void (*on_closed)(void *arg), void *arg)
 	a->closed_arg = arg;
 	link_watch_remove(&a->agent_watch);
 	pool_watch_remove(&a->pool_watch);
+	channel_watch_remove(&a->channel_watch);
 	archive_scan_cancel(a->scan);
 	archiver_forget_runs(a);
 	a->due.data = a->tell.data = a;

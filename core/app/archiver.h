@@ -4,6 +4,9 @@
  * are all committed and whose digest was recomputed is released at the agent. Whatever fails in
  * between, the copy goes on from ops.runs.archived_offset: no gap, no double.
  *
+ * Of several dashboards on one database each run is archived by one at a time (a lease on the run's
+ * id); should that fail, the offset still lets only one of them commit.
+ *
  * Runs that are going on are archived up to what the agent has made durable. Up to
  * ARCHIVER_MAX_JOBS runs are copied at once, in turns; memory is bounded by the maxima here.
  */
@@ -15,6 +18,7 @@
 
 #include "core/agentlink/link.h"
 #include "core/base/mem.h"
+#include "core/db/channel.h"
 #include "core/db/pool.h"
 
 #define ARCHIVER_MAX_JOBS 4 /* runs copied at once */
@@ -27,6 +31,7 @@
 #define ARCHIVER_MAX_LAG_MS 15000 /* … or after this time */
 #define ARCHIVER_BACKOFF_MIN_MS 500
 #define ARCHIVER_BACKOFF_MAX_MS 30000
+#define ARCHIVER_TAKEN_RETRY_MS 5000		      /* of a run that another dashboard archives */
 #define ARCHIVER_DAMAGED_RETRY_MS (10u * 60u * 1000u) /* of a run whose digest will not match */
 
 struct archiver;
@@ -52,8 +57,9 @@ struct archiver_status {
 };
 
 struct archiver_opts {
-	struct link *link; /* both must outlive the archiver */
+	struct link *link; /* all must outlive the archiver */
 	struct pool *pool;
+	struct channel *channel; /* shares the runs with other dashboards; NULL: there are none */
 	/* The status changed (at most a few times a second). May be NULL. */
 	void (*on_change)(const struct archiver_status *status, void *arg);
 	void *arg;

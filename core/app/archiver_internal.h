@@ -25,6 +25,9 @@ struct tracked {
 	uint64_t turn_ms;	 /* uv_now() when its last turn ended */
 	uint64_t due_ms;	 /* uv_now() from which it may have a turn; NEVER */
 	unsigned failures;	 /* in a row */
+	uint64_t taken_ms;	 /* uv_now() until which it is left to another dashboard */
+	struct lease *lease;	 /* NULL: none */
+	bool asking;		 /* the lease is not answered yet; counts as a job */
 	struct archive_job *job; /* NULL: none runs */
 	struct projection *projection;
 };
@@ -33,6 +36,8 @@ struct archiver {
 	uv_loop_t *loop;
 	struct link *agent;
 	struct pool *pool;
+	struct channel *channel;
+	struct channel_watch channel_watch;
 	void (*on_change)(const struct archiver_status *status, void *arg);
 	void *arg;
 
@@ -68,6 +73,8 @@ unsigned archiver_backoff_ms(unsigned failures);
 /* archiver_runs.c */
 /* Something about a run is known: it may have to be archived. */
 void archiver_note(struct archiver *a, const struct rundoc *doc);
+/* Another dashboard may have archived this run (text of a UUID): it need not be waited for. */
+void archiver_taken_over(struct archiver *a, const char *run);
 /* Gives turns to those who are due at now; returns when the next is, or NEVER. */
 uint64_t archiver_give_turns(struct archiver *a, uint64_t now);
 /* Bytes that are durable at the agent and not committed here. */

@@ -2,6 +2,7 @@
  * The runs that need work, and their turns. A run is here from the moment something is known to be
  * missing until it is complete, or gone at the agent; who had a turn goes to the end of the list.
  */
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +36,10 @@ static void tracked_drop_projection(struct tracked *t)
 static void tracked_free(struct tracked *t)
 {
 	struct archiver *a = t->archiver;
-	if (t->job != NULL) {
+	if (t->job != NULL)
 		archive_job_cancel(t->job);
-		a->n_jobs--;
-	}
+	a->n_jobs -= t->job != NULL || t->asking;
+	lease_release(t->lease);
 	tracked_drop_projection(t);
 	list_remove(&t->link);
 	a->n_tracked--;
@@ -185,6 +186,8 @@ static void on_job_done(struct archive_job *job, const struct archive_job_result
 	(void)job;
 	t->job = NULL;
 	a->n_jobs--;
+	lease_release(t->lease);
+	t->lease = NULL;
 	t->turn_ms = uv_now(a->loop);
 	t->archived = result->archived;
 	tracked_keep(t, result->projection);
@@ -221,7 +224,7 @@ static void on_job_done(struct archive_job *job, const struct archive_job_result
 	archiver_pump(a);
 }
 
-static void tracked_start(struct tracked *t)
+static void tracked_begin(struct tracked *t)
 {
 	struct archiver *a = t->archiver;
 	const struct archive_job_opts opts = {
@@ -235,9 +238,55 @@ static void tracked_start(struct tracked *t)
 	if (t->projection != NULL)
 		a->n_projections--;
 	t->projection = NULL;
+	t->job = archive_job_start(&opts, on_job_done, t);
+}
+
+/* Whether the run is ours for this turn is known. */
+static void on_lease(enum lease_answer answer, void *arg)
+{
+	struct tracked *t = arg;
+	struct archiver *a = t->archiver;
+
+	t->asking = false;
+	if (answer != LEASE_TAKEN) {
+		tracked_begin(t); /* LEASE_AWAY: the offset keeps two from committing the same */
+		return;
+	}
+	a->n_jobs--;
+	lease_release(t->lease);
+	t->lease = NULL;
+	t->taken_ms = uv_now(a->loop) + ARCHIVER_TAKEN_RETRY_MS;
+	t->due_ms = 0;
+	list_remove(&t->link);
+	list_append(&a->tracked, &t->link);
+	archiver_pump(a);
+}
+
+static void tracked_start(struct tracked *t)
+{
+	struct archiver *a = t->archiver;
+	uint64_t key;
+
 	t->due_ms = NEVER;
 	a->n_jobs++;
-	t->job = archive_job_start(&opts, on_job_done, t);
+	if (a->channel == NULL) {
+		tracked_begin(t);
+		return;
+	}
+	/* The random half of the id. */
+	memcpy(&key, t->run.bytes + 8, sizeof(key));
+	t->asking = true;
+	t->lease = channel_lease(a->channel, (int64_t)be64toh(key), on_lease, t);
+}
+
+void archiver_taken_over(struct archiver *a, const char *text)
+{
+	struct uuid run;
+	struct tracked *t = NULL;
+	if (uuid_parse(text, strlen(text), &run) == 0)
+		t = tracked_find(a, &run);
+	if (t != NULL)
+		t->taken_ms = 0;
 }
 
 uint64_t archiver_give_turns(struct archiver *a, uint64_t now)
@@ -246,10 +295,11 @@ uint64_t archiver_give_turns(struct archiver *a, uint64_t now)
 	list_foreach(at, tmp, &a->tracked)
 	{
 		struct tracked *t = container_of(at, struct tracked, link);
-		if (t->job != NULL)
+		uint64_t due_ms = MAX(t->due_ms, t->taken_ms);
+		if (t->job != NULL || t->asking)
 			continue;
-		if (t->due_ms > now)
-			next = MIN(next, t->due_ms);
+		if (due_ms > now)
+			next = MIN(next, due_ms);
 		else if (a->n_jobs < ARCHIVER_MAX_JOBS)
 			tracked_start(t);
 	}

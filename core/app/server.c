@@ -167,11 +167,13 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 		err_wrap(err, "DATABASE_URL");
 		return EX_CONFIG;
 	}
+	server->channel = channel_open(loop, server->pool);
 	server->partitions = partitions_open(loop, server->pool, on_partitions, server);
 	server->link = link_open(loop, &link_opts);
 	server->hub = hub_open(server);
 	archiver_opts.link = server->link;
 	archiver_opts.pool = server->pool;
+	archiver_opts.channel = server->channel;
 	server->archiver = archiver_open(loop, &archiver_opts);
 	server->link_watch.on_state = on_link_state;
 	link_watch_add(server->link, &server->link_watch);
@@ -195,8 +197,8 @@ static void on_member_closed(void *arg)
 	server->on_stopped(server);
 }
 
-/* No answer of the agent comes any more, so nobody goes on to ask the database. */
-static void on_link_closed(void *arg)
+/* Nobody uses the pool any more. */
+static void on_channel_closed(void *arg)
 {
 	struct server *server = arg;
 
@@ -205,6 +207,14 @@ static void on_link_closed(void *arg)
 	sessions_close(server->sessions, on_member_closed, server);
 	store_close(server->store, on_member_closed, server);
 	password_pool_close(server->passwords);
+}
+
+/* No answer of the agent comes any more, so nobody goes on to ask the database. */
+static void on_link_closed(void *arg)
+{
+	struct server *server = arg;
+
+	channel_close(server->channel, on_channel_closed, server);
 }
 
 /* What the archiver used may go now. */

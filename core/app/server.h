@@ -20,6 +20,7 @@
 #include "core/app/store.h"
 #include "core/app/throttle.h"
 #include "core/base/uuid.h"
+#include "core/db/channel.h"
 #include "core/db/partitions.h"
 #include "core/db/pool.h"
 #include "core/web/asset.h"
@@ -41,6 +42,7 @@ struct server {
 	struct web_server *web;
 	struct link *link;
 	struct pool *pool;
+	struct channel *channel;
 	struct partitions *partitions;
 	struct archiver *archiver;
 	struct hub *hub;

@@ -346,12 +346,21 @@ static void pg_drain(struct pg *pg)
 		}
 	}
 	if (!pg->job.active) {
-		/* Nobody asked: a message that the server is going away, or a notification. */
-		PGnotify *notify;
-		while ((notify = PQnotifies(pg->conn)) != NULL)
-			PQfreemem(notify);
+		/* Nobody asked: a message that the server is going away, once it is taken apart. */
+		(void)PQisBusy(pg->conn);
 		if (PQstatus(pg->conn) != CONNECTION_OK)
 			pg_down(pg, -ECONNRESET, PQerrorMessage(pg->conn));
+	}
+}
+
+/* Hands on the notifications that have come; libpq finds them among other answers. */
+static void pg_take_notifies(struct pg *pg)
+{
+	PGnotify *notify;
+	while (pg->conn != NULL && (notify = PQnotifies(pg->conn)) != NULL) {
+		if (pg->callbacks.on_notify != NULL && pg->state != PG_SETUP)
+			pg->callbacks.on_notify(pg, notify->extra, pg->arg);
+		PQfreemem(notify);
 	}
 }
 
@@ -371,6 +380,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 		}
 	}
 	pg_pump(pg);
+	/* Still there: it is freed from the loop only. */
+	pg_take_notifies(pg);
 }
 
 void pg_pump(struct pg *pg)

@@ -33,6 +33,8 @@ struct pg_callbacks {
 	 * batch that was running has been called back before. The callee calls pg_close(). Does not
 	 * come after pg_close(). */
 	void (*on_down)(struct pg *pg, const char *reason, void *arg);
+	/* A notification came, on a channel that was LISTENed to. May be NULL. */
+	void (*on_notify)(struct pg *pg, const char *text, void *arg);
 };
 
 typedef void (*pg_done_fn)(const struct pg_reply *reply, void *arg);

@@ -53,6 +53,11 @@ void pool_get_info(const struct pool *pool, struct pool_info *ret_info)
 	};
 }
 
+const struct conninfo *pool_conninfo(const struct pool *pool)
+{
+	return pool->info;
+}
+
 void pool_watch_add(struct pool *pool, struct pool_watch *watch)
 {
 	list_append(&pool->watchers, &watch->link);

@@ -29,6 +29,7 @@
 #define POOL_BACKOFF_MIN_MS 200
 #define POOL_BACKOFF_MAX_MS 5000
 
+struct conninfo;
 struct pool;
 struct pool_call;
 
@@ -63,6 +64,8 @@ void pool_close(struct pool *pool, void (*on_closed)(void *arg), void *arg);
 
 void pool_get_info(const struct pool *pool, struct pool_info *ret_info);
 const char *pool_state_name(enum pool_state state); /* connecting ready down */
+/* What DATABASE_URL says; lives as long as the pool. */
+const struct conninfo *pool_conninfo(const struct pool *pool);
 
 /* Watchers: told of every change of state. The memory is the caller's; remove it before freeing. */
 struct pool_watch {

@@ -27,6 +27,7 @@ struct tool {
 	uv_loop_t loop;
 	uv_pipe_t in;
 	struct pool *pool;
+	struct channel *channel;
 	struct link *link;
 	struct archiver *archiver;
 	char line[TOOL_MAX_LINE];
@@ -151,10 +152,16 @@ static void on_closed(void *arg)
 	(void)arg;
 }
 
-static void on_link_closed(void *arg)
+static void on_channel_closed(void *arg)
 {
 	struct tool *tool = arg;
 	pool_close(tool->pool, on_closed, tool);
+}
+
+static void on_link_closed(void *arg)
+{
+	struct tool *tool = arg;
+	channel_close(tool->channel, on_channel_closed, tool);
 }
 
 static void on_archiver_closed(void *arg)
@@ -239,11 +246,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", err.msg);
 		return 78;
 	}
+	tool->channel = channel_open(&tool->loop, tool->pool);
 	const struct link_opts link_opts = {
 		.socket_path = argv[2], .secret = argv[3], .client = "archive_tool"};
 	tool->link = link_open(&tool->loop, &link_opts);
-	const struct archiver_opts opts = {
-		.link = tool->link, .pool = tool->pool, .on_change = on_change};
+	const struct archiver_opts opts = {.link = tool->link,
+		.pool = tool->pool,
+		.channel = tool->channel,
+		.on_change = on_change};
 	tool->archiver = archiver_open(&tool->loop, &opts);
 	uv_pipe_init(&tool->loop, &tool->in, 0);
 	uv_pipe_open(&tool->in, 0);

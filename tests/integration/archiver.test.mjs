@@ -168,9 +168,33 @@ test('two archivers on one database and agent do each run once', async () => {
 	const both = [new Archive(), new Archive()];
 	await both[0].released(...runs);
 	for (const run of runs) await assertArchived(run);
+	// By its lease each run was read from the agent once, not by both.
+	assert.equal(agent.sent, runs.reduce((sum, run) => sum + run.size, 0));
 	await Promise.all(both.map((tool) => tool.until('idle', (s) => s.state === 'idle')));
 	for (const run of runs) await assertArchived(run);
 	await Promise.all(both.map((tool) => tool.quit()));
+});
+
+test('what a dashboard held when it was killed goes to the other one', async () => {
+	agent = await FakeAgent.start();
+	const run = agent.add(flood(new FakeRun(), 2));
+	const first = new Archive();
+	await first.until('its part', (s) => s.archived === run.size);
+	agent.hold = true; // what follows is announced, but does not come: the first one keeps its lease
+	flood(run, 2);
+	agent.changed(run);
+	const locks = "select count(*) from pg_locks where locktype = 'advisory' and granted";
+	for (let i = 0; (await pg.psql(locks)) !== '1'; i++) assert.ok(i < 600 && !(await sleep(50)), 'the lease was never taken');
+	const second = new Archive();
+	await second.until('it is connected', (s) => s.behind_runs === 1 || s.behind_bytes > 0);
+	agent.hold = false;
+	await first.kill();
+	tools.delete(first);
+	run.finish();
+	agent.changed(run);
+	await second.released(run);
+	await assertArchived(run);
+	await second.quit();
 });
 
 test('PostgreSQL killed and restarted in the middle, again and again', async () => {

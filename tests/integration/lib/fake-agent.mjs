@@ -119,7 +119,7 @@ class Tail {
 	pump() {
 		const { run } = this;
 		const journal = run.journal;
-		while (this.credit > 0 && this.offset < run.size) {
+		while (!this.agent.hold && this.credit > 0 && this.offset < run.size) {
 			let end = this.offset;
 			while (end < run.size && end - this.offset < Math.min(this.credit, 65536)) end += 24 + journal.readUInt32LE(end);
 			let bytes = journal.subarray(this.offset, end);
