@@ -42,7 +42,7 @@ export function useRunKeys(control: LogControl, run: ReadonlySignal<Run>): void 
         else control.focusMode.value = false;
       },
     });
-    let lastFind = 0;
+    let lastFind = -SECOND_FIND_MS; // the page may be younger than that
     const onFind = (e: KeyboardEvent) => {
       if (!(e.ctrlKey || e.metaKey) || e.shiftKey || e.altKey || e.key.toLowerCase() !== 'f') return;
       if (document.querySelector('dialog[open]') || performance.now() - lastFind < SECOND_FIND_MS) return;
