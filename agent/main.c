@@ -6,6 +6,7 @@
 #include "agent/config/check.h"
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/settings.h"
+#include "agent/monitor/title.h"
 #include "agent/runner/runner.h"
 #include "agent/worker/worker.h"
 #include "core/base/log.h"
@@ -95,14 +96,24 @@ static int setup_log(void)
 	return 0;
 }
 
+/* Forked processes get names of their own, for which there must be room behind the arguments. */
+static int serve(int argc, char **argv)
+{
+	if (!title_is_reserved(argc, argv))
+		title_reserve("serve");
+	title_init(argc, argv);
+	return monitor_main(
+		&(struct monitor_programs){.worker = worker_main, .runner = runner_main});
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "serve";
 
 	if (setup_log() != 0)
 		return MONITOR_EXIT_CONFIG;
-	if (strcmp(verb, "serve") == 0 && argc <= 2)
-		return monitor_main(worker_main);
+	if (strcmp(verb, "serve") == 0 && (argc <= 2 || title_is_reserved(argc, argv)))
+		return serve(argc, argv);
 	if (strcmp(verb, "check") == 0)
 		return check(argc, argv);
 	if (strcmp(verb, "explain") == 0)
@@ -110,7 +121,7 @@ int main(int argc, char **argv)
 	if (strcmp(verb, "verify") == 0 && argc == 2)
 		return monitor_verify();
 	if (strcmp(verb, "runner") == 0 && argc == 3)
-		return runner_main(argv[2]);
+		return runner_main(argv[2], -1);
 	if (strcmp(verb, "--version") == 0 && argc == 2) {
 		puts("ops-agent " OPS_VERSION);
 		return 0;

@@ -85,7 +85,9 @@ static int open_runs(struct monitor *m, struct err *err)
 	m->launch = (struct launch){.runs_fd = fd,
 		.runs_path = m->runs_path,
 		.gid = group_of(m),
-		.trusted_uid = m->catalog_opts.trusted_uid};
+		.trusted_uid = m->catalog_opts.trusted_uid,
+		.runner = m->programs->runner};
+	launch_warm_up();
 	launch_clean(&m->launch);
 	return 0;
 }

@@ -23,6 +23,7 @@ struct entry {
 struct keys {
 	int dir_fd, fd;
 	uint64_t size;	 /* of the file */
+	bool dirty;	 /* something was added and not synced */
 	size_t first, n; /* a ring, oldest first */
 	struct entry ring[KEYS_MAX];
 };
@@ -197,12 +198,19 @@ int keys_add(struct keys *keys, const struct key *key, uint64_t now_us, const st
 		return rc;
 	encode(&entry, bytes);
 	rc = file_write_all(keys->fd, bytes, sizeof(bytes));
-	if (rc == 0 && fdatasync(keys->fd) != 0)
-		rc = -errno;
 	if (rc != 0) {
 		(void)!ftruncate(keys->fd, (off_t)keys->size);
 		return rc;
 	}
 	keys->size += ENTRY_BYTES;
+	keys->dirty = true;
 	return remember(keys, &entry);
+}
+
+int keys_sync(struct keys *keys)
+{
+	if (keys->dirty && fdatasync(keys->fd) != 0)
+		return -errno;
+	keys->dirty = false;
+	return 0;
 }

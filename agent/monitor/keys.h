@@ -40,8 +40,10 @@ void keys_close(struct keys *keys);
 /* 0 with the run that the key made, -ENOENT, or -EEXIST: it was used for another request. */
 MUSTCHECK int keys_find(
 	const struct keys *keys, const struct key *key, uint64_t now_us, struct uuid *ret_run);
-/* Remembers the key, durably. 0 or a negative errno. */
+/* Remembers the key; it is durable after the next keys_sync(). 0 or a negative errno. */
 MUSTCHECK int keys_add(
 	struct keys *keys, const struct key *key, uint64_t now_us, const struct uuid *run);
+/* fdatasync(2) if anything was added since the last time. */
+MUSTCHECK int keys_sync(struct keys *keys);
 
 #endif

@@ -3,15 +3,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/monitor/title.h"
+#include "agent/run/lock.h"
 #include "agent/run/meta.h"
 #include "agent/run/rundir.h"
 #include "agent/run/state.h"
@@ -30,6 +33,7 @@ static void new_name(const struct uuid *id, char out[NEW_NAME_BYTES])
 
 /* ---- the folder ---- */
 
+/* Returns the descriptor, to be synced. */
 static int write_meta(int dir_fd, const struct plan *plan)
 {
 	struct buf bytes;
@@ -40,12 +44,13 @@ static int write_meta(int dir_fd, const struct plan *plan)
 	fd = rc == 0 ? rundir_create(dir_fd, RUNDIR_META, O_WRONLY | O_EXCL) : rc;
 	if (fd >= 0) {
 		rc = file_write_all(fd, bytes.data, bytes.len);
-		if (rc == 0 && fsync(fd) != 0)
-			rc = -errno;
-		close(fd);
+		if (rc != 0) {
+			close(fd);
+			fd = rc;
+		}
 	}
 	buf_fini(&bytes);
-	return fd < 0 ? fd : rc;
+	return fd;
 }
 
 static int write_state(int dir_fd, const struct plan *plan)
@@ -54,14 +59,7 @@ static int write_state(int dir_fd, const struct plan *plan)
 	int fd = state_open(dir_fd);
 	int rc = fd;
 
-	state->status = RUN_QUEUED;
-	state->exit_code = -1;
-	state->n_steps = (uint16_t)plan->n_steps;
-	state_boot_id(state->boot_id);
-	for (size_t i = 0; i < plan->n_steps; i++) {
-		state->steps[i].exit_code = -1;
-		state->steps[i].offset = UINT64_MAX;
-	}
+	state_init(state, plan);
 	if (fd >= 0) {
 		rc = state_write(fd, state);
 		close(fd);
@@ -91,56 +89,6 @@ static int make_dir(int parent_fd, const char *name, gid_t gid)
 	return 0;
 }
 
-static int fill(int dir_fd, const struct plan *plan, gid_t gid)
-{
-	int rc = write_meta(dir_fd, plan);
-
-	if (rc == 0)
-		rc = write_state(dir_fd, plan);
-	if (rc == 0)
-		rc = make_empty(dir_fd, RUNDIR_JOURNAL);
-	if (rc == 0)
-		rc = make_empty(dir_fd, RUNDIR_LOCK);
-	if (rc == 0)
-		rc = make_dir(dir_fd, RUNDIR_CONTROL, gid);
-	if (rc == 0 && fsync(dir_fd) != 0)
-		rc = -errno;
-	return rc;
-}
-
-int launch_prepare(const struct launch *launch, const struct plan *plan, struct err *err)
-{
-	char name[NEW_NAME_BYTES];
-	int dir_fd = -1;
-	int rc;
-
-	new_name(&plan->id, name);
-	rc = make_dir(launch->runs_fd, name, launch->gid);
-	if (rc == 0) {
-		dir_fd = openat(
-			launch->runs_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		rc = dir_fd >= 0 ? fill(dir_fd, plan, launch->gid) : -errno;
-	}
-	if (dir_fd >= 0)
-		close(dir_fd);
-	if (rc == 0)
-		return 0;
-	launch_discard(launch, &plan->id);
-	return err_set_errno(err, rc, "cannot make the run's folder");
-}
-
-int launch_commit(const struct launch *launch, const struct uuid *id, struct err *err)
-{
-	char name[NEW_NAME_BYTES], text[UUID_TEXT_BYTES];
-
-	new_name(id, name);
-	uuid_format(id, text);
-	if (renameat(launch->runs_fd, name, launch->runs_fd, text) != 0 ||
-		fsync(launch->runs_fd) != 0)
-		return err_set_errno(err, -errno, "cannot put the run's folder in place");
-	return 0;
-}
-
 static void discard_name(const struct launch *launch, const char *name)
 {
 	static const char *const files[] = {
@@ -158,12 +106,107 @@ static void discard_name(const struct launch *launch, const char *name)
 			LOG_STR("error", strerror(errno)));
 }
 
+static int fill(struct launch_run *run, gid_t gid)
+{
+	int rc;
+
+	run->meta_fd = write_meta(run->dir_fd, run->plan);
+	rc = MIN(run->meta_fd, 0);
+	if (rc == 0)
+		rc = write_state(run->dir_fd, run->plan);
+	if (rc == 0)
+		rc = make_empty(run->dir_fd, RUNDIR_JOURNAL);
+	if (rc == 0) {
+		run->lock_fd = lock_take(run->dir_fd);
+		rc = MIN(run->lock_fd, 0);
+	}
+	if (rc == 0)
+		rc = make_dir(run->dir_fd, RUNDIR_CONTROL, gid);
+	return rc;
+}
+
+int launch_prepare(const struct launch *launch, const struct plan *plan, struct launch_run *ret_run,
+	struct err *err)
+{
+	struct launch_run run = {.plan = plan, .dir_fd = -1, .meta_fd = -1, .lock_fd = -1};
+	char name[NEW_NAME_BYTES], text[UUID_TEXT_BYTES];
+	int rc;
+
+	new_name(&plan->id, name);
+	uuid_format(&plan->id, text);
+	rc = make_dir(launch->runs_fd, name, launch->gid);
+	if (rc == 0) {
+		run.dir_fd = openat(
+			launch->runs_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		rc = run.dir_fd >= 0 ? fill(&run, launch->gid) : -errno;
+	}
+	if (rc == 0 && renameat(launch->runs_fd, name, launch->runs_fd, text) != 0)
+		rc = -errno;
+	if (rc == 0) {
+		*ret_run = run;
+		return 0;
+	}
+	launch_close(&run);
+	discard_name(launch, name);
+	return err_set_errno(err, rc, "cannot make the run's folder");
+}
+
+/* Everything was written before the first of these, so that a journaling file system commits it
+ * all at once and finds nothing left to do for the rest. */
+int launch_sync(const struct launch *launch, const struct launch_run *runs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (fsync(runs[i].meta_fd) != 0 || fsync(runs[i].dir_fd) != 0)
+			return -errno;
+	}
+	return n == 0 || fsync(launch->runs_fd) == 0 ? 0 : -errno;
+}
+
+void launch_close(struct launch_run *run)
+{
+	int *fds[] = {&run->dir_fd, &run->meta_fd, &run->lock_fd};
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
 void launch_discard(const struct launch *launch, const struct uuid *id)
 {
-	char name[NEW_NAME_BYTES];
+	char name[NEW_NAME_BYTES], text[UUID_TEXT_BYTES];
 
 	new_name(id, name);
-	discard_name(launch, name);
+	uuid_format(id, text);
+	/* under its own name it must not be seen half removed */
+	if (renameat(launch->runs_fd, text, launch->runs_fd, name) == 0)
+		discard_name(launch, name);
+	else
+		log_warn(LOG_EV("run.discard_failed"), LOG_STR("run", text),
+			LOG_STR("error", strerror(errno)));
+}
+
+/* Whether a power cut came before launch_sync(): no meta that can be read, and no record. */
+static bool never_was(const struct launch *launch, const char *name)
+{
+	int dir_fd = openat(launch->runs_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct err err = {0};
+	struct plan *meta;
+	struct stat st;
+	bool empty;
+
+	if (dir_fd < 0)
+		return false;
+	empty = fstatat(dir_fd, RUNDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_size == 0
+									       : errno == ENOENT;
+	meta = empty ? meta_read(dir_fd, &err) : NULL;
+	close(dir_fd);
+	if (!empty || meta != NULL) {
+		meta_free(meta);
+		return false;
+	}
+	return err.code == -EBADMSG || err.code == -ENOENT;
 }
 
 void launch_clean(const struct launch *launch)
@@ -178,8 +221,13 @@ void launch_clean(const struct launch *launch)
 		return;
 	}
 	while ((entry = readdir(dir)) != NULL) {
+		struct uuid id;
+
 		if (strncmp(entry->d_name, LAUNCH_NEW_PREFIX, strlen(LAUNCH_NEW_PREFIX)) == 0)
 			discard_name(launch, entry->d_name);
+		else if (uuid_parse(entry->d_name, strlen(entry->d_name), &id) == 0 &&
+			 never_was(launch, entry->d_name))
+			launch_discard(launch, &id);
 	}
 	closedir(dir);
 }
@@ -230,61 +278,79 @@ static bool stderr_outlives_us(void)
 	       (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
-static int spawn(const char *run_dir, char *const *env, int plan_fd, pid_t *ret_pid)
-{
-	char program[] = "ops-agent", verb[] = "runner";
-	char *dir = xstrdup(run_dir);
-	char *const argv[] = {program, verb, dir, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int rc;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(
-		&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, plan_fd, STDIN_FILENO);
-	if (!stderr_outlives_us())
-		posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-	rc = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attr, argv, env);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
-	free(dir);
-	return -rc;
-}
-
-pid_t launch_runner(const struct launch *launch, const struct plan *plan, struct err *err)
+/* What of the agent's environment a runner has a use for. */
+static void keep_environment(const struct launch *launch)
 {
 	static const char *const passed[] = {"OPS_RUNS_DIR", "LOG_LEVEL", "LOG_FORMAT"};
-	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	char *env[ARRAY_LEN(passed) + 3] = {path};
+	char *kept[ARRAY_LEN(passed)], *uid = xasprintf("%u", launch->trusted_uid);
+
+	for (size_t i = 0; i < ARRAY_LEN(passed); i++)
+		kept[i] = getenv(passed[i]) != NULL ? xstrdup(getenv(passed[i])) : NULL;
+	clearenv();
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	setenv("OPS_AGENT_TRUSTED_UID", uid, 1);
+	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
+		if (kept[i] != NULL)
+			setenv(passed[i], kept[i], 1);
+		free(kept[i]);
+	}
+	free(uid);
+}
+
+/* In the forked process: becomes the runner, as if it had been executed. What of the monitor is
+ * still in memory stays reachable, and signals stay blocked until the runner takes them over. */
+static void become_runner(
+	const struct launch *launch, const char *run_dir, int plan_fd, int lock_fd)
+{
+	const int first = STDERR_FILENO + 1;
+	int null_fd = -1;
+
+	/* at once: other runs' locks and the state folder's are not ours to hold */
+	if (dup2(plan_fd, STDIN_FILENO) < 0 ||
+		(lock_fd != first && dup3(lock_fd, first, O_CLOEXEC) < 0))
+		_exit(1);
+	close_range(first + 1, ~0u, 0);
+	setsid();
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_NAME, "ops-runner");
+	title_set("runner", run_dir);
+	if (!stderr_outlives_us())
+		null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if ((null_fd >= 0 && dup2(null_fd, STDERR_FILENO) < 0) ||
+		dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		_exit(1);
+	if (null_fd >= 0)
+		close(null_fd);
+	keep_environment(launch);
+	exit(launch->runner(run_dir, first));
+}
+
+void launch_warm_up(void)
+{
+	gid_t group;
+	int n = 1;
+
+	/* what it finds does not matter, nor whether there is room for it */
+	(void)getgrouplist("root", 0, &group, &n);
+}
+
+pid_t launch_runner(const struct launch *launch, const struct launch_run *run, struct err *err)
+{
+	int fd = plan_memfd(run->plan, err);
 	char text[UUID_TEXT_BYTES];
-	size_t n = 1;
-	pid_t pid = 0;
 	char *run_dir;
-	int rc, fd = plan_memfd(plan, err);
+	pid_t pid;
 
 	if (fd < 0)
 		return fd;
-	env[n++] = xasprintf("OPS_AGENT_TRUSTED_UID=%u", launch->trusted_uid);
-	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-		const char *value = getenv(passed[i]);
-
-		if (value != NULL)
-			env[n++] = xasprintf("%s=%s", passed[i], value);
-	}
-	uuid_format(&plan->id, text);
+	uuid_format(&run->plan->id, text);
 	run_dir = xasprintf("%s/%s", launch->runs_path, text);
-	rc = spawn(run_dir, env, fd, &pid);
+	pid = fork();
+	if (pid == 0)
+		become_runner(launch, run_dir, fd, run->lock_fd);
+	if (pid < 0)
+		pid = err_set_errno(err, -errno, "cannot start the runner");
 	close(fd);
 	free(run_dir);
-	while (n > 1)
-		free(env[--n]);
-	return rc == 0 ? pid : err_set_errno(err, rc, "cannot start the runner");
+	return pid;
 }

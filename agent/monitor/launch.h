@@ -1,5 +1,4 @@
-/* Making a RUN_DIR and starting its runner. All blocking; done by the monitor for one run at a
- * time. */
+/* Making a RUN_DIR and starting its runner. All blocking; done by the monitor alone. */
 #ifndef OPS_AGENT_MONITOR_LAUNCH_H
 #define OPS_AGENT_MONITOR_LAUNCH_H
 
@@ -14,24 +13,39 @@
 struct launch {
 	int runs_fd; /* STATE_DIR/runs */
 	const char *runs_path;
-	gid_t gid;	   /* of the worker, which reads; -1: leave */
-	uid_t trusted_uid; /* who beside root may own executables */
+	gid_t gid;					 /* of the worker, which reads; -1: leave */
+	uid_t trusted_uid;				 /* who beside root may own executables */
+	int (*runner)(const char *run_dir, int lock_fd); /* agent/runner/runner.h */
 };
 
-/* Makes RUN_DIR under its temporary name, with everything in it that an accepted run has: meta,
- * state, journal, lock, control/; synced to disk. 0 or a negative errno with err set; then nothing
- * is left of it. */
-MUSTCHECK int launch_prepare(const struct launch *launch, const struct plan *plan, struct err *err);
-/* Gives the prepared RUN_DIR its name, durably: from here on the run exists. */
-MUSTCHECK int launch_commit(const struct launch *launch, const struct uuid *id, struct err *err);
-/* Removes a prepared RUN_DIR. */
-void launch_discard(const struct launch *launch, const struct uuid *id);
-/* Starts the runner, in a session of its own, with the plan as a sealed memfd on its standard
- * input. Returns its pid, or a negative errno with err set. */
-MUSTCHECK pid_t launch_runner(
-	const struct launch *launch, const struct plan *plan, struct err *err);
+/* A run between the making of its RUN_DIR and the start of its runner. */
+struct launch_run {
+	const struct plan *plan;
+	int dir_fd, meta_fd, lock_fd; /* -1: closed; the lock is held from the start */
+};
 
-/* Removes what a killed agent left half made. */
+/* Makes RUN_DIR with everything in it that a run has: meta, state, journal, lock, control/, under a
+ * temporary name first. Nothing is synced yet: until launch_sync() the run may be gone after a
+ * power cut, and is nobody's promise. 0 or a negative errno with err set; then nothing is left of
+ * it. plan must stay until launch_close(). */
+MUSTCHECK int launch_prepare(const struct launch *launch, const struct plan *plan,
+	struct launch_run *ret_run, struct err *err);
+/* Makes the n runs durable, files and folders; several cost hardly more than one. 0 or a negative
+ * errno: then none may be relied on. */
+MUSTCHECK int launch_sync(const struct launch *launch, const struct launch_run *runs, size_t n);
+/* Makes libc load the modules that look up accounts, once here instead of in every runner. */
+void launch_warm_up(void);
+/* Starts the runner, in a session of its own, with the plan as a sealed memfd on its standard input
+ * and the lock in its hands. Returns its pid, or a negative errno with err set. */
+MUSTCHECK pid_t launch_runner(
+	const struct launch *launch, const struct launch_run *run, struct err *err);
+/* Closes what is open of it. */
+void launch_close(struct launch_run *run);
+/* Removes the RUN_DIR of a run that never started. */
+void launch_discard(const struct launch *launch, const struct uuid *id);
+
+/* Removes what a killed agent left half made, and RUN_DIRs that a power cut left without meta and
+ * without a record: they were never answered for. */
 void launch_clean(const struct launch *launch);
 
 /* Whether there is a RUN_DIR of this id. */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #include "agent/monitor/listen.h"
 #include "agent/monitor/notify.h"
 #include "agent/monitor/state.h"
+#include "agent/monitor/title.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
@@ -80,7 +82,8 @@ static int fork_worker(struct monitor *m)
 	close_all_but(opts.listen_fd, opts.monitor_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	return m->worker(&opts);
+	title_set("worker", NULL);
+	return m->programs->worker(&opts);
 }
 
 static void worker_exited(struct monitor *m, int status)
@@ -110,7 +113,7 @@ static void serve_worker(struct monitor *m)
 		int rc = child_receive(&m->child, bytes, &msg);
 
 		if (rc == 0)
-			return;
+			break;
 		if (rc > 0) {
 			requests_handle(m, &msg);
 			continue;
@@ -124,6 +127,7 @@ static void serve_worker(struct monitor *m)
 		m->child.fd = -1;
 		m->child.kill_us = clock_mono_us() + STOP_US;
 	}
+	starts_flush(m);
 }
 
 /* ---- signals ---- */
@@ -316,6 +320,8 @@ static int start(struct monitor *m, struct err *err)
 	int rc;
 
 	close_range(3, ~0u, 0);
+	prctl(PR_SET_NAME, "ops-agent");
+	title_set("serve", NULL);
 	m->started_us = clock_wall_us();
 	child_init(&m->child);
 	if (gethostname(m->host, sizeof(m->host) - 1) != 0)
@@ -353,13 +359,13 @@ static void finish(struct monitor *m)
 	log_info(LOG_EV("agent.stopped"), LOG_INT("active_runs", m->active.n));
 }
 
-int monitor_main(monitor_worker_fn worker)
+int monitor_main(const struct monitor_programs *programs)
 {
 	struct monitor *m = xcalloc(1, sizeof(*m));
 	struct err err = {0};
 	int code;
 
-	m->worker = worker;
+	m->programs = programs;
 	code = start(m, &err);
 	if (code != MONITOR_EXIT_OK) {
 		log_error(LOG_EV("agent.not_started"), LOG_STR("error", err.msg));

@@ -29,12 +29,16 @@ struct worker_opts {
 	int monitor_fd;
 };
 
-/* What the worker's process does (agent/worker/worker.h); returns its exit code. */
-typedef int (*monitor_worker_fn)(const struct worker_opts *opts);
+/* What forked processes do. */
+struct monitor_programs {
+	int (*worker)(const struct worker_opts *opts);	 /* agent/worker/worker.h */
+	int (*runner)(const char *run_dir, int lock_fd); /* agent/runner/runner.h */
+};
 
 /* `ops-agent serve`: runs until SIGTERM or SIGINT, with a worker in a forked process. Returns the
- * exit code, in the worker's process that of worker(). The caller exits with it. */
-MUSTCHECK int monitor_main(monitor_worker_fn worker);
+ * exit code, in the worker's process that of worker(). The caller exits with it. A runner's process
+ * never returns. */
+MUSTCHECK int monitor_main(const struct monitor_programs *programs);
 
 /* `ops-agent verify`: checks the ledger's chain and the digest of every finished journal in the
  * state folder; prints what it found. Returns the exit code. */

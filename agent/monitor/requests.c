@@ -20,21 +20,17 @@
 #include "core/base/log.h"
 #include "core/base/utf8.h"
 
-#define MAX_TRIGGER_BYTES 128
-
-static void answer(
-	struct monitor *m, const struct imsg *msg, enum msg_status status, const char *message)
+void requests_answer(struct monitor *m, uint32_t seq, enum msg_status status, const char *message)
 {
 	struct imsg reply = {.type = IMSG_ANSWER,
-		.seq = msg->seq,
-		.run = msg->run,
+		.seq = seq,
 		.status = (uint16_t)status,
 		.message = wire_str_of(message)};
 
 	child_send(&m->child, &reply);
 }
 
-static int commit(struct monitor *m, struct err *err)
+int requests_commit(struct monitor *m, struct err *err)
 {
 	int rc = ledger_commit(m->ledger, err);
 
@@ -49,7 +45,7 @@ static void kv_wire(struct json *json, const char *key, struct wire_str s)
 	json_strn(json, s.data, s.len);
 }
 
-static void kv_run(struct json *json, const struct uuid *id)
+void requests_kv_run(struct json *json, const struct uuid *id)
 {
 	char text[UUID_TEXT_BYTES];
 
@@ -57,20 +53,7 @@ static void kv_run(struct json *json, const struct uuid *id)
 	json_kv_str(json, "run", text);
 }
 
-/* ---- starting ---- */
-
-static bool is_plain_text(struct wire_str s, uint32_t max)
-{
-	if (s.len > max || !utf8_is_valid(s.data, s.len))
-		return false;
-	for (uint32_t i = 0; i < s.len; i++) {
-		if ((unsigned char)s.data[i] < 0x20 || s.data[i] == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-static void answer_problems(struct monitor *m, const struct imsg *msg,
+void requests_answer_problems(struct monitor *m, const struct imsg *msg,
 	const struct planner_problems *problems, const char *message)
 {
 	struct imsg reply = {.type = IMSG_ANSWER,
@@ -90,174 +73,6 @@ static void answer_problems(struct monitor *m, const struct imsg *msg,
 	child_send(&m->child, &reply);
 }
 
-static void answer_started(
-	struct monitor *m, const struct imsg *msg, const struct uuid *run, bool created)
-{
-	struct imsg reply = {.type = IMSG_ANSWER, .seq = msg->seq, .run = *run, .created = created};
-
-	child_send(&m->child, &reply);
-}
-
-static void note_refused(struct monitor *m, const struct imsg *msg, const char *why)
-{
-	struct json *json = ledger_begin(m->ledger, "request.refused");
-	struct err err = {0};
-
-	json_kv_uint(json, "uid", msg->peer.uid);
-	json_kv_int(json, "pid", msg->peer.pid);
-	json_kv_str(json, "reason", why);
-	(void)!commit(m, &err);
-}
-
-/* The plan that the monitor's own catalogue makes of the request; NULL after having answered. */
-static struct plan *make_plan(
-	struct monitor *m, const struct imsg *msg, const struct msg_run_start *start)
-{
-	struct planner_request request = {
-		.kind = start->kind,
-		.id = start->id,
-		.inputs = start->inputs,
-		.n_inputs = start->n_inputs,
-		.host = m->host,
-		.actor = start->actor,
-		.trigger = start->trigger,
-		.created_us = clock_wall_us(),
-		.number = m->number + 1,
-	};
-	struct planner_problems problems;
-	struct err err = {0};
-	struct plan *plan = NULL;
-	int rc;
-
-	uuid_v7(&request.run_id);
-	rc = planner_build(m->catalog, &request, &plan, &problems, &err);
-	if (rc == 0)
-		return plan;
-	note_refused(m, msg, err.msg);
-	if (rc == -EINVAL)
-		answer_problems(m, msg, &problems, err.msg);
-	else
-		answer(m, msg, rc == -ENOENT ? MSG_NOT_FOUND : MSG_LIMIT, err.msg);
-	return NULL;
-}
-
-static int note_started(struct monitor *m, const struct plan *plan, struct err *err)
-{
-	struct json *json = ledger_begin(m->ledger, "run.started");
-
-	kv_run(json, &plan->id);
-	json_kv_uint(json, "number", plan->number);
-	json_kv_str(json, "kind", plan->is_flow ? "flow" : "command");
-	json_kv_str(json, "name", plan->name);
-	json_kv_str(json, "actor", plan->actor);
-	json_kv_str(json, "trigger", plan->trigger);
-	json_kv_str(json, "config_digest", plan->config_digest);
-	return commit(m, err);
-}
-
-/* Makes the run and starts its runner. Nothing is left of it on failure. */
-static int launch_run(
-	struct monitor *m, const struct plan *plan, const struct key *key, struct err *err)
-{
-	pid_t pid;
-	int rc = launch_prepare(&m->launch, plan, err);
-
-	if (rc != 0)
-		return rc;
-	if (key != NULL) {
-		rc = keys_add(m->keys, key, plan->created_us, &plan->id);
-		if (rc != 0)
-			err_set_errno(err, rc, "cannot remember the idempotency key");
-	}
-	if (rc == 0)
-		rc = note_started(m, plan, err);
-	if (rc == 0)
-		rc = launch_commit(&m->launch, &plan->id, err);
-	if (rc != 0) {
-		launch_discard(&m->launch, &plan->id);
-		return rc;
-	}
-	files_next_number(m);
-	pid = launch_runner(&m->launch, plan, err);
-	if (pid < 0) /* the run exists, and is about to be settled as lost */
-		log_error(LOG_EV("run.not_started"), LOG_INT("number", plan->number),
-			LOG_STR("error", err->msg));
-	active_add(&m->active, &plan->id, plan->number, pid > 0 ? pid : 0);
-	return 0;
-}
-
-/* Whether the request was answered before, or cannot be. */
-static bool is_known(struct monitor *m, const struct imsg *msg, const struct msg_run_start *start,
-	struct key *key)
-{
-	struct uuid run;
-	int rc;
-
-	if (start->idempotency_key.len == 0)
-		return false;
-	key_of(start, key);
-	rc = keys_find(m->keys, key, clock_wall_us(), &run);
-	if (rc == -EEXIST) {
-		answer(m, msg, MSG_CONFLICT, "this idempotency key was used for another request");
-		return true;
-	}
-	/* the agent may have been killed between remembering the key and making the run */
-	if (rc != 0 || !launch_exists(&m->launch, &run))
-		return false;
-	answer_started(m, msg, &run, false);
-	return true;
-}
-
-static void start_run(struct monitor *m, const struct imsg *msg)
-{
-	struct msg_run_start start;
-	struct err err = {0};
-	struct plan *plan;
-	struct key key;
-
-	if (msg->fields.len > MSG_MAX_START_BYTES ||
-		msg_run_start_decode((const uint8_t *)msg->fields.data, msg->fields.len, &start) !=
-			0 ||
-		start.flags != 0 || start.idempotency_key.len > KEYS_MAX_KEY_BYTES ||
-		!is_plain_text(start.trigger, MAX_TRIGGER_BYTES)) {
-		answer(m, msg, MSG_MALFORMED, "a start that is none");
-		return;
-	}
-	if (!imsg_actor_is_valid(start.actor, msg->peer.uid)) {
-		note_refused(m, msg, "an actor that cannot be");
-		answer(m, msg, MSG_FORBIDDEN, "an actor that cannot be");
-		return;
-	}
-	if (is_known(m, msg, &start, &key))
-		return;
-	if (active_is_full(&m->active)) {
-		answer(m, msg, MSG_LIMIT, "too many runs are going on");
-		return;
-	}
-	plan = make_plan(m, msg, &start);
-	if (plan == NULL)
-		return;
-	if (launch_run(m, plan, start.idempotency_key.len != 0 ? &key : NULL, &err) == 0)
-		answer_started(m, msg, &plan->id, true);
-	else
-		answer(m, msg, err.code == -ENOBUFS ? MSG_LIMIT : MSG_UNAVAILABLE, err.msg);
-	plan_free(plan);
-}
-
-static void handle_start(struct monitor *m, const struct imsg *msg)
-{
-	struct imsg reply = {.type = IMSG_ANSWER,
-		.seq = msg->seq,
-		.status = MSG_CONFLICT,
-		.message = wire_str_of("the configuration has just changed; try again"),
-		.config_digest = wire_str_of(m->catalog->digest)};
-
-	if (wire_str_eq(msg->config_digest, m->catalog->digest))
-		start_run(m, msg);
-	else
-		child_send(&m->child, &reply);
-}
-
 /* ---- cancelling and releasing ---- */
 
 /* Opens a RUN_DIR and reads its state; answers and returns a negative errno when it cannot. */
@@ -269,14 +84,14 @@ static int open_run(struct monitor *m, const struct imsg *msg, struct run_state 
 	uuid_format(&msg->run, id);
 	dir_fd = openat(m->launch.runs_fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir_fd < 0) {
-		answer(m, msg, MSG_NOT_FOUND, "there is no such run here");
+		requests_answer(m, msg->seq, MSG_NOT_FOUND, "there is no such run here");
 		return -ENOENT;
 	}
 	rc = state_read(dir_fd, ret_state);
 	if (rc == 0)
 		return dir_fd;
 	close(dir_fd);
-	answer(m, msg, MSG_UNAVAILABLE, "the run's state cannot be read");
+	requests_answer(m, msg->seq, MSG_UNAVAILABLE, "the run's state cannot be read");
 	return rc;
 }
 
@@ -314,11 +129,11 @@ static void note_cancel(struct monitor *m, const struct imsg *msg, bool kill)
 	struct json *json = ledger_begin(m->ledger, "run.cancel_requested");
 	struct err err = {0};
 
-	kv_run(json, &msg->run);
+	requests_kv_run(json, &msg->run);
 	kv_wire(json, "actor", msg->actor);
 	kv_wire(json, "reason", msg->reason);
 	json_kv_bool(json, "kill", kill);
-	(void)!commit(m, &err);
+	(void)!requests_commit(m, &err);
 }
 
 static void handle_cancel(struct monitor *m, const struct imsg *msg)
@@ -329,7 +144,7 @@ static void handle_cancel(struct monitor *m, const struct imsg *msg)
 
 	if (!imsg_actor_is_valid(msg->actor, msg->peer.uid) || msg->reason.len > IMSG_MAX_REASON ||
 		!utf8_is_valid(msg->reason.data, msg->reason.len)) {
-		answer(m, msg, MSG_FORBIDDEN, "an actor or a reason that cannot be");
+		requests_answer(m, msg->seq, MSG_FORBIDDEN, "an actor or a reason that cannot be");
 		return;
 	}
 	dir_fd = open_run(m, msg, &state);
@@ -337,7 +152,7 @@ static void handle_cancel(struct monitor *m, const struct imsg *msg)
 		return;
 	if (run_status_is_final((enum run_status)state.status)) {
 		close(dir_fd);
-		answer(m, msg, MSG_CONFLICT, "the run has finished already");
+		requests_answer(m, msg->seq, MSG_CONFLICT, "the run has finished already");
 		return;
 	}
 	rc = put_control(dir_fd, RUNDIR_CONTROL_CANCEL, msg);
@@ -349,9 +164,9 @@ static void handle_cancel(struct monitor *m, const struct imsg *msg)
 	if (rc == 0)
 		note_cancel(m, msg, kill);
 	if (rc == 0 || rc == -EEXIST)
-		answer(m, msg, MSG_OK, "");
+		requests_answer(m, msg->seq, MSG_OK, "");
 	else
-		answer(m, msg, MSG_UNAVAILABLE, strerror(-rc));
+		requests_answer(m, msg->seq, MSG_UNAVAILABLE, strerror(-rc));
 }
 
 static void handle_release(struct monitor *m, const struct imsg *msg)
@@ -366,20 +181,20 @@ static void handle_release(struct monitor *m, const struct imsg *msg)
 		return;
 	hex_encode(state.digest, sizeof(state.digest), digest);
 	if (!run_status_is_final((enum run_status)state.status)) {
-		answer(m, msg, MSG_CONFLICT, "the run has not finished");
+		requests_answer(m, msg->seq, MSG_CONFLICT, "the run has not finished");
 	} else if (!wire_str_eq(msg->digest, digest)) {
-		answer(m, msg, MSG_CONFLICT, "the digest is not the journal's");
+		requests_answer(m, msg->seq, MSG_CONFLICT, "the digest is not the journal's");
 	} else if (faccessat(dir_fd, RUNDIR_RELEASED, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		answer(m, msg, MSG_OK, "");
+		requests_answer(m, msg->seq, MSG_OK, "");
 	} else if ((fd = rundir_create(dir_fd, RUNDIR_RELEASED, O_WRONLY)) < 0) {
-		answer(m, msg, MSG_UNAVAILABLE, strerror(-fd));
+		requests_answer(m, msg->seq, MSG_UNAVAILABLE, strerror(-fd));
 	} else {
 		struct json *json = ledger_begin(m->ledger, "run.released");
 
-		kv_run(json, &msg->run);
+		requests_kv_run(json, &msg->run);
 		json_kv_str(json, "digest", digest);
-		(void)!commit(m, &err);
-		answer(m, msg, MSG_OK, "");
+		(void)!requests_commit(m, &err);
+		requests_answer(m, msg->seq, MSG_OK, "");
 	}
 	if (fd >= 0)
 		close(fd);
@@ -408,7 +223,7 @@ static void answer_config_errors(
 	snprintf(message, sizeof(message),
 		"the configuration has %zu error%s; the one before stays in force", errors->total,
 		errors->total == 1 ? "" : "s");
-	answer_problems(m, msg, problems, message);
+	requests_answer_problems(m, msg, problems, message);
 	free(problems);
 }
 
@@ -418,7 +233,7 @@ static void handle_reload(struct monitor *m, const struct imsg *msg)
 	struct imsg reply = {.type = IMSG_ANSWER, .seq = msg->seq};
 
 	if (!imsg_actor_is_valid(msg->actor, msg->peer.uid)) {
-		answer(m, msg, MSG_FORBIDDEN, "an actor that cannot be");
+		requests_answer(m, msg->seq, MSG_FORBIDDEN, "an actor that cannot be");
 		return;
 	}
 	errors = xcalloc(1, sizeof(*errors));
@@ -445,7 +260,7 @@ static uint64_t tell(struct monitor *m, struct refusals *refusals)
 	json_kv_uint(json, "count", refusals->count);
 	json_kv_uint(json, "uid", refusals->last.uid);
 	json_kv_int(json, "pid", refusals->last.pid);
-	(void)!commit(m, &err);
+	(void)!requests_commit(m, &err);
 	log_warn(LOG_EV(refusals->event), LOG_INT("count", refusals->count),
 		LOG_INT("uid", refusals->last.uid), LOG_INT("pid", refusals->last.pid));
 	refusals->count = 0;
@@ -471,9 +286,12 @@ static void count(struct refusals *refusals, const char *event, const struct ims
 
 void requests_handle(struct monitor *m, const struct imsg *msg)
 {
+	/* everything else must see those starts as what they became */
+	if (msg->type != IMSG_START)
+		starts_flush(m);
 	switch (msg->type) {
 	case IMSG_START:
-		handle_start(m, msg);
+		starts_take(m, msg);
 		break;
 	case IMSG_CANCEL:
 		handle_cancel(m, msg);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "agent/config/catalog.h"
+#include "agent/config/planner.h"
 #include "agent/monitor/active.h"
 #include "agent/monitor/child.h"
 #include "agent/monitor/keys.h"
@@ -13,6 +14,7 @@
 #include "agent/monitor/ledger.h"
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/settings.h"
+#include "agent/monitor/start.h"
 #include "core/base/uuid.h"
 
 #define MONITOR_HOST_BYTES 256
@@ -27,7 +29,7 @@ struct refusals {
 };
 
 struct monitor {
-	monitor_worker_fn worker;
+	const struct monitor_programs *programs;
 	struct settings settings;
 	struct catalog_opts catalog_opts;
 	char account[64]; /* for catalog_opts */
@@ -44,6 +46,7 @@ struct monitor {
 	struct ledger *ledger;
 	struct keys *keys;
 	struct active active;
+	struct starts starts; /* taken in this turn of the loop */
 	struct child child;
 	struct refusals bad_secrets, bad_peers;
 
@@ -64,6 +67,14 @@ MUSTCHECK int config_reload(struct monitor *m, struct wire_str actor, struct con
 
 /* Handles one message of the worker. */
 void requests_handle(struct monitor *m, const struct imsg *msg);
+/* Answers the question of this number. */
+void requests_answer(struct monitor *m, uint32_t seq, enum msg_status status, const char *message);
+/* Answers invalid_input. */
+void requests_answer_problems(struct monitor *m, const struct imsg *msg,
+	const struct planner_problems *problems, const char *message);
+/* ledger_commit(), and says so in the log when it fails. */
+MUSTCHECK int requests_commit(struct monitor *m, struct err *err);
+void requests_kv_run(struct json *json, const struct uuid *id);
 /* Tells the ledger of refusals whose time has come. Returns when to be called again; 0: never. */
 uint64_t requests_tell_refusals(struct monitor *m);
 

@@ -383,11 +383,11 @@ static int execute(struct run *run)
 	return finish(run);
 }
 
-int runner_main(const char *run_dir)
+int runner_main(const char *run_dir, int lock_fd)
 {
 	static struct run run; /* too large for the stack; one a process */
 	struct err err = {0};
-	int rc = run_init(&run, run_dir, &err);
+	int rc = run_init(&run, run_dir, lock_fd, &err);
 
 	if (rc != 0) {
 		log_error(LOG_EV("runner.refused"), LOG_STR("run_dir", run_dir),

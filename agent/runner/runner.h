@@ -23,7 +23,8 @@ enum runner_exit {
 };
 
 /* Runs to the end; the caller exits with what it returns. Takes over signals, children, standard
- * input and all descriptors above 2 of the process. */
-MUSTCHECK int runner_main(const char *run_dir);
+ * input and all descriptors above 2 of the process. lock_fd holds RUN_DIR/lock already, so that
+ * there is no moment at which the run seems to be nobody's; -1: takes the lock itself. */
+MUSTCHECK int runner_main(const char *run_dir, int lock_fd);
 
 #endif

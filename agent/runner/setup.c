@@ -53,14 +53,20 @@ static struct plan *read_plan(struct err *err)
 	return plan;
 }
 
-/* Nothing of whoever started us stays open: no pipe whose end could hurt, no plan. */
-static int drop_descriptors(void)
+/* Nothing of whoever started us stays open but the lock: no pipe whose end could hurt, no plan. */
+static int drop_descriptors(int *lock_fd)
 {
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null_fd = open("/dev/null", O_RDWR);
+	int first = STDERR_FILENO + 1;
 
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0)
 		return -errno;
-	syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, 0);
+	if (*lock_fd >= 0) {
+		if (*lock_fd != first && dup3(*lock_fd, first, O_CLOEXEC) < 0)
+			return -errno;
+		*lock_fd = first++;
+	}
+	syscall(SYS_close_range, first, ~0u, 0);
 	return 0;
 }
 
@@ -164,19 +170,20 @@ static int open_run_dir(struct run *run, const char *run_dir, struct err *err)
 		err_set_errno(err, -errno, "cannot open %s", run_dir);
 		return RUNNER_EXIT_USAGE;
 	}
-	run->lock_fd = lock_take(run->dir_fd);
+	if (run->lock_fd < 0)
+		run->lock_fd = lock_take(run->dir_fd);
 	if (run->lock_fd >= 0)
 		return 0;
 	err_set_errno(err, run->lock_fd, "cannot lock %s", run_dir);
 	return run->lock_fd == -EAGAIN ? RUNNER_EXIT_BUSY : RUNNER_EXIT_FAILED;
 }
 
-int run_init(struct run *run, const char *run_dir, struct err *err)
+int run_init(struct run *run, const char *run_dir, int lock_fd, struct err *err)
 {
 	int rc;
 
 	*run = (struct run){.dir_fd = -1,
-		.lock_fd = -1,
+		.lock_fd = lock_fd,
 		.state_fd = -1,
 		.outputs_fd = -1,
 		.signal_fd = -1,
@@ -188,7 +195,7 @@ int run_init(struct run *run, const char *run_dir, struct err *err)
 	run->plan = read_plan(err);
 	if (run->plan == NULL)
 		return RUNNER_EXIT_USAGE;
-	rc = drop_descriptors();
+	rc = drop_descriptors(&run->lock_fd);
 	if (rc != 0)
 		err_set_errno(err, rc, "cannot open /dev/null");
 	else

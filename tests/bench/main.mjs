@@ -1,4 +1,4 @@
-// ./dev bench [stream] [idle] [archive]: the first measures what it costs to carry a command's output from its write(2) to a WebSocket
+// ./dev bench [stream] [spawn] [idle] [archive]: the first measures what it costs to carry a command's output from its write(2) to a WebSocket
 // client (journal on disk, checksums, authentication and all), beside a bare pipe → Unix socket → TCP
 // relay that keeps nothing. Rounds are interleaved and the medians compared, since machines are noisy:
 // only the ratios mean something.
@@ -149,8 +149,46 @@ async function idle() {
   }
 }
 
+// A run from run.start to the first byte of echo, and runs of true a second, through the agent's socket,
+// beside a bare server that forks, executes and relays.
+async function spawn() {
+  const { Agent } = await import('../integration/lib/agent.mjs');
+  const RUNS = Number(process.env.BENCH_RUNS ?? 300);
+  const commands = `version: 1
+commands:
+  bench.echo: { title: echo, exec: [/bin/echo, hello] }
+  bench.true: { title: "true", exec: [/bin/true] }
+`;
+  // as in an installation, where $OPS_OUTPUT files are under /run
+  const steps = fs.mkdtempSync('/dev/shm/ops-bench-');
+  const agent = await Agent.start({ commands, env: { OPS_RUNS_DIR: steps } });
+  const meter = async (...args) => JSON.parse((await run(bin('bench-spawn-meter'), args.map(String))).stdout);
+  const ours = (id, runs, atOnce) => meter('ours', agent.socket, agent.secret, id, runs, atOnce);
+  try {
+    const echo = { ours: [], bare: [] }, many = { ours: [], bare: [] };
+    for (let i = 0; i < ROUNDS; i++) {
+      echo.bare.push(await meter('bare', 100, 1, '/bin/echo', 'hello'));
+      echo.ours.push(await ours('bench.echo', 100, 1));
+      many.bare.push(await meter('bare', RUNS, 4, '/bin/true'));
+      many.ours.push(await ours('bench.true', RUNS, 4));
+    }
+    const of = (list, key) => median(list.map((r) => r[key]));
+    console.log(`spawn, ${ROUNDS} rounds, medians`);
+    for (const [name, list] of [['bare', echo.bare], ['ours', echo.ours]]) {
+      console.log(`  ${name}  request to first byte of echo: p50 ${fixed(of(list, 'p50_ms'))} ms, p99 ${fixed(of(list, 'p99_ms'))} ms`);
+    }
+    for (const [name, list] of [['bare', many.bare], ['ours', many.ours]]) {
+      console.log(`  ${name}  true, 4 at once: ${fixed(of(list, 'per_second'), 0)} runs/s`);
+    }
+    console.log(`  ratio ${fixed(of(many.ours, 'per_second') / of(many.bare, 'per_second'))}`);
+  } finally {
+    await agent.destroy();
+    fs.rmSync(steps, { recursive: true, force: true });
+  }
+}
+
 const archiveBench = () => archive({ bin, rounds: ROUNDS, mib: MIB, median, fixed, commands: COMMANDS });
-const benches = { stream, idle, archive: archiveBench };
+const benches = { stream, spawn, idle, archive: archiveBench };
 const names = process.argv.slice(2).length ? process.argv.slice(2) : Object.keys(benches);
 for (const name of names) {
   if (!benches[name]) {

@@ -358,5 +358,5 @@ int main(int argc, char **argv)
 		execl(argv[2], "ops-agent", "runner", argv[1], (char *)NULL);
 		die(argv[2]);
 	}
-	return runner_main(argv[1]);
+	return runner_main(argv[1], -1);
 }

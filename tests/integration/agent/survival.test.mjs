@@ -87,6 +87,18 @@ describe('a run survives', { timeout: 180000 }, () => {
 		assert.ok(journal.finished);
 	});
 
+	it('kill -9 of both in the very moment in which a start is answered, again and again', async () => {
+		for (let i = 0; i < 15; i++) {
+			const client = await agent.connect();
+			const { run } = await client.start('ticks', { n: 3 });
+			await agent.kill9Both();
+			client.destroy();
+			await agent.restart();
+			const journal = await followThrough(agent, run.id, new Journal());
+			isWhole(journal, 3);
+		}
+	});
+
 	it('200 MiB of output through a kill of both, byte for byte', async () => {
 		const client = await agent.connect();
 		const lines = 2 << 20;
