@@ -76,6 +76,23 @@ static bool has_output(struct build *b, const struct raw_text *at,
 	return false;
 }
 
+/* Whether step `at` starts only after step `before` is through: needed, directly or through others.
+ * Needs point backwards. */
+static bool comes_after(const struct catalog_flow *flow, size_t at, size_t before)
+{
+	bool needed[PLAN_MAX_STEPS] = {false};
+
+	/* of the other phases everything before is through */
+	if (flow->steps[at].phase != PLAN_MAIN)
+		return before < at;
+	needed[at] = true;
+	for (size_t i = at + 1; i-- > before;) {
+		for (size_t k = 0; needed[i] && k < flow->steps[i].n_needs; k++)
+			needed[flow->steps[i].needs[k]] = true;
+	}
+	return before != at && needed[before];
+}
+
 static void read_step_reference(struct build *b, const struct step_site *site,
 	const struct raw_text *raw, const struct template *t, struct plan_text *value)
 {
@@ -83,9 +100,17 @@ static void read_step_reference(struct build *b, const struct step_site *site,
 
 	if (i == SIZE_MAX)
 		return;
+	if (!comes_after(site->flow, site->index, i)) {
+		build_error(
+			b, raw, "step '%.48s' may still be running; add it to 'needs'", t->step);
+		return;
+	}
 	if (t->ref == PLAN_STEP_OUTPUT) {
 		const struct catalog_command *command = site->flow->steps[i].command;
 
+		if (command == NULL && site->flow->steps[i].approve.prompt != NULL)
+			build_error(
+				b, raw, "step '%.48s' is an approval, it has no outputs", t->step);
 		if (command == NULL || !has_output(b, raw, command, t->name))
 			return;
 		value->name = xstrdup(t->name);
@@ -188,62 +213,131 @@ static void read_with(struct build *b, const struct step_site *site, struct cata
 
 /* ---- graph ---- */
 
-/* Until steps run in parallel the only graph is the sequence. */
+static void add_need(struct catalog_step *step, size_t need)
+{
+	step->needs[step->n_needs++] = (uint16_t)need;
+}
+
+/* Without `needs` a step follows the one above; in on_failure and finally always. */
 static void read_needs(struct build *b, const struct step_site *site, struct catalog_step *step)
 {
 	const struct raw_texts *raw = site->raw->needs;
 	size_t index = site->index;
-	bool plain = raw == NULL;
+	size_t n = raw != NULL ? raw->items_count : 1;
 
-	for (size_t i = 0; raw != NULL && i < raw->items_count; i++) {
-		size_t need = find_step(b, &raw->items[i], site->flow, index, raw->items[i].text);
-
-		if (need == SIZE_MAX)
-			return;
-		plain = raw->items_count == 1 && need + 1 == index;
-	}
-	if (raw != NULL && raw->items_count == 0)
-		plain = index == 0;
-	if (!plain)
-		build_refuse(b, &raw->at, "needs: other than the step above");
-	if (index > 0) {
-		step->needs = xcalloc(1, sizeof(*step->needs));
-		step->needs[0] = (uint16_t)(index - 1);
-		step->n_needs = 1;
-	}
-}
-
-static void check_retry(struct build *b, const struct raw_retry *retry)
-{
-	if (retry == NULL)
+	if (n > PLAN_MAX_STEPS) {
+		build_error_at(b, &raw->at, "at most %d steps in 'needs'", PLAN_MAX_STEPS);
 		return;
-	(void)build_int(b, retry->limit, "limit", 0, 100, 0);
-	(void)build_duration(b, retry->delay, "delay", 0);
-	(void)build_int(b, retry->backoff, "backoff", 1, 10, 1);
-	build_refuse(b, &retry->at, "retry");
+	}
+	step->needs = xcalloc(n, sizeof(*step->needs));
+	if (raw == NULL && index > 0 && site->flow->steps[index - 1].phase == step->phase)
+		add_need(step, index - 1);
+	for (size_t i = 0; raw != NULL && i < n; i++) {
+		const struct raw_text *item = &raw->items[i];
+		size_t need = find_step(b, item, site->flow, index, item->text);
+
+		for (size_t k = 0; k < step->n_needs; k++) {
+			if (step->needs[k] == need)
+				build_error(b, item, "step '%.48s' is there twice", item->text);
+		}
+		if (need != SIZE_MAX)
+			add_need(step, need);
+	}
 }
 
-static void check_approve(struct build *b, const struct raw_approve *approve)
+static void read_retry(struct build *b, const struct raw_retry *raw, struct plan_retry *retry)
+{
+	size_t n = raw != NULL && raw->exit_codes != NULL ? raw->exit_codes->items_count : 0;
+
+	retry->backoff = 1;
+	if (raw == NULL)
+		return;
+	retry->limit = (uint16_t)build_int(b, raw->limit, "limit", 0, PLAN_MAX_RETRIES, 0);
+	retry->delay_us = build_duration(b, raw->delay, "delay", 0);
+	retry->backoff = (uint16_t)build_int(b, raw->backoff, "backoff", 1, 10, 1);
+	if (raw->exit_codes != NULL && (n == 0 || n > PLAN_MAX_CODES)) {
+		build_error_at(b, &raw->exit_codes->at, "'exit_codes' needs 1 to %d exit codes",
+			PLAN_MAX_CODES);
+		return;
+	}
+	retry->exit_codes = xcalloc(n, 1);
+	retry->n_exit_codes = n;
+	for (size_t i = 0; i < n; i++)
+		retry->exit_codes[i] =
+			(uint8_t)build_int(b, &raw->exit_codes->items[i], "exit_codes", 0, 255, 0);
+}
+
+static void read_approve(struct build *b, const struct raw_step *raw, struct plan_approve *approve)
 {
 	static const char *const answers[] = {"reject", "approve"};
 
-	if (approve == NULL)
+	if (raw->approve == NULL)
 		return;
-	free(build_text(b, approve->prompt, "prompt", BUILD_MAX_DESCRIPTION, true));
-	(void)build_duration(b, approve->timeout, "timeout", 0);
-	(void)build_choice(b, approve->on_timeout, "on_timeout", answers, ARRAY_LEN(answers), 0);
-	build_refuse(b, &approve->at, "approve");
+	approve->prompt =
+		build_text(b, raw->approve->prompt, "prompt", BUILD_MAX_DESCRIPTION, true);
+	approve->timeout_us = build_duration(b, raw->approve->timeout, "timeout", 0);
+	approve->on_timeout = build_choice(b, raw->approve->on_timeout, "on_timeout", answers,
+				      ARRAY_LEN(answers), 0) == 1;
+	if (raw->approve->on_timeout != NULL && raw->approve->timeout == NULL)
+		build_error(b, raw->approve->on_timeout, "'on_timeout' needs a 'timeout'");
+	if (raw->with != NULL)
+		build_error_at(b, &raw->with->at, "an approval has no 'with'");
+	if (raw->retry != NULL)
+		build_error_at(b, &raw->retry->at, "an approval has no 'retry'");
 }
 
-static void check_condition(struct build *b, const struct raw_text *condition)
-{
-	struct err err;
+/* ---- if ---- */
 
-	if (condition == NULL)
+/* A condition's references being checked. */
+struct condition_check {
+	struct build *b;
+	const struct step_site *site;
+	const struct raw_text *raw;
+};
+
+static bool on_function(void *arg, enum expr_function function)
+{
+	(void)arg;
+	(void)function;
+	return true;
+}
+
+static const char *on_reference(void *arg, const struct template *reference)
+{
+	struct condition_check *check = arg;
+	struct catalog_flow *flow = check->site->flow;
+	struct plan_text ignored = {0};
+	size_t input;
+
+	if (reference->ref == PLAN_INPUT) {
+		input = build_find_input(
+			check->b, check->raw, reference->name, flow->inputs, flow->n_inputs);
+		if (input != SIZE_MAX && flow->inputs[input].type == INPUT_SECRET)
+			build_error(check->b, check->raw, "'if' cannot look at the secret '%.48s'",
+				reference->name);
+	} else if (reference->ref != PLAN_RUN_ID) {
+		read_step_reference(check->b, check->site, check->raw, reference, &ignored);
+		plan_text_fini(&ignored);
+	}
+	return NULL;
+}
+
+static void read_condition(struct build *b, const struct step_site *site, struct catalog_step *step)
+{
+	const struct raw_text *raw = site->raw->condition;
+	struct condition_check check = {b, site, raw};
+	const struct expr_scope scope = {
+		.arg = &check, .function = on_function, .reference = on_reference};
+	unsigned mentioned;
+	struct err err;
+	bool value;
+
+	if (raw == NULL)
 		return;
-	if (expr_check(condition->text, &err) != 0)
-		build_error(b, condition, "'if' %s", err.msg);
-	build_refuse(b, &condition->at, "if");
+	if (expr_check(raw->text, &err) != 0)
+		build_error(b, raw, "'if' %s", err.msg);
+	else if (expr_eval(raw->text, &scope, &value, &mentioned, &err) == 0)
+		step->condition = xstrdup(raw->text);
 }
 
 static void build_step(struct build *b, const struct step_site *site)
@@ -254,17 +348,16 @@ static void build_step(struct build *b, const struct step_site *site)
 	if (raw->uses != NULL && raw->approve != NULL)
 		build_error(b, raw->uses, "a step has 'uses' or 'approve', not both");
 	else if (raw->uses == NULL && raw->approve == NULL)
-		build_error_at(b, &raw->at, "a step needs 'uses': the command it runs");
+		build_error_at(b, &raw->at, "a step needs 'uses' or 'approve'");
 	if (raw->uses != NULL)
 		step->command = find_command(b, raw->uses);
+	read_needs(b, site, step);
 	if (step->command != NULL)
 		read_with(b, site, step);
-	if (step->phase == PLAN_MAIN)
-		read_needs(b, site, step);
 	step->continue_on_error = build_bool(b, raw->continue_on_error, "continue_on_error", false);
-	check_retry(b, raw->retry);
-	check_approve(b, raw->approve);
-	check_condition(b, raw->condition);
+	read_retry(b, raw->retry, &step->retry);
+	read_approve(b, raw, &step->approve);
+	read_condition(b, site, step);
 }
 
 /* Names first, so that a reference to a later step can be told from one to none. */
@@ -314,6 +407,4 @@ void build_steps(struct build *b, const struct raw_flow *raw, struct catalog_flo
 		for (size_t i = 0; parts[p] != NULL && i < parts[p]->items_count; i++)
 			build_step(b, &(struct step_site){&parts[p]->items[i], flow, at++});
 	}
-	if (raw->on_failure != NULL)
-		build_refuse(b, &raw->on_failure->at, "on_failure");
 }

@@ -54,6 +54,9 @@ static void flow_fini(struct catalog_flow *flow)
 		free(step->values);
 		free(step->id);
 		free(step->needs);
+		free(step->condition);
+		free(step->retry.exit_codes);
+		free(step->approve.prompt);
 	}
 	free(flow->steps);
 	inputs_free(flow->inputs, flow->n_inputs);

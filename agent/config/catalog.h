@@ -72,12 +72,15 @@ struct catalog_command {
 };
 
 struct catalog_step {
-	char *id; /* "dump", "finally.1" */
-	const struct catalog_command *command;
+	char *id;			       /* "dump", "finally.1" */
+	const struct catalog_command *command; /* NULL: an approval */
 	enum plan_phase phase;
 	uint16_t *needs; /* indices into the flow's steps */
 	size_t n_needs;
 	bool continue_on_error;
+	char *condition; /* NULL: success() */
+	struct plan_retry retry;
+	struct plan_approve approve; /* prompt NULL: it runs a command */
 	/* One per input of the command. prefix NULL: the command's default. PLAN_INPUT's index
 	 * counts the flow's inputs, that of PLAN_STEP_* the flow's steps. */
 	struct plan_text *values;

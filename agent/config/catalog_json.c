@@ -132,15 +132,15 @@ static void write_step(const struct catalog_step *step, size_t index, struct jso
 	json_open_object(json);
 	json_kv_uint(json, "index", index);
 	json_kv_str(json, "id", step->id);
-	json_kv_str(json, "uses", step->command->id);
-	json_kv_str(json, "title", step->command->title);
+	json_kv_str(json, "uses", step->command != NULL ? step->command->id : "");
+	json_kv_str(json, "title", step->command != NULL ? step->command->title : step->id);
 	json_kv_str(json, "phase", phases[step->phase]);
 	json_key(json, "needs");
 	json_open_array(json);
 	for (size_t i = 0; i < step->n_needs; i++)
 		json_uint(json, step->needs[i]);
 	json_close_array(json);
-	json_kv_null(json, "approve");
+	plan_approve_write_json(&step->approve, json);
 	json_close_object(json);
 }
 

@@ -91,8 +91,12 @@ static void print_flow(FILE *out, const struct catalog_flow *flow)
 	fprintf(out, "%s (flow)\n", flow->id);
 	for (size_t i = 0; i < flow->n_inputs; i++)
 		print_input(out, &flow->inputs[i]);
-	for (size_t i = 0; i < flow->n_steps; i++)
-		fprintf(out, "    step %s: %s\n", flow->steps[i].id, flow->steps[i].command->id);
+	for (size_t i = 0; i < flow->n_steps; i++) {
+		const struct catalog_step *step = &flow->steps[i];
+
+		fprintf(out, "    step %s: %s\n", step->id,
+			step->command != NULL ? step->command->id : "waits for an approval");
+	}
 }
 
 static int load(const char *dir, const struct catalog_opts *opts, struct catalog **ret_catalog,
@@ -130,6 +134,10 @@ static void print_step(FILE *out, const struct plan *plan, const struct plan_ste
 {
 	struct buf text;
 
+	if (step->approve.prompt != NULL) {
+		fprintf(out, "%s: waits for an approval\n", step->id);
+		return;
+	}
 	buf_init(&text, PLAN_MAX_BYTES);
 	fprintf(out, "%s: %s\n   ", step->id, step->title);
 	for (size_t i = 0; i < step->n_argv; i++) {

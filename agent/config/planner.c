@@ -233,18 +233,51 @@ static void pass_on(struct planning *p, const struct catalog_step *from, size_t 
 	value->prefix = text;
 }
 
-static void plan_step(struct planning *p, const struct catalog_step *from, struct plan_step *step)
+static uint8_t *copy_codes(const uint8_t *codes, size_t n)
 {
-	const struct catalog_command *command = from->command;
+	uint8_t *copy = xcalloc(n, 1);
 
-	copy_command(step, command);
+	if (n != 0)
+		memcpy(copy, codes, n);
+	return copy;
+}
+
+/* What an approval has instead of a command. */
+static void copy_approve(struct plan_step *step, const struct catalog_step *from)
+{
+	step->approve = from->approve;
+	step->approve.prompt = xstrdup(from->approve.prompt);
+	step->uses = xstrdup("");
+	step->title = xstrdup(from->id);
+	step->executable = xstrdup("");
+	step->user = xstrdup("");
+	step->cwd = xstrdup("");
+}
+
+static void copy_place(struct plan_step *step, const struct catalog_step *from)
+{
 	step->id = xstrdup(from->id);
 	step->phase = from->phase;
 	step->continue_on_error = from->continue_on_error;
+	step->condition = xstrdup(from->condition);
+	step->retry = from->retry;
+	step->retry.exit_codes = copy_codes(from->retry.exit_codes, from->retry.n_exit_codes);
 	step->needs = xcalloc(from->n_needs, sizeof(*step->needs));
 	step->n_needs = from->n_needs;
 	if (from->n_needs != 0)
 		memcpy(step->needs, from->needs, from->n_needs * sizeof(*step->needs));
+}
+
+static void plan_step(struct planning *p, const struct catalog_step *from, struct plan_step *step)
+{
+	const struct catalog_command *command = from->command;
+
+	copy_place(step, from);
+	if (command == NULL) {
+		copy_approve(step, from);
+		return;
+	}
+	copy_command(step, command);
 	for (size_t i = 0; i < command->n_inputs; i++) {
 		const struct plan_text *with = &from->values[i];
 		struct plan_text *value = &step->inputs[i].value;

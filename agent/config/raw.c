@@ -142,6 +142,7 @@ static const cyaml_schema_field_t retry_fields[] = {
 	NEED(raw_retry, "limit", limit),
 	TEXT(raw_retry, "delay", delay),
 	TEXT(raw_retry, "backoff", backoff),
+	OBJECT(raw_retry, "exit_codes", exit_codes, texts),
 	CYAML_FIELD_END,
 };
 

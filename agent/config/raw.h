@@ -78,6 +78,7 @@ struct raw_commands {
 struct raw_retry {
 	struct raw_pos at;
 	struct raw_text *limit, *delay, *backoff;
+	struct raw_texts *exit_codes;
 };
 
 struct raw_approve {

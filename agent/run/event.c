@@ -225,6 +225,46 @@ void event_step_finished(struct buf *buf, const struct event_step_finished *ev)
 	}
 }
 
+void event_step_retrying(
+	struct buf *buf, const struct event_step *step, uint64_t delay_us, enum run_reason reason)
+{
+	struct json json;
+
+	open_event(&json, buf, "step.retrying");
+	put_step(&json, step);
+	json_kv_uint(&json, "delay_us", delay_us);
+	json_kv_str(&json, "reason", run_reason_name(reason));
+	json_close_object(&json);
+}
+
+void event_step_waiting(struct buf *buf, const char *step_id, const struct plan_approve *approve)
+{
+	struct json json;
+
+	open_event(&json, buf, "step.waiting");
+	json_kv_str(&json, "step_id", step_id);
+	json_kv_str(&json, "prompt", approve->prompt);
+	if (approve->timeout_us != 0)
+		json_kv_uint(&json, "timeout_us", approve->timeout_us);
+	else
+		json_kv_null(&json, "timeout_us");
+	json_kv_str(&json, "on_timeout", approve->on_timeout ? "approve" : "reject");
+	json_close_object(&json);
+}
+
+void event_step_approved(
+	struct buf *buf, const char *step_id, bool approve, const char *actor, const char *comment)
+{
+	struct json json;
+
+	open_event(&json, buf, "step.approved");
+	json_kv_str(&json, "step_id", step_id);
+	json_kv_bool(&json, "approve", approve);
+	json_kv_str(&json, "actor", actor);
+	json_kv_str(&json, "comment", comment);
+	json_close_object(&json);
+}
+
 void event_cancel_requested(struct buf *buf, const char *actor, const char *reason, bool kill)
 {
 	struct json json;

@@ -13,6 +13,10 @@
  *			 outputs{}, outputs_omitted}
  *	run.cancel_requested {event, actor, reason, kill}	kill: the second one, which ends
  *			 `finally` as well
+ *	step.retrying	{event, step_id, attempt, delay_us, reason}	attempt: the one that failed
+ *	step.waiting	{event, step_id, prompt, timeout_us, on_timeout:"reject|approve"}
+ *	step.approved	{event, step_id, approve, actor, comment}	approve: false when it was
+ *			 refused
  *	step.timed_out, run.timed_out	{event, step_id, attempt, timeout_us} / {event, timeout_us}
  *	children.killed	{event, step_id, attempt, count, names[], left}	left: could not be ended
  *	output.truncated {event, step_id, attempt, bytes, reason:"max_output|disk_full"}
@@ -75,6 +79,11 @@ void event_run_created(struct buf *buf, const struct plan *plan);
 void event_step_started(struct buf *buf, const struct event_step *step,
 	const struct plan_step *plan, const char *const *argv, size_t n_argv);
 void event_step_finished(struct buf *buf, const struct event_step_finished *ev);
+void event_step_retrying(
+	struct buf *buf, const struct event_step *step, uint64_t delay_us, enum run_reason reason);
+void event_step_waiting(struct buf *buf, const char *step_id, const struct plan_approve *approve);
+void event_step_approved(
+	struct buf *buf, const char *step_id, bool approve, const char *actor, const char *comment);
 void event_cancel_requested(struct buf *buf, const char *actor, const char *reason, bool kill);
 void event_step_timed_out(struct buf *buf, const struct event_step *step, uint64_t timeout_us);
 void event_run_timed_out(struct buf *buf, uint64_t timeout_us);

@@ -202,7 +202,9 @@ static int write_end(struct lost *lost, struct err *err)
 	if (rc == 0 && !walk.finished && lost->totals.records == 0)
 		rc = append_created(lost);
 	for (uint16_t i = 0; rc == 0 && !walk.finished && i < lost->state.n_steps; i++) {
-		if (lost->state.steps[i].status == STEP_RUNNING)
+		enum step_status status = (enum step_status)lost->state.steps[i].status;
+
+		if (status == STEP_RUNNING || status == STEP_WAITING || status == STEP_RETRYING)
 			rc = append_step(lost, i);
 	}
 	if (rc == 0 && !walk.finished)

@@ -10,7 +10,8 @@
 #include "proto/crc32c.h"
 #include "proto/wire.h"
 
-#define META_MAGIC "OPSMETA1"
+#define META_MAGIC "OPSMETA2"
+#define META_OLD_MAGIC "OPSMETA1" /* before approvals */
 #define META_MAGIC_BYTES 8
 #define META_HEAD_BYTES 12
 #define META_MAX_INPUTS 64
@@ -45,6 +46,10 @@ static void put_step(struct buf *buf, const struct plan_step *step)
 	put_uint(buf, step->timeout_us, 8);
 	put_str(buf, step->user);
 	put_str(buf, step->cwd);
+	put_uint(buf, step->approve.prompt != NULL, 1);
+	put_str(buf, step->approve.prompt);
+	put_uint(buf, step->approve.timeout_us, 8);
+	put_uint(buf, step->approve.on_timeout, 1);
 }
 
 static void put_plan(struct buf *buf, const struct plan *plan)
@@ -110,7 +115,20 @@ static size_t get_count(struct wire_reader *r, size_t max)
 	return r->failed ? 0 : n;
 }
 
-static void get_step(struct wire_reader *r, struct plan_step *step, size_t n_steps)
+static void get_approve(struct wire_reader *r, struct plan_approve *approve)
+{
+	bool is_approval = wire_get_u8(r) != 0;
+
+	approve->prompt = get_text(r);
+	if (!is_approval) {
+		free(approve->prompt);
+		approve->prompt = NULL;
+	}
+	approve->timeout_us = wire_get_u64(r);
+	approve->on_timeout = wire_get_u8(r) != 0;
+}
+
+static void get_step(struct wire_reader *r, struct plan_step *step, size_t n_steps, bool is_old)
 {
 	step->id = get_text(r);
 	step->uses = get_text(r);
@@ -132,9 +150,11 @@ static void get_step(struct wire_reader *r, struct plan_step *step, size_t n_ste
 	step->timeout_us = wire_get_u64(r);
 	step->user = get_text(r);
 	step->cwd = get_text(r);
+	if (!is_old)
+		get_approve(r, &step->approve);
 }
 
-static void get_plan(struct wire_reader *r, struct plan *plan)
+static void get_plan(struct wire_reader *r, struct plan *plan, bool is_old)
 {
 	for (size_t i = 0; i < sizeof(plan->id.bytes); i++)
 		plan->id.bytes[i] = wire_get_u8(r);
@@ -159,16 +179,17 @@ static void get_plan(struct wire_reader *r, struct plan *plan)
 	plan->n_steps = get_count(r, PLAN_MAX_STEPS);
 	plan->steps = xcalloc(plan->n_steps, sizeof(*plan->steps));
 	for (size_t i = 0; i < plan->n_steps; i++)
-		get_step(r, &plan->steps[i], plan->n_steps);
+		get_step(r, &plan->steps[i], plan->n_steps, is_old);
 }
 
 struct plan *meta_decode(const uint8_t *data, size_t n, struct err *err)
 {
 	struct wire_reader r;
 	struct plan *plan;
+	bool is_old = n >= META_HEAD_BYTES && memcmp(data, META_OLD_MAGIC, META_MAGIC_BYTES) == 0;
 
 	wire_reader_init(&r, data, n);
-	if (n < META_HEAD_BYTES || memcmp(data, META_MAGIC, META_MAGIC_BYTES) != 0) {
+	if (n < META_HEAD_BYTES || (!is_old && memcmp(data, META_MAGIC, META_MAGIC_BYTES) != 0)) {
 		err_set(err, -EBADMSG, "not a run's meta file");
 		return NULL;
 	}
@@ -178,7 +199,7 @@ struct plan *meta_decode(const uint8_t *data, size_t n, struct err *err)
 		return NULL;
 	}
 	plan = xcalloc(1, sizeof(*plan));
-	get_plan(&r, plan);
+	get_plan(&r, plan, is_old);
 	if (wire_reader_finish(&r) != 0) {
 		err_set(err, -EBADMSG, "malformed meta file");
 		meta_free(plan);

@@ -10,7 +10,10 @@
  *	u64 created_us, u64 timeout_us, u64 max_output,
  *	u16 n_inputs × { str name, str value, u8 secret },
  *	u16 n_steps × { str id, uses, title, u8 phase, u16 n × u16 needs, u16 n × str outputs,
- *		u64 timeout_us, str user, str cwd }
+ *		u64 timeout_us, str user, str cwd, u8 is_approval, str prompt, u64 approve_us,
+ *		u8 on_timeout }
+ *
+ * "OPSMETA1" in front, of runs that an older version made, means the same without what follows cwd.
  */
 #ifndef OPS_AGENT_RUN_META_H
 #define OPS_AGENT_RUN_META_H

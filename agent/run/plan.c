@@ -33,6 +33,9 @@ static void step_fini(struct plan_step *step)
 	free(step->uses);
 	free(step->title);
 	free(step->needs);
+	free(step->condition);
+	free(step->retry.exit_codes);
+	free(step->approve.prompt);
 	for (size_t i = 0; i < step->n_inputs; i++) {
 		input_spec_fini(&step->inputs[i].spec);
 		plan_text_fini(&step->inputs[i].value);
@@ -106,4 +109,21 @@ void plan_text_show(const struct plan *plan, const struct plan_step *step,
 		buf_append_str(out, memcmp(&plan->id, &none, sizeof(none)) != 0 ? id : "${run.id}");
 		break;
 	}
+}
+
+void plan_approve_write_json(const struct plan_approve *approve, struct json *json)
+{
+	if (approve->prompt == NULL) {
+		json_kv_null(json, "approve");
+		return;
+	}
+	json_key(json, "approve");
+	json_open_object(json);
+	json_kv_str(json, "prompt", approve->prompt);
+	if (approve->timeout_us != 0)
+		json_kv_uint(json, "timeout_us", approve->timeout_us);
+	else
+		json_kv_null(json, "timeout_us");
+	json_kv_str(json, "on_timeout", approve->on_timeout ? "approve" : "reject");
+	json_close_object(json);
 }

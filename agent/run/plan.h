@@ -4,7 +4,8 @@
  * standard input in the encoding of plan_encode(), never written to disk (it may hold secrets).
  *
  * A command run is a plan of one step. Steps are in the order main, on_failure, finally, each in
- * the order of the file; `needs` are indices into this order.
+ * the order of the file; `needs` are indices into this order, and always of steps before. An
+ * approval has neither executable nor argv, user nor cwd.
  */
 #ifndef OPS_AGENT_RUN_PLAN_H
 #define OPS_AGENT_RUN_PLAN_H
@@ -17,6 +18,7 @@
 #include "agent/config/input.h"
 #include "core/base/buf.h"
 #include "core/base/err.h"
+#include "core/base/json.h"
 #include "core/base/uuid.h"
 
 #define PLAN_MAX_STEPS 64 /* fits the state block, run/state.h */
@@ -24,6 +26,8 @@
 #define PLAN_MAX_BYTES (1u << 20)
 #define PLAN_MAX_OUTPUTS 32 /* names of one step */
 #define PLAN_NO_STEP UINT16_MAX
+#define PLAN_MAX_RETRIES 100
+#define PLAN_MAX_CODES 256 /* exit codes of one list */
 
 enum plan_phase {
 	PLAN_MAIN,
@@ -62,6 +66,28 @@ struct plan_env {
 	char *secret_path; /* the value is this file's content (root-only), masked; NULL: `value` */
 };
 
+struct plan_retry {
+	uint16_t limit;	     /* attempts beyond the first; 0: none */
+	uint64_t delay_us;   /* before the second attempt */
+	uint16_t backoff;    /* each further delay is this many times the one before; at least 1 */
+	uint8_t *exit_codes; /* only a failure with one of these is tried again; none: any is */
+	size_t n_exit_codes;
+};
+
+/* A step that runs nothing and waits for a person. */
+struct plan_approve {
+	char *prompt;	     /* NULL: the step is no approval */
+	uint64_t timeout_us; /* 0: waits for ever */
+	bool on_timeout;     /* what silence means: true: yes */
+};
+
+/* What one attempt may use at most; 0: no limit. */
+struct plan_limits {
+	uint64_t memory;      /* bytes, of all its processes together */
+	uint32_t cpu_percent; /* 100: one processor */
+	uint32_t pids;
+};
+
 struct plan_step {
 	char *id;    /* unique in the run: "dump", "finally.1" */
 	char *uses;  /* command id; empty for an approval */
@@ -70,6 +96,9 @@ struct plan_step {
 	uint16_t *needs;
 	size_t n_needs;
 	bool continue_on_error;
+	char *condition; /* of `if` (config/expr.h); NULL: success() */
+	struct plan_retry retry;
+	struct plan_approve approve;
 
 	struct plan_input *inputs;
 	size_t n_inputs;
@@ -90,6 +119,7 @@ struct plan_step {
 	size_t n_outputs;
 	bool leave_children;
 	bool new_privileges;
+	struct plan_limits limits;
 };
 
 struct plan_run_input {
@@ -130,6 +160,8 @@ void plan_free(struct plan *plan);
  */
 void plan_text_show(const struct plan *plan, const struct plan_step *step,
 	const struct plan_text *text, struct buf *out);
+/* The member "approve" of a step's document: {prompt, timeout_us, on_timeout}, or null. */
+void plan_approve_write_json(const struct plan_approve *approve, struct json *json);
 /* Frees what the text's pointers hold, wiping it first. */
 void plan_text_fini(struct plan_text *text);
 

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/config/expr.h"
 #include "core/base/mem.h"
 #include "proto/wire.h"
 
-#define PLAN_MAGIC UINT64_C(0x314e414c5053504f) /* "OPSPLAN1" */
+#define PLAN_MAGIC UINT64_C(0x324e414c5053504f) /* "OPSPLAN2" */
 #define PLAN_MAX_INPUTS 64
 #define PLAN_MAX_ENV 64
-#define PLAN_MAX_CODES 256
 
 /* ---- writing ---- */
 
@@ -76,6 +76,23 @@ static void put_spec(struct buf *buf, const struct input_spec *spec)
 	put_uint(buf, spec->allow_dash, 1);
 }
 
+static void put_codes(struct buf *buf, const uint8_t *codes, size_t n)
+{
+	put_uint(buf, n, 2);
+	buf_append(buf, codes, n);
+}
+
+static void put_graph_extras(struct buf *buf, const struct plan_step *step)
+{
+	put_uint(buf, step->retry.limit, 2);
+	put_uint(buf, step->retry.delay_us, 8);
+	put_uint(buf, step->retry.backoff, 2);
+	put_codes(buf, step->retry.exit_codes, step->retry.n_exit_codes);
+	put_opt(buf, step->approve.prompt);
+	put_uint(buf, step->approve.timeout_us, 8);
+	put_uint(buf, step->approve.on_timeout, 1);
+}
+
 static void put_step(struct buf *buf, const struct plan_step *step)
 {
 	put_str(buf, step->id);
@@ -86,6 +103,8 @@ static void put_step(struct buf *buf, const struct plan_step *step)
 	for (size_t i = 0; i < step->n_needs; i++)
 		put_uint(buf, step->needs[i], 2);
 	put_uint(buf, step->continue_on_error, 1);
+	put_opt(buf, step->condition);
+	put_graph_extras(buf, step);
 	put_uint(buf, step->n_inputs, 2);
 	for (size_t i = 0; i < step->n_inputs; i++) {
 		put_spec(buf, &step->inputs[i].spec);
@@ -107,11 +126,13 @@ static void put_step(struct buf *buf, const struct plan_step *step)
 	put_str(buf, step->cwd);
 	put_uint(buf, step->timeout_us, 8);
 	put_uint(buf, step->kill_after_us, 8);
-	put_uint(buf, step->n_success_codes, 2);
-	buf_append(buf, step->success_codes, step->n_success_codes);
+	put_codes(buf, step->success_codes, step->n_success_codes);
 	put_strs(buf, step->outputs, step->n_outputs);
 	put_uint(buf, step->leave_children, 1);
 	put_uint(buf, step->new_privileges, 1);
+	put_uint(buf, step->limits.memory, 8);
+	put_uint(buf, step->limits.cpu_percent, 4);
+	put_uint(buf, step->limits.pids, 4);
 }
 
 int plan_encode(const struct plan *plan, struct buf *buf)
@@ -273,6 +294,30 @@ static void get_env(struct wire_reader *r, struct plan_step *step)
 	}
 }
 
+static uint8_t *get_codes(struct wire_reader *r, size_t *ret_n)
+{
+	size_t n = get_count(r, PLAN_MAX_CODES);
+	uint8_t *codes = xcalloc(n, 1);
+
+	for (size_t i = 0; i < n; i++)
+		codes[i] = wire_get_u8(r);
+	*ret_n = n;
+	return codes;
+}
+
+static void get_graph_extras(struct wire_reader *r, struct plan_step *step)
+{
+	step->retry.limit = wire_get_u16(r);
+	step->retry.delay_us = wire_get_u64(r);
+	step->retry.backoff = wire_get_u16(r);
+	step->retry.exit_codes = get_codes(r, &step->retry.n_exit_codes);
+	if (step->retry.limit > PLAN_MAX_RETRIES)
+		fail(r);
+	step->approve.prompt = get_opt(r);
+	step->approve.timeout_us = wire_get_u64(r);
+	step->approve.on_timeout = get_bool(r);
+}
+
 static void get_step(struct wire_reader *r, struct plan_step *step)
 {
 	size_t n;
@@ -287,6 +332,8 @@ static void get_step(struct wire_reader *r, struct plan_step *step)
 	for (size_t i = 0; i < n; i++)
 		step->needs[i] = wire_get_u16(r);
 	step->continue_on_error = get_bool(r);
+	step->condition = get_opt(r);
+	get_graph_extras(r, step);
 	get_inputs(r, step);
 	step->executable = get_str(r);
 	get_argv(r, step);
@@ -296,14 +343,13 @@ static void get_step(struct wire_reader *r, struct plan_step *step)
 	step->cwd = get_str(r);
 	step->timeout_us = wire_get_u64(r);
 	step->kill_after_us = wire_get_u64(r);
-	n = get_count(r, PLAN_MAX_CODES);
-	step->success_codes = xcalloc(n, 1);
-	step->n_success_codes = n;
-	for (size_t i = 0; i < n; i++)
-		step->success_codes[i] = wire_get_u8(r);
+	step->success_codes = get_codes(r, &step->n_success_codes);
 	step->outputs = get_strs(r, PLAN_MAX_OUTPUTS, &step->n_outputs);
 	step->leave_children = get_bool(r);
 	step->new_privileges = get_bool(r);
+	step->limits.memory = wire_get_u64(r);
+	step->limits.cpu_percent = wire_get_u32(r);
+	step->limits.pids = wire_get_u32(r);
 }
 
 static void get_plan(struct wire_reader *r, struct plan *plan)
@@ -370,12 +416,24 @@ static bool text_is_sound(const struct plan *plan, size_t at, const struct plan_
 	return false;
 }
 
+/* A command has a program to run, an approval has none. */
+static bool has_its_kind(const struct plan_step *step)
+{
+	if (step->approve.prompt != NULL)
+		return step->phase == PLAN_MAIN && step->executable[0] == '\0' &&
+		       step->n_argv == 0 && step->n_inputs == 0 && step->n_env == 0 &&
+		       step->retry.limit == 0;
+	return step->executable[0] == '/' && step->n_argv != 0 && step->user[0] != '\0' &&
+	       step->cwd[0] == '/';
+}
+
 static bool step_is_sound(const struct plan *plan, size_t at)
 {
 	const struct plan_step *step = &plan->steps[at];
 
-	if (step->id[0] == '\0' || step->executable[0] != '/' || step->n_argv == 0 ||
-		step->user[0] == '\0' || step->cwd[0] != '/')
+	if (step->id[0] == '\0' || !has_its_kind(step))
+		return false;
+	if (step->condition != NULL && expr_check(step->condition, NULL) != 0)
 		return false;
 	if (at > 0 && step->phase < plan->steps[at - 1].phase)
 		return false;
@@ -384,7 +442,7 @@ static bool step_is_sound(const struct plan *plan, size_t at)
 			return false;
 	}
 	for (size_t i = 0; i < step->n_needs; i++) {
-		if (step->needs[i] >= plan->n_steps || step->needs[i] == at)
+		if (step->needs[i] >= at)
 			return false;
 	}
 	for (size_t i = 0; i < step->n_inputs; i++) {

@@ -16,7 +16,10 @@
  * draining reads no more than the pipes held when it began.
  *
  * Who is left is known without looking at /proc when nobody is: the runner is a subreaper, so then
- * it has no children.
+ * it has no children. While it is the only attempt everything below the runner is the attempt's.
+ * Beside others (or what an earlier step was allowed to leave) it is what descends from its leader,
+ * is in the leader's session, or carries its OPS_STEP; somebody who has shaken off all three is
+ * ended with the last attempt.
  */
 #include <assert.h>
 #include <errno.h>
@@ -50,8 +53,14 @@ static void note_started(struct run *run, uint16_t step, const struct resolved *
 	struct buf json;
 
 	state->status = STEP_RUNNING;
-	state->started_us = clock_wall_us();
-	state->offset = run->journal.totals.size;
+	if (state->offset == UINT64_MAX) {
+		state->started_us = clock_wall_us();
+		state->offset = run->journal.totals.size;
+	}
+	state->finished_us = 0;
+	state->reason = REASON_NONE;
+	state->exit_code = -1;
+	state->signal = 0;
 	run->state_dirty = true;
 	buf_init(&json, RECORD_MAX_PAYLOAD);
 	event_step_started(&json, &ev, s,
@@ -104,6 +113,7 @@ static int prepare(struct run *run, struct attempt *attempt, struct account *acc
 		.state = &run->state,
 		.outputs = &run->outputs,
 		.account = account,
+		.attempt = (uint16_t)(run->state.steps[attempt->step].attempt + 1),
 	};
 	int rc = account_lookup(user, account, err);
 
@@ -141,7 +151,7 @@ void attempt_start(struct run *run, uint16_t step)
 		return;
 	opsout_close(&attempt->opsout);
 	attempt->state = ATTEMPT_NONE;
-	run_settle_step(run, step, STEP_FAILED, REASON_SPAWN_FAILED, SPAWN_EXIT_FAILED, err.msg);
+	run_settle_unstarted(run, step, err.msg);
 }
 
 /* ---- end ---- */
@@ -153,36 +163,53 @@ static void set_state(struct attempt *attempt, enum attempt_state state, uint64_
 	attempt->wake_at = wake_at;
 }
 
-static struct killtree_target target_of(
-	const struct run *run, const struct attempt *attempt, pid_t spared[RUN_MAX_ATTEMPTS])
+/* Whether all that is below the runner belongs to this attempt. */
+static bool is_alone(const struct run *run, const struct attempt *attempt)
 {
-	struct killtree_target target = {.root = getpid(), .run_id = run->id, .spared = spared};
-
 	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++) {
-		const struct attempt *other = &run->attempts[i];
-
-		if (other == attempt || other->state == ATTEMPT_NONE || other->exited)
-			continue;
-		spared[target.n_spared++] = other->pid;
-		target.step_id = run->plan->steps[attempt->step].id;
+		if (&run->attempts[i] != attempt && run->attempts[i].state != ATTEMPT_NONE)
+			return false;
 	}
+	return !run->has_left_some;
+}
+
+static struct killtree_target target_of(const struct run *run, const struct attempt *attempt)
+{
+	struct killtree_target target = {.run_id = run->id};
+
+	if (is_alone(run, attempt)) {
+		target.root = getpid();
+		return target;
+	}
+	target.step_id = run->plan->steps[attempt->step].id;
+	target.sessions = &attempt->pid;
+	target.n_sessions = 1;
+	/* Once the leader is reaped, its pid may become a stranger's session. */
+	target.sessions_before_us = attempt->exited ? attempt->exited_at : UINT64_MAX;
 	return target;
 }
 
-static bool somebody_left(const struct run *run, const struct attempt *attempt)
+static bool somebody_left(struct run *run, struct attempt *attempt)
 {
-	pid_t spared[RUN_MAX_ATTEMPTS];
-	struct killtree_target target = target_of(run, attempt, spared);
+	struct killtree_target target;
 
 	if (!run->has_children)
 		return false;
-	return target.n_spared == 0 || killtree_count(&target) > 0;
+	if (is_alone(run, attempt)) {
+		attempt->look_at = 0; /* an exit of the last one wakes us */
+		return true;
+	}
+	/* Others keep the loop turning; a look at all processes is not for every turn. */
+	if (run->now < attempt->look_at)
+		return true;
+	attempt->look_at = run->now + RUN_LOOK_EVERY_US;
+	target = target_of(run, attempt);
+	return killtree_count(&target) != 0;
 }
 
 static void start_ending(struct run *run, struct attempt *attempt)
 {
-	pid_t spared[RUN_MAX_ATTEMPTS];
-	struct killtree_target target = target_of(run, attempt, spared);
+	struct killtree_target target = target_of(run, attempt);
 
 	set_state(
 		attempt, ATTEMPT_ENDING, run->now + run->plan->steps[attempt->step].kill_after_us);
@@ -223,6 +250,7 @@ void attempt_kill(struct run *run, struct attempt *attempt, enum stop_cause caus
 void attempt_on_exit(struct attempt *attempt, int wait_status)
 {
 	attempt->exited = true;
+	attempt->exited_at = clock_mono_us();
 	attempt->wait_status = wait_status;
 }
 
@@ -241,8 +269,7 @@ static void on_timeout(struct run *run, struct attempt *attempt)
 
 static void kill_round(struct run *run, struct attempt *attempt)
 {
-	pid_t spared[RUN_MAX_ATTEMPTS];
-	struct killtree_target target = target_of(run, attempt, spared);
+	struct killtree_target target = target_of(run, attempt);
 	int left = killtree_kill(&target, &attempt->kill_report);
 
 	attempt->wake_at = run->now + RUN_SWEEP_EVERY_US;
@@ -306,6 +333,8 @@ uint64_t attempt_wake_at(const struct attempt *attempt)
 		return attempt->timeout_at;
 	case ATTEMPT_LINGERING:
 	case ATTEMPT_ENDING:
+		return attempt->look_at != 0 ? MIN(attempt->wake_at, attempt->look_at)
+					     : attempt->wake_at;
 	case ATTEMPT_KILLING:
 		return attempt->wake_at;
 	case ATTEMPT_NONE:

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "agent/run/rundir.h"
+#include "core/base/file.h"
 #include "core/base/utf8.h"
 
-#define SETTLE_S 1 /* an unfinished file older than this will not get any longer */
+#define CLOSING_NAME ".closing" /* being written, then renamed */
+#define SETTLE_S 1		/* an unfinished file older than this will not get any longer */
 
 static const char *const names[CONTROL_ORDERS] = {
 	[CONTROL_CANCEL] = "cancel",
@@ -70,30 +72,83 @@ static const char *take_line(const char *text, char out[CONTROL_TEXT_BYTES], con
 	return text[n] == '\n' ? text + n + 1 : text + n;
 }
 
-bool control_take(struct control *control, enum control_order order, bool closed)
+static int count_lines(const char *text)
 {
-	char text[RUNDIR_MAX_CONTROL_BYTES + 1];
-	const char *first_end, *rest;
+	int n = 0;
+
+	for (; *text != '\0'; text++)
+		n += *text == '\n';
+	return n;
+}
+
+/* The file's text when it is there and whole (lines of them). */
+static bool read_order(const struct control *control, const char *name, int lines, bool closed,
+	char text[RUNDIR_MAX_CONTROL_BYTES + 1])
+{
+	int fd = openat(control->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	ssize_t n;
-	int fd;
 
-	if (control->taken[order])
-		return false;
-	fd = openat(control->dir_fd, names[order], O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return false;
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, RUNDIR_MAX_CONTROL_BYTES);
 	if (fstat(fd, &st) != 0)
 		st.st_mtime = 0;
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';
-	first_end = strchr(text, '\n');
-	if (!closed && (first_end == NULL || strchr(first_end + 1, '\n') == NULL) &&
-		time(NULL) <= st.st_mtime + SETTLE_S)
-		return false; /* being written: its close, or the next look, tells us */
+	/* Being written: its close, or the next look, tells us. */
+	return closed || count_lines(text) >= lines || time(NULL) > st.st_mtime + SETTLE_S;
+}
+
+bool control_take(struct control *control, enum control_order order, bool closed)
+{
+	char text[RUNDIR_MAX_CONTROL_BYTES + 1];
+
+	if (control->taken[order] || !read_order(control, names[order], 2, closed, text))
+		return false;
 	control->taken[order] = true;
-	rest = take_line(text, control->actor, "unknown");
-	take_line(rest, control->reason, "");
+	take_line(take_line(text, control->actor, "unknown"), control->reason, "");
 	return true;
+}
+
+static void answer_name(uint16_t step, char out[32])
+{
+	snprintf(out, 32, "approve.%u", step);
+}
+
+bool control_read_answer(struct control *control, uint16_t step, bool closed, bool *ret_approve)
+{
+	char text[RUNDIR_MAX_CONTROL_BYTES + 1], name[32], word[CONTROL_TEXT_BYTES];
+	const char *rest;
+
+	answer_name(step, name);
+	if (!read_order(control, name, 3, closed, text))
+		return false;
+	rest = take_line(text, control->actor, "unknown");
+	rest = take_line(rest, control->reason, "");
+	take_line(rest, word, "no");
+	*ret_approve = strcmp(word, "yes") == 0;
+	return true;
+}
+
+int control_close_answer(struct control *control, uint16_t step, bool approve)
+{
+	const char *text =
+		approve ? "\nnobody answered in time\nyes\n" : "\nnobody answered in time\nno\n";
+	char name[32];
+	int fd, rc;
+
+	answer_name(step, name);
+	(void)unlinkat(control->dir_fd, CLOSING_NAME, 0);
+	fd = rundir_create(control->dir_fd, CLOSING_NAME, O_WRONLY | O_EXCL);
+	if (fd < 0)
+		return fd;
+	rc = file_write_all(fd, text, strlen(text));
+	close(fd);
+	if (rc == 0 && renameat2(control->dir_fd, CLOSING_NAME, control->dir_fd, name,
+			       RENAME_NOREPLACE) != 0)
+		rc = -errno;
+	if (rc != 0)
+		(void)unlinkat(control->dir_fd, CLOSING_NAME, 0);
+	return rc;
 }

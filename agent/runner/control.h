@@ -1,11 +1,13 @@
 /*
  * RUN_DIR/control: what the monitor asks of a run that is under way. Each order is a file made with
  * O_EXCL, "actor\nreason\n"; the first one counts, later ones of the same name cannot come.
+ * An answer to the approval that step number N waits for is approve.N, "actor\ncomment\nyes|no\n".
  */
 #ifndef OPS_AGENT_RUNNER_CONTROL_H
 #define OPS_AGENT_RUNNER_CONTROL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/base/err.h"
 
@@ -34,5 +36,11 @@ void control_ack(struct control *control);
 /* Whether an order of this kind is there that was not taken before; takes it. closed: it is known
  * that nobody is still writing it. */
 bool control_take(struct control *control, enum control_order order, bool closed);
+/* Whether an answer to this step's approval is there, and which; actor and reason (the comment) are
+ * set. Does not remember that it was taken. */
+bool control_read_answer(struct control *control, uint16_t step, bool closed, bool *ret_approve);
+/* Takes the answer's place, so that none can come any more. 0; -EEXIST: one is there already; or
+ * another negative errno. */
+MUSTCHECK int control_close_answer(struct control *control, uint16_t step, bool approve);
 
 #endif

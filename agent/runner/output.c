@@ -75,6 +75,8 @@ bool stream_wants(const struct run *run, const struct stream *stream)
 
 uint64_t output_wake_at(const struct run *run)
 {
+	if (run->broken != 0)
+		return RUN_NEVER; /* nothing is kept, nothing is waited for */
 	if (run->state.disk_full)
 		return run->disk_retry_at;
 	if (run->tokens < 1)
@@ -191,8 +193,12 @@ void stream_read(struct run *run, struct attempt *attempt, struct stream *stream
 	bool draining = attempt->state == ATTEMPT_DRAINING;
 
 	for (int i = 0; i < SHARE_RECORDS && stream_wants(run, stream); i++) {
-		bool more = stream_fill(stream, draining);
+		bool more;
 
+		/* What a full disk had left here, and is given up now. */
+		if (stream->held != 0 && !stream_pass_on(run, attempt, stream))
+			return;
+		more = stream_fill(stream, draining);
 		if (stream->held != 0 && !stream_pass_on(run, attempt, stream))
 			return;
 		if (!more)

@@ -31,7 +31,7 @@ void run_break(struct run *run, int rc)
 	if (run->broken != 0)
 		return;
 	run->broken = rc;
-	run->orders.stop = run->orders.kill = true;
+	run->orders.stop = run->orders.cancelled = run->orders.kill = true;
 	log_error(LOG_EV("runner.journal_failed"), LOG_STR("run", run->id),
 		LOG_STR("error", strerror(-rc)));
 	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++) {

@@ -1,6 +1,7 @@
 #include "agent/runner/resolve.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,12 +137,12 @@ static const char *const fixed_env[][2] = {
 	{"LESSSECURE", "1"},
 };
 
-#define OWN_ENV 6 /* HOME USER LOGNAME OPS_RUN_ID OPS_STEP OPS_OUTPUT */
+#define OWN_ENV 7 /* HOME USER LOGNAME OPS_RUN_ID OPS_STEP OPS_ATTEMPT OPS_OUTPUT */
 
 static int resolve_env(const struct resolve_source *source, const struct plan_step *step,
 	const struct values *values, struct resolved *resolved, struct err *err)
 {
-	char id[UUID_TEXT_BYTES];
+	char id[UUID_TEXT_BYTES], attempt[8];
 
 	resolved->envp =
 		xcalloc(ARRAY_LEN(fixed_env) + OWN_ENV + step->n_env + 1, sizeof(*resolved->envp));
@@ -171,6 +172,8 @@ static int resolve_env(const struct resolve_source *source, const struct plan_st
 	uuid_format(&source->plan->id, id);
 	set_env(resolved, "OPS_RUN_ID", id);
 	set_env(resolved, "OPS_STEP", step->id);
+	snprintf(attempt, sizeof(attempt), "%u", source->attempt);
+	set_env(resolved, "OPS_ATTEMPT", attempt);
 	set_env(resolved, "OPS_OUTPUT", source->output_path);
 	return 0;
 }

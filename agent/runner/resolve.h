@@ -20,6 +20,7 @@ struct resolve_source {
 	const struct outputs *outputs; /* of earlier steps */
 	const struct account *account; /* HOME, USER, LOGNAME */
 	const char *output_path;       /* OPS_OUTPUT */
+	uint16_t attempt;	       /* OPS_ATTEMPT */
 };
 
 struct resolved {

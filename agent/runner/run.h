@@ -21,16 +21,17 @@
 #include "agent/runner/syncer.h"
 #include "core/base/buf.h"
 
-#define RUN_MAX_ATTEMPTS                                                                           \
-	1 /* steps that run at once; steps in parallel need no more than a change here */
+#define RUN_MAX_ATTEMPTS 16 /* steps that run at once */
 #define RUN_MAX_MESSAGE 256
 
-#define RUN_STATE_EVERY_US UINT64_C(100000) /* sizes in the state block */
-#define RUN_SYNC_EVERY_US UINT64_C(1000000) /* fdatasync while output comes */
-#define RUN_DISK_RETRY_US UINT64_C(1000000) /* looking for room on a full disk */
-#define RUN_LINGER_US UINT64_C(250000)	    /* for what a command leaves to end by itself */
-#define RUN_SWEEP_EVERY_US UINT64_C(20000)  /* between two rounds of killing */
-#define RUN_KILL_MAX_US UINT64_C(5000000)   /* after which the unkillable are reported as left */
+#define RUN_STATE_EVERY_US UINT64_C(100000)    /* sizes in the state block */
+#define RUN_SYNC_EVERY_US UINT64_C(1000000)    /* fdatasync while output comes */
+#define RUN_DISK_RETRY_US UINT64_C(1000000)    /* looking for room on a full disk */
+#define RUN_LINGER_US UINT64_C(250000)	       /* for what a command leaves to end by itself */
+#define RUN_SWEEP_EVERY_US UINT64_C(20000)     /* between two rounds of killing */
+#define RUN_LOOK_EVERY_US UINT64_C(50000)      /* between two looks at who is left of a step */
+#define RUN_RETRY_MAX_US UINT64_C(86400000000) /* however often a delay was multiplied */
+#define RUN_KILL_MAX_US UINT64_C(5000000)      /* after which the unkillable are reported as left */
 #define RUN_NEVER UINT64_MAX
 
 /*
@@ -75,6 +76,7 @@ struct attempt {
 	uint16_t step, number;
 	pid_t pid;
 	bool exited;
+	uint64_t exited_at; /* monotonic, when the exit was seen */
 	int wait_status;
 	int report_fd;
 	struct stream streams[2]; /* stdout, stderr */
@@ -82,6 +84,7 @@ struct attempt {
 	enum stop_cause cause; /* why it was stopped */
 	uint64_t timeout_at;   /* monotonic; RUN_NEVER */
 	uint64_t wake_at;      /* of the present state */
+	uint64_t look_at;      /* not to look before at who is left */
 	uint64_t give_up_at;   /* while KILLING */
 	uint64_t dropped;      /* output beyond max_output */
 	uint64_t dropped_full; /* output given up because the disk was full */
@@ -113,13 +116,19 @@ struct run {
 	struct graph_orders orders;
 	enum stop_cause stop_cause; /* of the whole run */
 	bool killed;		    /* a second cancel came */
+	int sigterms;
 	uint64_t timeout_at;
+	uint64_t paused_at; /* monotonic, since when the timeout stands still; 0: it does not */
+
+	/* Of steps that wait: when the next attempt starts, or the approval expires. */
+	uint64_t step_wake_at[PLAN_MAX_STEPS];
 
 	uint64_t disk_retry_at; /* while state.disk_full */
 	double tokens;
 	uint64_t tokens_at;
 
-	bool has_children; /* as of the last look */
+	bool has_children;  /* as of the last look */
+	bool has_left_some; /* a step with leave_children has ended */
 	struct attempt attempts[RUN_MAX_ATTEMPTS];
 	uint64_t now; /* monotonic, of this turn of the loop */
 };
@@ -175,11 +184,29 @@ void attempt_step(struct run *run, struct attempt *attempt);
 /* When attempt_step() is to be called even if nothing happens. */
 uint64_t attempt_wake_at(const struct attempt *attempt);
 
+/* ---- idle.c: steps that wait, for a person or for their next attempt ---- */
+
+/* Begins an approval. */
+void idle_start_approval(struct run *run, uint16_t step);
+/* Takes the answers to approvals that have come in; closed as in control_take(). */
+void idle_take_answers(struct run *run, bool closed);
+/* Ends what waits in vain: expired approvals, and every step that a stop or a kill concerns. */
+void idle_step(struct run *run);
+/* A step whose next attempt is due, or PLAN_NO_STEP. */
+uint16_t idle_due_retry(const struct run *run);
+/* Tells state.status running from waiting, and lets the run's timeout stand still while waiting. */
+void idle_update_run(struct run *run);
+/* When idle_step() or idle_due_retry() have something to do; with no free slot retries do not
+ * count. */
+uint64_t idle_wake_at(const struct run *run, bool free_slot);
+
 /* ---- settle.c: how a step ended ---- */
 
 /* Takes the outputs, writes the last events of the step, frees the slot. */
 void attempt_finish(struct run *run, struct attempt *attempt);
-/* Ends a step that has no attempt: skipped, or never started. */
+/* Ends an attempt that could not be started. Like attempt_finish() it may lead to another one. */
+void run_settle_unstarted(struct run *run, uint16_t step, const char *message);
+/* Ends a step that has no attempt: skipped, answered, or stopped while it waited. */
 void run_settle_step(struct run *run, uint16_t step, enum step_status status,
 	enum run_reason reason, int exit_code, const char *message);
 

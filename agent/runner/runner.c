@@ -37,14 +37,20 @@ static const char *const cause_names[] = {
 	[STOP_HOST] = "the host is shutting down",
 };
 
-/* A cancel or the run's timeout: what runs is ended, what has not started is skipped. Cleaning up
- * is left alone, and a run that is only cleaning up goes on. */
+/* A cancel or the run's timeout: what runs is ended, of what has not started runs what is meant for
+ * this (graph.h). Cleaning up is left alone, and a run that is only cleaning up goes on. A cancel
+ * after the timeout stops what the timeout let go on. */
 static void stop_run(struct run *run, enum stop_cause cause)
 {
-	if (run->orders.stop || graph_is_cleaning_up(run->plan, &run->state))
+	bool cancel = cause != STOP_RUN_TIMEOUT;
+
+	if (run->orders.cancelled || (run->orders.stop && !cancel) ||
+		graph_is_cleaning_up(run->plan, &run->state))
 		return;
+	if (!run->orders.stop)
+		run->stop_cause = cause;
 	run->orders.stop = true;
-	run->stop_cause = cause;
+	run->orders.cancelled = cancel;
 	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++) {
 		struct attempt *attempt = &run->attempts[i];
 
@@ -59,7 +65,7 @@ static void kill_run(struct run *run, enum stop_cause cause)
 {
 	if (run->stop_cause == STOP_NONE)
 		run->stop_cause = cause;
-	run->orders.stop = run->orders.kill = run->killed = true;
+	run->orders.stop = run->orders.cancelled = run->orders.kill = run->killed = true;
 	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++) {
 		if (run->attempts[i].state != ATTEMPT_NONE)
 			attempt_kill(run, &run->attempts[i], cause);
@@ -88,6 +94,7 @@ static void take_orders(struct run *run, bool closed)
 		on_cancel(run, STOP_CANCEL, run->control.actor, run->control.reason, false);
 	if (control_take(&run->control, CONTROL_KILL, closed))
 		on_cancel(run, STOP_CANCEL, run->control.actor, run->control.reason, true);
+	idle_take_answers(run, closed);
 }
 
 static void on_run_timeout(struct run *run)
@@ -130,37 +137,60 @@ static void on_signals(struct run *run)
 		if (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT)
 			continue;
 		/* A second one is as impatient as a second cancel. */
-		on_cancel(run, STOP_HOST, "host", "", run->stop_cause == STOP_HOST);
+		on_cancel(run, STOP_HOST, "host", "", run->sigterms++ > 0);
 	}
 	reap(run);
 }
 
 /* ---- steps ---- */
 
+static bool has_free_slot(const struct run *run)
+{
+	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++) {
+		if (run->attempts[i].state == ATTEMPT_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* One decision of the graph; false when there is nothing to do before something happens. */
+static bool take_turn(struct run *run, bool *ret_ended)
+{
+	struct graph_view view = {.plan = run->plan,
+		.state = &run->state,
+		.outputs = &run->outputs,
+		.orders = run->orders};
+	struct graph_decision next = graph_next(&view);
+
+	*ret_ended = next.action == GRAPH_END;
+	if (next.action == GRAPH_SKIP)
+		run_settle_step(run, next.step, STEP_SKIPPED, REASON_NONE, -1, NULL);
+	else if (next.action != GRAPH_START)
+		return false;
+	else if (run->plan->steps[next.step].approve.prompt != NULL)
+		idle_start_approval(run, next.step);
+	else if (has_free_slot(run))
+		attempt_start(run, next.step);
+	else
+		return false;
+	return true;
+}
+
 static void schedule(struct run *run, bool *ret_ended)
 {
-	size_t busy = 0;
+	uint16_t due;
 
-	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++)
-		busy += run->attempts[i].state != ATTEMPT_NONE;
-	for (;;) {
-		struct graph_decision next = graph_next(run->plan, &run->state, &run->orders);
-
-		if (next.action == GRAPH_SKIP) {
-			run_settle_step(run, next.step, STEP_SKIPPED, REASON_NONE, -1, NULL);
-			continue;
-		}
-		*ret_ended = next.action == GRAPH_END;
-		if (next.action != GRAPH_START || busy == RUN_MAX_ATTEMPTS)
-			return;
-		attempt_start(run, next.step);
-		busy += run->state.steps[next.step].status == STEP_RUNNING;
-	}
+	idle_step(run);
+	while (has_free_slot(run) && (due = idle_due_retry(run)) != PLAN_NO_STEP)
+		attempt_start(run, due);
+	while (take_turn(run, ret_ended))
+		;
+	idle_update_run(run);
 }
 
 static void move_on(struct run *run, bool *ret_ended)
 {
-	if (run->now >= run->timeout_at)
+	if (run->paused_at == 0 && run->now >= run->timeout_at)
 		on_run_timeout(run);
 	for (size_t i = 0; i < RUN_MAX_ATTEMPTS; i++)
 		attempt_step(run, &run->attempts[i]);
@@ -175,10 +205,13 @@ static void move_on(struct run *run, bool *ret_ended)
 
 static uint64_t next_wake(const struct run *run)
 {
-	uint64_t at = run->timeout_at, other = run_record_wake_at(run);
+	uint64_t at = run->paused_at == 0 ? run->timeout_at : RUN_NEVER;
+	uint64_t other = run_record_wake_at(run);
 
 	at = MIN(at, other);
 	other = output_wake_at(run);
+	at = MIN(at, other);
+	other = idle_wake_at(run, has_free_slot(run));
 	at = MIN(at, other);
 	if (run->control.inotify_fd < 0)
 		at = MIN(at, run->now + CONTROL_POLL_US);
@@ -291,7 +324,8 @@ static int write_finished(struct run *run, const struct graph_result *result)
 			strerror(-run->broken));
 		ev.message = message;
 		/* The record that broke it may be there in part. */
-		if (ftruncate(run->journal.fd, (off_t)totals->size) != 0)
+		if (ftruncate(run->journal.fd, (off_t)(totals->size - run->journal.pending.len)) !=
+			0)
 			return -errno;
 	}
 	journal_digest(&run->journal, ev.digest);

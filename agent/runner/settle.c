@@ -1,4 +1,5 @@
-/* How a step ended: its status, its outputs, and the last events about it. */
+/* How an attempt ended, and whether another one follows: status, outputs, and the events about it.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,62 @@ static struct event_step step_of(const struct run *run, uint16_t step)
 {
 	return (struct event_step){
 		.step_id = run->plan->steps[step].id, .attempt = run->state.steps[step].attempt};
+}
+
+/* Whether what is asked of the run as a whole leaves this step another attempt. */
+static bool may_go_on(const struct run *run, const struct plan_step *step)
+{
+	if (run->orders.kill)
+		return false;
+	switch (step->phase) {
+	case PLAN_MAIN:
+		return !run->orders.stop;
+	case PLAN_ON_FAILURE:
+		return !run->orders.cancelled;
+	case PLAN_FINALLY:
+		break;
+	}
+	return true;
+}
+
+static bool is_retried(const struct run *run, uint16_t step, const struct ending *ending)
+{
+	const struct plan_step *s = &run->plan->steps[step];
+	const struct plan_retry *retry = &s->retry;
+
+	if (ending->status != STEP_FAILED && ending->status != STEP_TIMED_OUT)
+		return false;
+	if (run->state.steps[step].attempt > retry->limit || !may_go_on(run, s))
+		return false;
+	for (size_t i = 0; i < retry->n_exit_codes; i++) {
+		if (ending->reason == REASON_EXIT && retry->exit_codes[i] == ending->exit_code)
+			return true;
+	}
+	return retry->n_exit_codes == 0;
+}
+
+static uint64_t retry_delay(const struct plan_retry *retry, uint16_t attempt)
+{
+	uint64_t delay = MIN(retry->delay_us, RUN_RETRY_MAX_US);
+
+	for (uint16_t i = 1; i < attempt && delay < RUN_RETRY_MAX_US && retry->backoff > 1; i++)
+		delay *= retry->backoff;
+	return MIN(delay, RUN_RETRY_MAX_US);
+}
+
+static void plan_retry(struct run *run, uint16_t step, const struct ending *ending)
+{
+	struct step_state *state = &run->state.steps[step];
+	struct event_step ev = step_of(run, step);
+	uint64_t delay = retry_delay(&run->plan->steps[step].retry, state->attempt);
+	struct buf json;
+
+	buf_init(&json, RECORD_MAX_PAYLOAD);
+	event_step_retrying(&json, &ev, delay, ending->reason);
+	run_event(run, step, &json);
+	state->status = STEP_RETRYING;
+	state->finished_us = 0;
+	run->step_wake_at[step] = run->now + delay;
 }
 
 static void settle(struct run *run, uint16_t step, const struct ending *ending)
@@ -48,8 +105,21 @@ static void settle(struct run *run, uint16_t step, const struct ending *ending)
 	state->signal = (uint16_t)ending->signal;
 	state->finished_us = clock_wall_us();
 	state->pid = 0;
+	run->step_wake_at[step] = RUN_NEVER;
 	run->state_dirty = true;
 	run->sync_due = true;
+	if (is_retried(run, step, ending))
+		plan_retry(run, step, ending);
+}
+
+void run_settle_unstarted(struct run *run, uint16_t step, const char *message)
+{
+	struct ending ending = {.status = STEP_FAILED,
+		.reason = REASON_SPAWN_FAILED,
+		.exit_code = SPAWN_EXIT_FAILED};
+
+	snprintf(ending.message, sizeof(ending.message), "%s", message);
+	settle(run, step, &ending);
 }
 
 void run_settle_step(struct run *run, uint16_t step, enum step_status status,
@@ -222,6 +292,7 @@ void attempt_finish(struct run *run, struct attempt *attempt)
 	tell_truncated(run, attempt, attempt->dropped, "max_output");
 	tell_truncated(run, attempt, attempt->dropped_full,
 		run->broken != 0 ? "journal_failed" : "disk_full");
+	run->has_left_some |= run->plan->steps[attempt->step].leave_children && run->has_children;
 	settle(run, attempt->step, &ending);
 	for (size_t i = 0; i < 2; i++)
 		stream_fini(&attempt->streams[i]);

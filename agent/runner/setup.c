@@ -208,6 +208,8 @@ int run_init(struct run *run, const char *run_dir, int lock_fd, struct err *err)
 		run_fini(run);
 		return rc > 0 ? rc : RUNNER_EXIT_FAILED;
 	}
+	for (size_t i = 0; i < PLAN_MAX_STEPS; i++)
+		run->step_wake_at[i] = RUN_NEVER;
 	run->scratch_base = scratch_base(run_dir);
 	run->now = run->tokens_at = run->sync_at = clock_mono_us();
 	if (run->plan->timeout_us != 0)

@@ -66,7 +66,7 @@ static void write_step(struct json *json, const struct plan_step *step,
 	else
 		json_kv_null(json, "offset");
 	write_outputs(json, outputs, index);
-	json_kv_null(json, "approve");
+	plan_approve_write_json(&step->approve, json);
 	json_close_object(json);
 }
 

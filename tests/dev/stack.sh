@@ -129,10 +129,9 @@ agent_config() {
 	cp deploy/ops-agent/libexec/* "$DEV_DIR/libexec/"
 	chmod 0755 "$DEV_DIR"/libexec/*
 	local file
-	for file in commands.yml status.yml flows/backup.yml; do
-		[ -f "deploy/ops-agent/examples/$file" ] || continue
+	for file in deploy/ops-agent/examples/*.yml deploy/ops-agent/examples/flows/*.yml; do
 		sed -e "s|/usr/local/libexec/ops|$DEV_DIR/libexec|g" -e "s|/etc/ops-agent|$AGENT_CONFIG|g" \
-			-e "s|/var/lib/ops-backups|$DEV_DIR/backups|g" "deploy/ops-agent/examples/$file" >"$AGENT_CONFIG/$file"
+			-e "s|/var/lib/ops-backups|$DEV_DIR/backups|g" "$file" >"$AGENT_CONFIG/${file#deploy/ops-agent/examples/}"
 	done
 	printf '[ops]\nhost=%s\nuser=ops\ndbname=ops\n' "$PG_SOCKETS" >"$AGENT_CONFIG/pg_service.conf"
 }

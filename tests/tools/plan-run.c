@@ -10,7 +10,8 @@
  * timeout_ms, max_output, input=NAME=VALUE, override_user. `step=ID` begins a step: phase,
  * needs=0,1, arg, arg_input=N:PREFIX, arg_run_id, env=NAME=VALUE, env_input=NAME=N,
  * env_status=NAME=STEP, input=NAME:TYPE:LITERAL, input_output=NAME:TYPE:STEP:OUTPUT, stdin, user,
- * cwd, exec, timeout_ms, kill_after_ms, ok=0,3, output=NAME, continue, leave, new_privileges.
+ * cwd, exec, timeout_ms, kill_after_ms, ok=0,3, output=NAME, continue, leave, new_privileges, if,
+ * retry=LIMIT, delay_ms, backoff, retry_codes=1,2, approve=PROMPT, approve_ms, approve_yes.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -128,6 +129,14 @@ static void add_code(struct plan_step *step, unsigned long n)
 	step->success_codes[step->n_success_codes++] = (uint8_t)n;
 }
 
+static void add_retry_code(struct plan_step *step, unsigned long n)
+{
+	struct plan_retry *retry = &step->retry;
+
+	retry->exit_codes = grow(retry->exit_codes, retry->n_exit_codes, 1);
+	retry->exit_codes[retry->n_exit_codes++] = (uint8_t)n;
+}
+
 static bool step_key_text(struct plan_step *step, const char *key, char *value)
 {
 	char *rest = NULL;
@@ -174,9 +183,33 @@ static void replace(char **to, const char *value)
 	*to = xstrdup(value);
 }
 
+/* Keys of a step's place in the flow. */
+static bool step_key_graph(struct plan_step *step, const char *key, char *value)
+{
+	if (strcmp(key, "if") == 0)
+		replace(&step->condition, value);
+	else if (strcmp(key, "retry") == 0)
+		step->retry.limit = (uint16_t)atoi(value);
+	else if (strcmp(key, "delay_ms") == 0)
+		step->retry.delay_us = strtoull(value, NULL, 10) * 1000;
+	else if (strcmp(key, "backoff") == 0)
+		step->retry.backoff = (uint16_t)atoi(value);
+	else if (strcmp(key, "retry_codes") == 0)
+		numbers(value, add_retry_code, step);
+	else if (strcmp(key, "approve") == 0)
+		replace(&step->approve.prompt, value);
+	else if (strcmp(key, "approve_ms") == 0)
+		step->approve.timeout_us = strtoull(value, NULL, 10) * 1000;
+	else if (strcmp(key, "approve_yes") == 0)
+		step->approve.on_timeout = true;
+	else
+		return false;
+	return true;
+}
+
 static void step_key(struct plan_step *step, const char *key, char *value)
 {
-	if (step_key_text(step, key, value))
+	if (step_key_text(step, key, value) || step_key_graph(step, key, value))
 		return;
 	if (strcmp(key, "phase") == 0) {
 		step->phase = value[0] == 'm'	? PLAN_MAIN
@@ -296,6 +329,10 @@ static void resolve_executables(struct plan *plan)
 
 		if (step->executable != NULL)
 			continue;
+		if (step->approve.prompt != NULL) {
+			step->executable = xstrdup("");
+			continue;
+		}
 		step->executable = realpath(step->argv[0].prefix, NULL);
 		if (step->executable == NULL)
 			step->executable = xstrdup(step->argv[0].prefix);

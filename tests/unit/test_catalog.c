@@ -293,25 +293,88 @@ static void refuses_what_it_cannot_execute_yet(void **state)
 			     "catch_up: 6h }]\n"
 			     "concurrency: { group: backup, on_conflict: skip }\n"
 			     "steps:\n"
-			     "  - { id: a, uses: a.b, retry: { limit: 2, delay: 30s, backoff: 2 } "
-			     "}\n"
-			     "  - { id: b, uses: a.b, if: \"success()\" }\n"
-			     "  - { id: c, approve: { prompt: Sure?, timeout: 12h, on_timeout: "
-			     "reject } }\n"
-			     "  - { id: d, uses: a.b, needs: [c] }\n"
-			     "  - { id: e, uses: a.b, needs: [a] }\n"
-			     "  - { id: f, uses: a.b, needs: [] }\n"
-			     "on_failure: [{ uses: a.b }]\n"),
-			"flows/flow.yml:7:32: 'retry' is not supported in this version\n"
-			"flows/flow.yml:8:29: 'if' is not supported in this version\n"
-			"flows/flow.yml:9:23: 'approve' is not supported in this version\n"
-			"flows/flow.yml:11:32: 'needs: other than the step above' is not supported "
-			"in this version\n"
-			"flows/flow.yml:12:32: 'needs: other than the step above' is not supported "
-			"in this version\n"
-			"flows/flow.yml:13:13: 'on_failure' is not supported in this version\n"
+			     "  - { id: a, uses: a.b }\n"),
 			"flows/flow.yml:4:11: 'schedule' is not supported in this version\n"
 			"flows/flow.yml:5:14: 'concurrency' is not supported in this version\n"});
+}
+
+static void checks_graphs(void **state)
+{
+	static const char outputs[] = HEAD "    outputs: [path]\n";
+
+	(void)state;
+	CHECK({NULL, FLOW("steps: [{ id: a, uses: a.b }, { id: b, uses: a.b, needs: [a, a] }]\n"),
+		      "flows/flow.yml:4:62: step 'a' is there twice\n"},
+		{NULL, FLOW("steps: [{ id: a, uses: a.b, if: \"success(\" }]\n"),
+			"flows/flow.yml:4:33: 'if' is not understood from 'success(' on; there are "
+			"success() failure() cancelled() always() == != && || ! ( ), references "
+			"and 'text'\n"},
+		{NULL,
+			FLOW("steps: [{ id: a, uses: a.b, needs: [] },\n"
+			     "  { id: b, uses: a.b, needs: [], if: \"steps.a.status == 'failed'\" "
+			     "}]\n"),
+			"flows/flow.yml:5:38: step 'a' may still be running; add it to 'needs'\n"},
+		{outputs,
+			FLOW("steps: [{ id: a, uses: a.b }, { id: b, uses: a.b },\n"
+			     "  { id: c, uses: a.b, if: \"steps.a.outputs.path == "
+			     "steps.b.outputs.pth\" }]\n"),
+			"flows/flow.yml:5:27: a.b has no output 'pth' (did you mean path?)\n"},
+		{NULL, FLOW("steps: [{ id: a, uses: a.b, if: inputs.x }]\n"),
+			"flows/flow.yml:4:33: no input named 'x'\n"},
+		{NULL, FLOW("steps: [{ id: a, uses: a.b, retry: { limit: 101 } }]\n"),
+			"flows/flow.yml:4:45: 'limit' must be between 0 and 100\n"},
+		{NULL, FLOW("steps: [{ id: a, uses: a.b, retry: { limit: 1, exit_codes: [] } }]\n"),
+			"flows/flow.yml:4:60: 'exit_codes' needs 1 to 256 exit codes\n"},
+		{NULL, FLOW("steps: [{ id: a, approve: { prompt: P, on_timeout: approve } }]\n"),
+			"flows/flow.yml:4:52: 'on_timeout' needs a 'timeout'\n"},
+		{NULL, FLOW("steps: [{ id: a, uses: a.b, approve: { prompt: P } }]\n"),
+			"flows/flow.yml:4:24: a step has 'uses' or 'approve', not both\n"},
+		{NULL,
+			FLOW("steps: [{ id: a, approve: { prompt: P }, retry: { limit: 1 }, with: "
+			     "{ x: y } }]\n"),
+			"flows/flow.yml:4:69: an approval has no 'with'\n"
+			"flows/flow.yml:4:49: an approval has no 'retry'\n"});
+}
+
+static void keeps_a_graph(void **state)
+{
+	static const char flow[] =
+		FLOW("steps:\n"
+		     "  - { id: a, uses: a.b, retry: { limit: 2, delay: 30s, backoff: 2, "
+		     "exit_codes: [75, 0] } }\n"
+		     "  - { id: b, uses: a.b, if: \"failure()\" }\n"
+		     "  - { id: c, approve: { prompt: Sure?, timeout: 12h, on_timeout: approve } "
+		     "}\n"
+		     "  - { id: d, uses: a.b, needs: [a, c] }\n"
+		     "  - { id: e, uses: a.b, needs: [] }\n"
+		     "on_failure: [{ uses: a.b, retry: { limit: 1 } }, { uses: a.b }]\n"
+		     "finally: [{ uses: a.b }, { uses: a.b }]\n");
+	static const size_t needs[] = {0, 1, 1, 2, 0, 0, 1, 0, 1};
+	struct catalog *catalog = NULL;
+	struct config_errors errors;
+	const struct catalog_flow *f;
+
+	(void)state;
+	if (catalog_load_bytes(HEAD, strlen(HEAD), flow, strlen(flow), &catalog, &errors) != 0)
+		fail_msg("%s", errors.lines[0]);
+	f = &catalog->flows[0];
+	assert_int_equal(f->n_steps, ARRAY_LEN(needs));
+	for (size_t i = 0; i < f->n_steps; i++)
+		assert_int_equal(f->steps[i].n_needs, needs[i]);
+	assert_int_equal(f->steps[0].retry.limit, 2);
+	assert_int_equal(f->steps[0].retry.delay_us, 30000000);
+	assert_int_equal(f->steps[0].retry.backoff, 2);
+	assert_int_equal(f->steps[0].retry.n_exit_codes, 2);
+	assert_int_equal(f->steps[0].retry.exit_codes[0], 75);
+	assert_string_equal(f->steps[1].condition, "failure()");
+	assert_string_equal(f->steps[2].approve.prompt, "Sure?");
+	assert_int_equal(f->steps[2].approve.timeout_us, UINT64_C(43200000000));
+	assert_true(f->steps[2].approve.on_timeout);
+	assert_int_equal(f->steps[3].needs[1], 2);
+	assert_int_equal(f->steps[5].phase, PLAN_ON_FAILURE);
+	assert_int_equal(f->steps[6].needs[0], 5);
+	assert_int_equal(f->steps[8].needs[0], 7);
+	catalog_free(catalog);
 }
 
 static void checks_flows(void **state)
@@ -322,7 +385,7 @@ static void checks_flows(void **state)
 			"flows/flow.yml:4:18: flows hold no shell; add a command to "
 			"commands.yml\n"},
 		{NULL, FLOW("steps: [{ id: a }]\n"),
-			"flows/flow.yml:4:9: a step needs 'uses': the command it runs\n"},
+			"flows/flow.yml:4:9: a step needs 'uses' or 'approve'\n"},
 		{NULL, FLOW("steps: [{ id: a, uses: a.c }]\n"),
 			"flows/flow.yml:4:24: no command named 'a.c' (did you mean a.b?)\n"},
 		{NULL, FLOW("steps: [{ id: a, uses: a.b }, { id: a, uses: a.b }]\n"),
@@ -526,6 +589,8 @@ int main(void)
 		cmocka_unit_test(checks_inputs),
 		cmocka_unit_test(refuses_what_it_cannot_execute_yet),
 		cmocka_unit_test(checks_flows),
+		cmocka_unit_test(checks_graphs),
+		cmocka_unit_test(keeps_a_graph),
 		cmocka_unit_test(every_nul_and_cut_is_an_error_or_another_catalogue),
 		cmocka_unit_test(large_files_are_refused_before_they_are_parsed),
 		cmocka_unit_test(more_errors_than_fit_are_counted),

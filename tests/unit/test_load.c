@@ -274,7 +274,9 @@ static void the_examples_are_valid(void **state)
 	assert_non_null(strstr(text, "/libexec/demo-flood '${inputs.mib}'\n"));
 	assert_non_null(strstr(text, "    input mib: int, min 1, max 4096, default 64\n"));
 	assert_non_null(strstr(text, "backup (flow)\n"));
-	assert_non_null(strstr(text, " commands, 1 flows, status.yml, digest "));
+	assert_non_null(strstr(text, "demo.parallel (flow)\n"));
+	assert_non_null(strstr(text, "    step gate: waits for an approval\n"));
+	assert_non_null(strstr(text, " commands, 2 flows, status.yml, digest "));
 	free(text);
 	free(problems);
 	free(dir);
@@ -297,7 +299,7 @@ static void the_examples_for_other_software_are_valid_too(void **state)
 	assert_int_equal(system(command), 0);
 	if (catalog_load(dir, &opts, &catalog, &errors) != 0)
 		fail_msg("%s", errors.lines[0]);
-	assert_int_equal(catalog->n_flows, 3);
+	assert_int_equal(catalog->n_flows, 4);
 	catalog_free(catalog);
 	free(command);
 	free(dir);

@@ -62,6 +62,9 @@ static void fill_step(struct plan_step *step, const char *id, enum plan_phase ph
 	step->outputs = xcalloc(1, sizeof(*step->outputs));
 	step->outputs[0] = xstrdup("path");
 	step->new_privileges = true;
+	step->condition = xstrdup("failure() || always()");
+	step->retry = (struct plan_retry){2, 30000000, 2, xcalloc(1, 1), 1};
+	step->limits = (struct plan_limits){1u << 30, 200, 64};
 }
 
 static struct plan *make_plan(void)
@@ -123,6 +126,11 @@ static void what_is_encoded_decodes_to_the_same(void **state)
 	assert_true(again->steps[0].timeout_us == UINT64_MAX);
 	assert_string_equal(again->steps[1].inputs[0].value.name, "path");
 	assert_null(again->steps[0].stdin_text.prefix);
+	assert_string_equal(again->steps[1].condition, "failure() || always()");
+	assert_int_equal(again->steps[1].retry.delay_us, 30000000);
+	assert_int_equal(again->steps[1].retry.n_exit_codes, 1);
+	assert_int_equal(again->steps[1].limits.cpu_percent, 200);
+	assert_null(again->steps[0].approve.prompt);
 	assert_null(again->default_user_override);
 	plan_free(again);
 	plan_free(plan);
@@ -222,6 +230,15 @@ static void references_that_point_nowhere_are_refused(void **state)
 	refuse(plan);
 	plan = make_plan();
 	memcpy(plan->steps[0].executable, "bin//dump", 9);
+	refuse(plan);
+	plan = make_plan();
+	plan->steps[0].approve.prompt = xstrdup("a command and an approval");
+	refuse(plan);
+	plan = make_plan();
+	plan->steps[0].condition[0] = '(';
+	refuse(plan);
+	plan = make_plan();
+	plan->steps[0].retry.limit = PLAN_MAX_RETRIES + 1;
 	refuse(plan);
 }
 

@@ -27,7 +27,9 @@ export function exampleCatalogue(dir) {
     .replaceAll('/usr/local/libexec/ops', libexec)
     .replaceAll('/var/lib/ops-backups', join(dir, 'backups'))
     .replaceAll('/etc/ops-agent', dir);
-  return { commands: moved('commands.yml'), flows: { backup: moved('flows/backup.yml') } };
+  const flows = {};
+  for (const name of readdirSync(join(DEPLOY, 'examples/flows')).filter((f) => f.endsWith('.yml'))) flows[name.slice(0, -4)] = moved(`flows/${name}`);
+  return { commands: moved('commands.yml'), flows };
 }
 
 export class Stack {

@@ -115,7 +115,7 @@ test('the timeout of the run ends what runs, skips the rest and cleans up', asyn
 test('a cancel lets finally run, a second one ends that too', async (t) => {
 	const run = new Run(t, flow(chain([
 		{ id: 'one', argv: bad('on-term', '0') }, { id: 'two', argv: bad('exit') },
-		{ id: 'finally.1', phase: 'finally', argv: bad('ignore-term') }, { id: 'finally.2', phase: 'finally', argv: bad('exit') }])));
+		{ id: 'finally.1', phase: 'finally', argv: bad('ignore-term') }, { id: 'finally.2', phase: 'finally', needs: 2, argv: bad('exit') }])));
 	await run.hears('ready');
 	run.control('cancel');
 	await run.until('finally', () => run.output(1, 2).includes('ready'));
