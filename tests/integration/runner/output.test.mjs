@@ -98,7 +98,7 @@ test('gives a command nothing but what it is to have', async (t) => {
 	assert.equal(env.HOME, '/elsewhere');
 	assert.equal(env.OPS_STEP, 'a');
 	assert.equal(env.OPS_RUN_ID, run.runId());
-	assert.deepEqual(Object.keys(env).sort(), ['CLICOLOR_FORCE', 'FORCE_COLOR', 'HOME', 'LANG', 'LESSSECURE', 'LOGNAME', 'OPS_OUTPUT', 'OPS_RUN_ID',
+	assert.deepEqual(Object.keys(env).sort(), ['CLICOLOR_FORCE', 'FORCE_COLOR', 'HOME', 'LANG', 'LESSSECURE', 'LOGNAME', 'OPS_ATTEMPT', 'OPS_OUTPUT', 'OPS_RUN_ID',
 		'OPS_STEP', 'PAGER', 'PATH', 'PGHOST', 'SYSTEMD_PAGER', 'TERM', 'USER']);
 	assert.deepEqual([got('core'), got('blocked'), got('ignored'), got('umask')], [['0'], ['0'], ['0'], ['022']]);
 	assert.deepEqual([got('session'), got('no_new_privs'), got('tty')], [['1'], ['1'], ['0']]);
