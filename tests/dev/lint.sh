@@ -41,7 +41,7 @@ lint_tree() {
 		say "lock files must keep no download addresses (.npmrc: omit-lockfile-registry-resolved=true)"
 		bad=1
 	fi
-	if git ls-files | cut -d/ -f1 | sort -u | grep -vxE 'core|agent|ui|proto|deploy|runbooks|tests|meson\.build|meson_options\.txt|README\.md|CONTRIBUTING\.md|LICENSE|CHANGELOG\.md|dev|\.ci|\.clang-format|\.clang-tidy|\.editorconfig|\.gitignore|\.gitattributes'; then
+	if git ls-files | cut -d/ -f1 | sort -u | grep -vxE 'core|agent|ui|proto|deploy|runbooks|tests|meson\.build|meson_options\.txt|README\.md|CONTRIBUTING\.md|LICENSE|CHANGELOG\.md|dev|\.ci|\.clang-format|\.clang-tidy|\.editorconfig|\.gitignore|\.gitattributes|\.dockerignore'; then
 		say "these do not belong at the top of the tree"
 		bad=1
 	fi
