@@ -28,29 +28,44 @@ run_meson() {
 	count "$1" "$(grep -c '"result": "OK"' "$log" || true)" "$(grep -vc '"result": "OK"' "$log" || true)"
 }
 
-# run_node SUITE BUILD_DIR FILE…: node's own test runner; the daemons come from BUILD_DIR. Its report
-# goes to a file, of which the failures are shown.
+# last_number FILE NAME: what node's report says of `# NAME N`; nothing when it does not get that far.
+last_number() {
+	sed -n "s/^# $2 //p" "$1" | tail -n 1
+}
+
+# run_node SUITE BUILD_DIR FILE…: node's own test runner, a process a file and as many files at once as
+# there are processors (the tests mostly wait); the daemons come from BUILD_DIR. The reports go to files,
+# of which the failures are shown.
 run_node() {
-	local suite=$1 build=$2 out status=0
+	local suite=$1 build=$2 dir report passed cancelled skipped fail pass=0 failed=0
 	shift 2
 	if [ $# -eq 0 ]; then
 		say "no test files found for $suite"
 		count "$suite" 0 1
 		return
 	fi
-	out=$ROOT/$build/test-$suite.tap
-	OPS_BUILD_DIR=$ROOT/$build node --test --test-reporter=tap "$@" >"$out" 2>&1 || status=$?
-	local pass fail cancelled
-	pass=$(sed -n 's/^# pass //p' "$out" | tail -n 1)
-	fail=$(sed -n 's/^# fail //p' "$out" | tail -n 1)
-	cancelled=$(sed -n 's/^# cancelled //p' "$out" | tail -n 1)
-	fail=$((${fail:-1} + ${cancelled:-0}))
-	if [ "$status" -ne 0 ] && [ "$fail" -eq 0 ]; then fail=1; fi
-	if [ "$fail" -gt 0 ]; then
-		grep -nE -A 30 '^ *not ok' "$out" | head -n 200 >&2 || true
-		say "whole report: $out"
-	fi
-	count "$suite" "${pass:-0}" "$fail"
+	dir=$ROOT/$build/test-$suite
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	# The largest first, so that no long one is left for the end.
+	find "$@" -maxdepth 0 -printf '%s %p\0' | sort -z -rn | cut -z -d' ' -f2- | OPS_BUILD_DIR=$ROOT/$build xargs -0 -n 1 -P "$(nproc)" bash -c '
+		report=$0/$(printf %s "$1" | tr / -).tap
+		node --test --test-reporter=tap "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"' "$dir"
+	for report in "$dir"/*.tap; do
+		passed=$(last_number "$report" pass)
+		cancelled=$(last_number "$report" cancelled)
+		fail=$(last_number "$report" fail)
+		skipped=$(last_number "$report" skipped)
+		[ "${skipped:-0}" -eq 0 ] || say "$skipped skipped, see $report"
+		pass=$((pass + ${passed:-0}))
+		fail=$((${fail:-1} + ${cancelled:-0}))
+		if [ "$fail" -eq 0 ] && [ -n "$(last_number "$report" exit)" ]; then fail=1; fi
+		[ "$fail" -gt 0 ] || continue
+		failed=$((failed + fail))
+		grep -nE -A 30 '^ *not ok' "$report" | head -n 100 >&2 || tail -n 30 "$report" >&2
+		say "whole report: $report"
+	done
+	count "$suite" "$pass" "$failed"
 }
 
 test_files() {
