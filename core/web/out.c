@@ -6,12 +6,16 @@
 #include <string.h>
 
 #define FLIGHT_BUFS 16
+#define SMALL_BYTES 512 /* what is smaller shares a block, so that its bookkeeping is bounded too  \
+			 */
+#define SHARED_BYTES 1024
 
 struct out_block {
 	struct out_block *next;
 	const uint8_t *data;
 	size_t len;
-	void *base; /* to free; NULL: static, or the bytes follow this struct */
+	size_t room; /* bytes that may still be added behind data */
+	void *base;  /* to free; NULL: static, or the bytes follow this struct */
 };
 
 struct out_flight {
@@ -85,6 +89,7 @@ static int start_flight(struct out *out)
 			break;
 		bufs[n++] = uv_buf_init((char *)(uintptr_t)b->data, (unsigned)b->len);
 		flight->bytes += b->len;
+		b->room = 0; /* the kernel has been told its length */
 	}
 	flight->blocks = n;
 	r = uv_write(&flight->req, out->stream, bufs, n, on_written);
@@ -96,28 +101,58 @@ static int start_flight(struct out *out)
 	return 0;
 }
 
-/* Queues what is left of a piece after skip bytes. */
-static int enqueue(struct out *out, const struct out_piece *piece, size_t skip)
+static void append_block(struct out *out, struct out_block *block)
 {
-	size_t len = piece->len - skip;
-	bool copy = piece->mode == OUT_COPY;
-	struct out_block *block = malloc(sizeof(*block) + (copy ? len : 0));
-
-	if (block == NULL)
-		return -ENOMEM;
 	block->next = NULL;
-	block->len = len;
-	block->base = piece->mode == OUT_OWNED ? piece->base : NULL;
-	block->data = (const uint8_t *)piece->data + skip;
-	if (copy) {
-		memcpy(block + 1, block->data, len);
-		block->data = (const uint8_t *)(block + 1);
-	}
 	if (out->last != NULL)
 		out->last->next = block;
 	else
 		out->first = block;
 	out->last = block;
+}
+
+/* Queues a copy of len bytes, in the last block where they fit. */
+static int enqueue_copy(struct out *out, const uint8_t *data, size_t len)
+{
+	struct out_block *block = out->last;
+	/* Behind a flight more may come before this block's turn. */
+	size_t room = out->flight != NULL && len < SMALL_BYTES ? SHARED_BYTES : len;
+
+	if (block == NULL || block->room < len) {
+		block = malloc(sizeof(*block) + room);
+		if (block == NULL)
+			return -ENOMEM;
+		*block = (struct out_block){.data = (const uint8_t *)(block + 1), .room = room};
+		append_block(out, block);
+	}
+	memcpy((uint8_t *)(block + 1) + block->len, data, len);
+	block->len += len;
+	block->room -= len;
+	out->queued += len;
+	return 0;
+}
+
+/* Queues what is left of a piece after skip bytes, and takes or frees its base. */
+static int enqueue(struct out *out, const struct out_piece *piece, size_t skip)
+{
+	const uint8_t *data = (const uint8_t *)piece->data + skip;
+	size_t len = piece->len - skip;
+	struct out_block *block;
+
+	if (piece->mode == OUT_COPY || len < SMALL_BYTES) {
+		int r = enqueue_copy(out, data, len);
+
+		out_release(piece, 1);
+		return r;
+	}
+	block = malloc(sizeof(*block));
+	if (block == NULL) {
+		out_release(piece, 1);
+		return -ENOMEM;
+	}
+	*block = (struct out_block){
+		.data = data, .len = len, .base = piece->mode == OUT_OWNED ? piece->base : NULL};
+	append_block(out, block);
 	out->queued += len;
 	return 0;
 }
@@ -151,12 +186,10 @@ int out_write(struct out *out, const struct out_piece *pieces, size_t n)
 		size_t skip = MIN(taken, pieces[i].len);
 
 		taken -= skip;
-		if (r == 0 && skip < pieces[i].len) {
+		if (r == 0 && skip < pieces[i].len)
 			r = enqueue(out, &pieces[i], skip);
-			if (r == 0)
-				continue;
-		}
-		out_release(&pieces[i], 1);
+		else
+			out_release(&pieces[i], 1);
 	}
 	if (r == 0 && out->first != NULL && out->flight == NULL)
 		r = start_flight(out);
