@@ -119,6 +119,9 @@ static void on_end(struct logsource *source, const struct logsource_end *end, vo
 	sub->source = NULL;
 	if (lost) {
 		sub->waiting = true;
+		/* The agent came back while the database was being read: nobody will tell again. */
+		if (end->err == -ECONNRESET && link_is_connected(sub->socket->live->server->link))
+			log_restart(sub);
 	} else if (end->err == 0 || end->err == -EINVAL) {
 		send_end(sub, end->err == 0 ? end->reason : MSG_END_SHORTENED, end->offset);
 		sub_free(sub);

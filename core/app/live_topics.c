@@ -67,6 +67,8 @@ static void on_page(int err, struct buf *body, void *arg)
 		send_snapshot(sub, (const char *)body->data, body->len);
 }
 
+static void fetch(struct sub *sub);
+
 static void send_run(struct sub *sub, struct wire_str document)
 {
 	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
@@ -88,6 +90,8 @@ static void on_history_run(const struct history_get_reply *reply, void *arg)
 	sub->history_call = NULL;
 	if (reply->err == 0)
 		send_run(sub, reply->run.json);
+	else if (sub->refetch) /* the agent, which was away when it was asked, is back */
+		fetch(sub);
 	else if (reply->err == -ENOENT && link_is_connected(sub->socket->live->server->link))
 		sub_fail(sub, "not_found", "There is no such run.");
 	else
