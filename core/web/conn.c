@@ -308,15 +308,20 @@ void conn_next(struct conn *c)
 		start_reading(c);
 }
 
+bool conn_is_heard(struct conn *c, uint64_t *acked)
+{
+	uint64_t before = *acked;
+
+	*acked = tcp_acked(conn_fd(c));
+	return *acked != before || tcp_unacked(conn_fd(c)) == 0;
+}
+
 static void on_write_deadline(struct conn *c)
 {
-	uint64_t acked = tcp_acked(conn_fd(c));
-
-	if (acked == c->acked) {
+	if (!conn_is_heard(c, &c->acked)) {
 		conn_close(c, "peer does not read");
 		return;
 	}
-	c->acked = acked;
 	deadline_set(&c->server->deadlines, &c->write_deadline, DL_WRITE);
 }
 

@@ -91,6 +91,10 @@ void conn_next(struct conn *conn);
  * of file within linger_ms, close. */
 void conn_finish(struct conn *conn);
 
+/* Whether the peer's kernel has acknowledged something since *acked was noted, or has nothing left
+ * to acknowledge. Notes it anew. */
+bool conn_is_heard(struct conn *conn, uint64_t *acked);
+
 /* Works on bytes that arrived earlier. */
 void conn_continue(struct conn *conn);
 

@@ -38,19 +38,21 @@ static void on_connection(uv_stream_t *stream, int status)
 	struct listener *l = container_of((uv_tcp_t *)stream, struct listener, tcp);
 	struct web_server *server = l->server;
 	bool is_refused;
+	int r;
 
 	if (status != 0) {
 		server->counts.refused++;
 		return;
 	}
 	is_refused = !make_room(server);
-	if (conn_accept(server, stream, is_refused) == 0 && !is_refused) {
+	r = conn_accept(server, stream, is_refused);
+	if (r == 0 && !is_refused) {
 		server->counts.accepted++;
 		return;
 	}
 	server->counts.refused++;
 	/* The one just made is the last in the list. */
-	if (server->n_refused > WEB_REFUSED_MAX)
+	if (r == 0 && server->n_refused > WEB_REFUSED_MAX)
 		conn_close(container_of(server->conns.prev, struct conn, link), "too many");
 }
 

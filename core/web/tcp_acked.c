@@ -1,7 +1,9 @@
 #include "core/web/tcp_acked.h"
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 uint64_t tcp_acked(int fd)
@@ -12,4 +14,11 @@ uint64_t tcp_acked(int fd)
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
 		return 0;
 	return info.tcpi_bytes_acked;
+}
+
+size_t tcp_unacked(int fd)
+{
+	int n = 0;
+
+	return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }

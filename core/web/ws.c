@@ -11,7 +11,8 @@
  *
  * Failure modes: a violation → our close frame with its code, OVER. Silence → a ping after
  * ws_ping_ms, the end after ws_pong_ms; a peer that was sent much before the ping is given the
- * time to read it at WS_SLOWEST bytes a second, for the ping lies behind it. A full queue → cut.
+ * time to read it at WS_SLOWEST bytes a second, for the ping lies behind it, as long as its kernel
+ * goes on acknowledging. A full queue → cut.
  * on_close always comes from the connection's last callback.
  */
 #include "core/web/ws.h"
@@ -52,6 +53,7 @@ struct ws {
 	char id[REQUEST_ID_BYTES];
 	uint64_t heard_ms;   /* loop time of the last bytes from the peer */
 	uint64_t total_then; /* bytes queued so far at that time */
+	uint64_t acked;	     /* by the peer's kernel, when the last ping was sent */
 };
 
 static uint64_t now_ms(const struct ws *ws)
@@ -169,6 +171,7 @@ static void send_ping(struct ws *ws)
 	struct out_piece piece = {.data = frame, .mode = OUT_COPY};
 
 	piece.len = ws_frame_header(WS_FRAME_PING, 0, frame);
+	(void)conn_is_heard(ws->conn, &ws->acked); /* from now on */
 	if (conn_write(ws->conn, &piece, 1) == 0)
 		deadline_set(&ws->conn->server->deadlines, &ws->conn->deadline, DL_WS_PONG);
 }
@@ -180,7 +183,7 @@ void ws_on_deadline(struct ws *ws, enum conn_deadline kind)
 
 	if (kind == DL_WS_PING) {
 		send_ping(ws);
-	} else if (kind == DL_WS_PONG &&
+	} else if (kind == DL_WS_PONG && conn_is_heard(ws->conn, &ws->acked) &&
 		   silent_ms < ws->conn->server->limits.ws_pong_ms + to_read * 1000 / WS_SLOWEST) {
 		deadline_set(&ws->conn->server->deadlines, &ws->conn->deadline, DL_WS_PONG);
 	} else {
@@ -234,6 +237,10 @@ struct ws *ws_accept(struct request *req, const struct ws_callbacks *callbacks,
 	assert(c == NULL || c->state == CONN_CLOSING || (req->route->flags & ROUTE_WEBSOCKET));
 	if (!request_has_peer(req)) {
 		request_free(req);
+		return NULL;
+	}
+	if (req->server->is_draining) {
+		response_problem(req, 503, "going_away", "The server is being stopped.");
 		return NULL;
 	}
 	if (opts->subprotocol != NULL && !offers(req, opts->subprotocol)) {

@@ -63,7 +63,8 @@ struct ws_opts {
 
 /* Answers 101 and turns the connection into a WebSocket. The request ends here in every case. The
  * texts of the request (id, remote) are kept for ws_request_id() and ws_remote(). Returns NULL when
- * the peer has gone or did not offer the subprotocol (then it was told): no callback will come.
+ * the peer has gone, did not offer the subprotocol or the server drains (then it was told): no
+ * callback will come.
  * The callbacks struct must outlive the WebSocket. */
 struct ws *ws_accept(struct request *req, const struct ws_callbacks *callbacks,
 	const struct ws_opts *opts, void *arg);

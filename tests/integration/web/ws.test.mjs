@@ -283,6 +283,18 @@ test('silence is pinged, then ended; an answer keeps it open', async () => {
 	await quick.stop();
 });
 
+test('a peer that was sent much and acknowledges nothing is ended too, not given the time to read it', async () => {
+	const quick = await Server.start('ws-echo', { ws_ping_ms: 100, ws_pong_ms: 300, write_ms: 600000 });
+	const gone = await quick.open();
+	// Its window closes and stays so, as behind a pulled cable nothing is acknowledged.
+	gone.send(handshake('/flood?mib=64'));
+	await gone.response();
+	gone.socket.pause();
+	await until(async () => JSON.parse((await quick.get('/closes')).body).includes(1006), 'it is ended');
+	gone.destroy();
+	await quick.stop();
+});
+
 test('a drain closes WebSockets with 1001', async () => {
 	const other = await Server.start('ws-echo');
 	const ws = await WebSocketPeer.open(other, '/ws');
