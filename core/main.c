@@ -14,14 +14,17 @@
 
 #include "core/app/commands.h"
 #include "core/app/config.h"
+#include "core/app/reload.h"
 #include "core/app/report.h"
 #include "core/app/server.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 extern char **environ;
 
 struct process {
 	struct server server;
+	struct config cfg;
 	uv_signal_t signals[3];
 	int exit_code;
 };
@@ -44,18 +47,20 @@ static void on_stopped(struct server *server)
 	log_info(LOG_EV("server.stopped"));
 }
 
-/* SIGTERM or SIGINT: stop. SIGHUP: the environment of a process does not change, and ENV_FILE is
- * read at start; a reload is a restart, which no run notices. */
+/* SIGTERM or SIGINT: stop. SIGHUP: the configuration is read again. */
 static void on_signal(uv_signal_t *handle, int signum)
 {
 	struct process *process = handle->data;
 
-	if (signum == SIGHUP) {
-		log_info(LOG_EV("server.hangup_ignored"));
-		return;
-	}
 	if (process->server.stopping)
 		return;
+	if (signum == SIGHUP) {
+		sd_notifyf(
+			0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
+		server_reload(&process->server, &process->cfg, environ);
+		sd_notify(0, "READY=1");
+		return;
+	}
 	log_info(LOG_EV("server.stopping"), LOG_STR("signal", strsignal(signum)));
 	sd_notify(0, "STOPPING=1");
 	server_stop(&process->server, on_stopped);
@@ -80,32 +85,32 @@ static int serve(void)
 	struct process process = {0};
 	struct config_report report;
 	struct err err = {0};
-	struct config cfg;
 	uv_loop_t loop;
 	int rc;
 
-	if (config_load(environ, &cfg, &report) < 0) {
+	if (config_load(environ, &process.cfg, &report) < 0) {
 		report_print(&report);
-		config_fini(&cfg);
+		config_fini(&process.cfg);
 		return EX_CONFIG;
 	}
-	log_setup(cfg.log_level, cfg.log_format);
+	log_setup(process.cfg.log_level, process.cfg.log_format);
 	for (size_t i = 0; i < report.n_warnings; i++)
 		log_warn(LOG_EV("config.warning"), LOG_STR("text", report.warnings[i]));
 	if (uv_loop_init(&loop) < 0 || watch_signals(&process, &loop) < 0)
 		return EX_OSERR;
-	rc = server_start(&process.server, &loop, &cfg, &err);
+	rc = server_start(&process.server, &loop, &process.cfg, &err);
 	if (rc != 0) {
 		log_error(LOG_EV("server.start_failed"), LOG_STR("reason", err.msg));
 		exit(rc); /* with what was opened still open: nothing outlives the process */
 	}
-	log_info(LOG_EV("server.ready"), LOG_STR("url", cfg.public_origin),
-		LOG_STR("listen", cfg.listen_host), LOG_INT("port", cfg.listen_port),
-		LOG_STR("version", OPS_VERSION), LOG_INT("pid", getpid()));
+	log_info(LOG_EV("server.ready"), LOG_STR("url", process.cfg.public_origin),
+		LOG_STR("listen", process.cfg.listen_host),
+		LOG_INT("port", process.cfg.listen_port), LOG_STR("version", OPS_VERSION),
+		LOG_INT("pid", getpid()));
 	sd_notify(0, "READY=1");
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
-	config_fini(&cfg);
+	config_fini(&process.cfg);
 	return 0;
 }
 

@@ -369,6 +369,15 @@ struct link *link_open(uv_loop_t *loop, const struct link_opts *opts)
 	return link;
 }
 
+void link_set_secret(struct link *link, const char *secret)
+{
+	mem_wipe(link->authorization, strlen(link->authorization));
+	free(link->authorization);
+	link->authorization = xasprintf("Bearer %s", secret);
+	link->failures = 0;
+	link_drop(link, LINK_AWAY, "the secret was changed");
+}
+
 void link_close(struct link *link, void (*on_closed)(void *arg), void *arg)
 {
 	struct framed *conn = link->conn;

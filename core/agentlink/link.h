@@ -59,6 +59,10 @@ struct link_opts {
  * what cannot be reached is LINK_AWAY with a reason. */
 struct link *link_open(uv_loop_t *loop, const struct link_opts *opts);
 
+/* Another secret (copied). The connection is made anew: what is under way ends with -ECONNRESET,
+ * from within this call. */
+void link_set_secret(struct link *link, const char *secret);
+
 /* Ends it. Calls and streams are called back with -ECANCELED, then on_closed comes, once, and the
  * link is freed after it. Watchers are not called any more. */
 void link_close(struct link *link, void (*on_closed)(void *arg), void *arg);

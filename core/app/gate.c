@@ -29,6 +29,19 @@ static bool host_is_ours(const struct config *cfg, const char *host)
 	       strcmp(host + n, cfg->https ? ":443" : ":80") == 0;
 }
 
+/* Behind a proxy the log is to name who asked. */
+static void note_client(struct request *req)
+{
+	uint8_t addr[ADDRESS_BYTES];
+	char text[ADDRESS_TEXT_BYTES];
+
+	if (request_header(req, "X-Forwarded-For") == NULL)
+		return;
+	gate_client_address(req, addr);
+	address_format(addr, text);
+	request_set_client(req, text);
+}
+
 enum web_verdict gate_admit(struct request *req)
 {
 	const struct config *cfg = server_of(req)->cfg;
@@ -36,6 +49,7 @@ enum web_verdict gate_admit(struct request *req)
 	char location[MAX_REDIRECT];
 	int n;
 
+	note_client(req);
 	if (is_exempt(path) || host_is_ours(cfg, request_host(req)))
 		return WEB_ALLOW;
 	n = snprintf(location, sizeof(location), "%s%s", cfg->public_origin, request_target(req));

@@ -22,6 +22,7 @@ struct job {
 	struct list link; /* password_pool.waiting */
 	uv_work_t work;
 	struct password_pool *pool;
+	char *hash; /* of the pool when it was started */
 	char password[LIMIT_PASSWORD_BYTES + 1];
 	bool matches;
 	void (*on_checked)(bool matches, void *arg);
@@ -46,25 +47,32 @@ struct password_pool *password_pool_new(uv_loop_t *loop, const char *hash)
 	return pool;
 }
 
+static void free_hash(char *hash)
+{
+	if (hash != NULL)
+		mem_wipe(hash, strlen(hash));
+	free(hash);
+}
+
 static void job_free(struct job *job)
 {
 	mem_wipe(job->password, sizeof(job->password));
+	free_hash(job->hash);
 	free(job);
 }
 
 static void pool_free(struct password_pool *pool)
 {
-	mem_wipe(pool->hash, strlen(pool->hash));
-	free(pool->hash);
+	free_hash(pool->hash);
 	free(pool);
 }
 
-/* In a thread: touches nothing but the job and the pool's constant hash. */
+/* In a thread: touches nothing but the job. */
 static void on_work(uv_work_t *work)
 {
 	struct job *job = container_of(work, struct job, work);
 	struct crypt_data *data = xcalloc(1, sizeof(*data));
-	const char *hash = job->pool->hash, *got = crypt_r(job->password, hash, data);
+	const char *hash = job->hash, *got = crypt_r(job->password, hash, data);
 
 	job->matches =
 		got != NULL && strlen(got) == strlen(hash) && crypto_equal(got, hash, strlen(hash));
@@ -80,7 +88,8 @@ static void on_work_done(uv_work_t *work, int status)
 	struct job *job = container_of(work, struct job, work);
 	struct password_pool *pool = job->pool;
 	void (*on_checked)(bool matches, void *arg) = job->on_checked;
-	bool matches = status == 0 && job->matches;
+	/* Checked against a hash that is no longer the one: as wrong as any other password. */
+	bool matches = status == 0 && job->matches && strcmp(job->hash, pool->hash) == 0;
 	void *arg = job->arg;
 
 	pool->n_running--;
@@ -102,6 +111,7 @@ static void pool_start_next(struct password_pool *pool)
 		list_remove(&job->link);
 		pool->n_waiting--;
 		pool->n_running++;
+		job->hash = xstrdup(pool->hash);
 		if (uv_queue_work(pool->loop, &job->work, on_work, on_work_done) < 0)
 			abort(); /* only for a missing function */
 	}
@@ -125,6 +135,12 @@ int password_check(struct password_pool *pool, const char *password,
 	pool->n_waiting++;
 	pool_start_next(pool);
 	return 0;
+}
+
+void password_pool_set_hash(struct password_pool *pool, const char *hash)
+{
+	free_hash(pool->hash);
+	pool->hash = xstrdup(hash);
 }
 
 void password_pool_close(struct password_pool *pool)

@@ -15,6 +15,8 @@
 struct password_pool;
 
 struct password_pool *password_pool_new(uv_loop_t *loop, const char *hash);
+/* Passwords are checked against this one from now on; a check under way with the old one fails. */
+void password_pool_set_hash(struct password_pool *pool, const char *hash);
 /* Checks that are waiting are dropped, those being computed end unheard; neither is called back.
  * Memory goes when the last one is done: run the loop until then. */
 void password_pool_close(struct password_pool *pool);

@@ -295,6 +295,14 @@ int sessions_revoke(struct sessions *s, struct store *store, session_ref ref,
 	return store_append(store, json, (size_t)n, on_stored, arg);
 }
 
+void sessions_end_all(struct sessions *s)
+{
+	for (size_t i = 0; i < LIMIT_SESSIONS; i++) {
+		if (s->table[i].in_use)
+			session_end(s, &s->table[i]);
+	}
+}
+
 /* Some session has sockets: those of sessions that have become too old must go. */
 static void on_sweep(uv_timer_t *timer)
 {

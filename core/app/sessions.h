@@ -51,6 +51,9 @@ bool sessions_is_reauthed(const struct sessions *sessions, session_ref ref, uint
 MUSTCHECK int sessions_revoke(struct sessions *sessions, struct store *store, session_ref ref,
 	void (*on_stored)(int err, void *arg), void *arg);
 
+/* Ends them all: the cookie keys have changed, so no cookie is good any more. Ties are told. */
+void sessions_end_all(struct sessions *sessions);
+
 /* -ENOENT: gone; -ENOBUFS: LIMIT_SOCKETS_PER_SESSION. */
 MUSTCHECK int sessions_tie(struct sessions *sessions, session_ref ref, struct session_tie *tie);
 void sessions_untie(struct sessions *sessions, session_ref ref, struct session_tie *tie);

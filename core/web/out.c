@@ -6,8 +6,7 @@
 #include <string.h>
 
 #define FLIGHT_BUFS 16
-#define SMALL_BYTES 512 /* what is smaller shares a block, so that its bookkeeping is bounded too  \
-			 */
+#define SMALL_BYTES 512 /* what is smaller shares a block: bookkeeping is bounded too */
 #define SHARED_BYTES 1024
 
 struct out_block {

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -139,6 +140,7 @@ struct request *request_new(
 	buf_init(&req->content, 0);
 	buf_init(&req->answer.extra, WEB_MAX_RESPONSE_HEAD / 2);
 	memcpy(req->remote, conn->remote, sizeof(req->remote));
+	memcpy(req->client, conn->remote, sizeof(req->client));
 	server_new_id(server, req->id);
 	list_append(&server->requests, &req->link);
 	conn->req = req;
@@ -155,7 +157,7 @@ static void tell_finished(struct request *req)
 	finished = (struct web_finished){
 		.method = req->method,
 		.target = req->target,
-		.remote = req->remote,
+		.remote = req->client,
 		.request_id = req->id,
 		.route = req->route,
 		.request_arg = req->arg,
@@ -192,6 +194,16 @@ void request_abort(struct request *req)
 		request_free(req);
 	else if (req->on_abort != NULL)
 		req->on_abort(req);
+}
+
+void request_set_client(struct request *req, const char *address)
+{
+	snprintf(req->client, sizeof(req->client), "%s", address);
+}
+
+const char *request_client(const struct request *req)
+{
+	return req->client;
 }
 
 const char *request_method(const struct request *req)

@@ -54,6 +54,9 @@ const uint8_t *request_body(const struct request *req, size_t *ret_len);
 
 /* The peer's address as text ("127.0.0.1", "2001:db8::1"), never from a header. */
 const char *request_remote(const struct request *req);
+/* Who is behind a trusted proxy, as the application knows it: for logs. The peer's until set. */
+void request_set_client(struct request *req, const char *address);
+const char *request_client(const struct request *req);
 /* A process-wide unique id; also sent as X-Request-Id. */
 const char *request_id(const struct request *req);
 /* Its row; NULL in admit and in the fallback handler. */

@@ -70,6 +70,7 @@ struct request {
 	struct request_answer answer;
 	char id[REQUEST_ID_BYTES];
 	char remote[CONN_REMOTE_BYTES];
+	char client[CONN_REMOTE_BYTES]; /* remote, or what request_set_client() said */
 };
 
 /* A request from a parsed head; NULL when out of memory. *ret_error: 0, or -EBADMSG when path or

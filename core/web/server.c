@@ -220,6 +220,18 @@ fail:
 	return NULL;
 }
 
+int web_server_set_origin(struct web_server *server, const char *origin, struct err *err)
+{
+	struct security security = {0};
+	int r = security_init(&security, origin, err);
+
+	if (r != 0)
+		return r;
+	security_fini(&server->security);
+	server->security = security;
+	return 0;
+}
+
 void web_server_get_counts(const struct web_server *server, struct web_counts *ret_counts)
 {
 	*ret_counts = server->counts;

@@ -31,6 +31,7 @@ enum web_verdict {
 /* One request that has ended, answered or not: for the access log and for metrics, and to free
  * what request_set_arg() keeps. Valid during the call. */
 struct web_finished {
+	/* remote: request_client() */
 	const char *method, *target, *remote, *request_id;
 	const struct route *route; /* NULL: no row */
 	void *request_arg;
@@ -77,6 +78,10 @@ MUSTCHECK int web_server_listen(struct web_server *server, const char *address, 
 MUSTCHECK int web_server_listen_fd(struct web_server *server, int fd, struct err *err);
 /* The port of the n-th listener, in the order of the calls. */
 uint16_t web_server_port(const struct web_server *server, size_t n);
+
+/* Another public_origin: later answers carry the headers that go with it. -EINVAL with a text, and
+ * nothing changed, when it is none. */
+MUSTCHECK int web_server_set_origin(struct web_server *server, const char *origin, struct err *err);
 
 struct web_counts {
 	size_t connections; /* open, WebSockets included */

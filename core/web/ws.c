@@ -51,9 +51,10 @@ struct ws {
 	bool was_full;
 	struct ws_recv recv;
 	char id[REQUEST_ID_BYTES];
-	uint64_t heard_ms;   /* loop time of the last bytes from the peer */
-	uint64_t total_then; /* bytes queued so far at that time */
-	uint64_t acked;	     /* by the peer's kernel, when the last ping was sent */
+	char remote[CONN_REMOTE_BYTES]; /* request_client() */
+	uint64_t heard_ms;		/* loop time of the last bytes from the peer */
+	uint64_t total_then;		/* bytes queued so far at that time */
+	uint64_t acked;			/* by the peer's kernel, when the last ping was sent */
 };
 
 static uint64_t now_ms(const struct ws *ws)
@@ -262,6 +263,7 @@ struct ws *ws_accept(struct request *req, const struct ws_callbacks *callbacks,
 	ws->heard_ms = now_ms(ws);
 	ws->total_then = c->out.total;
 	memcpy(ws->id, req->id, sizeof(ws->id));
+	memcpy(ws->remote, req->client, sizeof(ws->remote));
 	request_free(req);
 	c->ws = ws;
 	c->server->counts.websockets++;
@@ -283,7 +285,7 @@ void ws_set_arg(struct ws *ws, void *arg)
 
 const char *ws_remote(const struct ws *ws)
 {
-	return ws->conn->remote;
+	return ws->remote;
 }
 
 const char *ws_request_id(const struct ws *ws)
