@@ -31,6 +31,8 @@ static const char usage_text[] =
 	"  runs [--limit N]            the newest runs\n"
 	"  show RUN                    one run with its steps\n"
 	"  cancel RUN                  end a run; a second time: end its `finally` steps too\n"
+	"  approve RUN STEP            answer an approval that a run waits for\n"
+	"      [--reject] [--comment TEXT]\n"
 	"  status                      whether the agent answers, and what runs\n"
 	"  reload                      read the configuration again\n"
 	"  --version\n"
@@ -41,7 +43,8 @@ static const char usage_text[] =
 
 struct ctl {
 	const char *socket_path, *secret_path;
-	bool json, follow, dry_run;
+	bool json, follow, dry_run, reject;
+	const char *comment;
 	unsigned limit;
 	char actor[32];
 	char **args; /* behind the command's name */
@@ -341,6 +344,25 @@ static int do_cancel(struct ctl *ctl)
 	return rc;
 }
 
+static int do_approve(struct ctl *ctl)
+{
+	struct msg_run_approve request = {
+		.run = wire_str_of(run_ref(ctl->args[0])),
+		.step = wire_str_of(ctl->args[1]),
+		.approve = !ctl->reject,
+		.actor = wire_str_of(ctl->actor),
+		.comment = wire_str_of(ctl->comment),
+	};
+	struct msg_response reply;
+	uint8_t fields[2048];
+	int rc = call(ctl, MSG_RUN_APPROVE, fields,
+		msg_run_approve_encode(&request, fields, sizeof(fields)), &reply);
+
+	if (rc == EXIT_OK && !ctl->json)
+		puts(ctl->reject ? "refused" : "approved");
+	return rc;
+}
+
 static int do_status(struct ctl *ctl)
 {
 	struct msg_hello request = {
@@ -393,6 +415,7 @@ static const struct command {
 	{"runs", do_runs, 0, 0},
 	{"show", do_show, 1, 1},
 	{"cancel", do_cancel, 1, 1},
+	{"approve", do_approve, 2, 2},
 	{"status", do_status, 0, 0},
 	{"reload", do_reload, 0, 0},
 };
@@ -438,6 +461,8 @@ static int parse_options(int argc, char **argv, struct ctl *ctl)
 		{"follow", no_argument, NULL, 'f'},
 		{"dry-run", no_argument, NULL, 'n'},
 		{"limit", required_argument, NULL, 'l'},
+		{"reject", no_argument, NULL, 'r'},
+		{"comment", required_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{0},
@@ -458,6 +483,12 @@ static int parse_options(int argc, char **argv, struct ctl *ctl)
 		case 'l':
 			if (parse_limit(optarg, &ctl->limit) != 0)
 				return usage_error("--limit takes a number from 1 to 200");
+			break;
+		case 'r':
+			ctl->reject = true;
+			break;
+		case 'c':
+			ctl->comment = optarg;
 			break;
 		case 'h':
 			fputs(usage_text, stdout);

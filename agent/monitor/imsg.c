@@ -18,6 +18,7 @@ enum {
 	F_ACTOR = 1 << 7,
 	F_REASON = 1 << 8,
 	F_FIELDS = 1 << 9,
+	F_STEP = 1 << 10, /* step, approve */
 };
 
 static const unsigned fields_of[] = {
@@ -30,6 +31,7 @@ static const unsigned fields_of[] = {
 	[IMSG_ANSWER] = F_SEQ | F_RUN | F_ANSWER | F_MESSAGE | F_CONFIG_DIGEST | F_FIELDS,
 	[IMSG_CONFIG] = F_MESSAGE,
 	[IMSG_SHUTDOWN] = 0,
+	[IMSG_APPROVE] = F_SEQ | F_PEER | F_RUN | F_ACTOR | F_REASON | F_STEP,
 };
 
 static bool type_is_known(uint8_t type)
@@ -70,6 +72,10 @@ int imsg_encode(const struct imsg *msg, void *out, size_t cap)
 		wire_put_str(&w, msg->reason);
 	if (has & F_FIELDS)
 		wire_put_str(&w, msg->fields);
+	if (has & F_STEP) {
+		wire_put_str(&w, msg->step);
+		wire_put_u8(&w, msg->approve);
+	}
 	return wire_writer_finish(&w);
 }
 
@@ -87,6 +93,17 @@ static void get_answer(struct wire_reader *r, struct imsg *m)
 		r->failed = true;
 	m->created = created != 0;
 	m->status = wire_get_u16(r);
+}
+
+static void get_step(struct wire_reader *r, struct imsg *m)
+{
+	uint8_t approve;
+
+	m->step = wire_get_str(r);
+	approve = wire_get_u8(r);
+	if (approve > 1)
+		r->failed = true;
+	m->approve = approve != 0;
 }
 
 int imsg_decode(const uint8_t *data, size_t n, struct imsg *ret_msg)
@@ -123,6 +140,8 @@ int imsg_decode(const uint8_t *data, size_t n, struct imsg *ret_msg)
 		m.reason = wire_get_str(&r);
 	if (has & F_FIELDS)
 		m.fields = wire_get_str(&r);
+	if (has & F_STEP)
+		get_step(&r, &m);
 	if (wire_reader_finish(&r) != 0)
 		return -EBADMSG;
 	*ret_msg = m;

@@ -33,6 +33,8 @@ enum imsg_type {
 	IMSG_ANSWER = 7,   /* seq status message fields: what the client is to be answered */
 	IMSG_CONFIG = 8,   /* message: the config was read again; empty: load it, else why not */
 	IMSG_SHUTDOWN = 9, /* end, with a GOAWAY to every client */
+	/* worker to monitor */
+	IMSG_APPROVE = 10, /* seq run peer actor reason step: answer an approval */
 };
 
 struct imsg_peer {
@@ -51,6 +53,8 @@ struct imsg {
 	struct wire_str config_digest; /* START: what the worker validated by; RELOAD's ANSWER */
 	struct wire_str digest;	       /* RELEASE: hex, of run.finished */
 	struct wire_str actor, reason;
+	struct wire_str step; /* APPROVE: its id */
+	bool approve;
 	/* START: the request's fields as the client sent them; ANSWER with invalid_input: what
 	 * msg_problems_encode() wrote. */
 	struct wire_str fields;

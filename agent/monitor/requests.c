@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/config/planner.h"
+#include "agent/monitor/approve.h"
 #include "agent/monitor/state.h"
 #include "agent/run/rundir.h"
 #include "agent/run/state.h"
@@ -295,6 +296,9 @@ void requests_handle(struct monitor *m, const struct imsg *msg)
 		break;
 	case IMSG_CANCEL:
 		handle_cancel(m, msg);
+		break;
+	case IMSG_APPROVE:
+		approve_handle(m, msg);
 		break;
 	case IMSG_RELEASE:
 		handle_release(m, msg);

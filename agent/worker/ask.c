@@ -253,6 +253,35 @@ void ask_cancel(struct stream *stream, const struct msg_request *request)
 	ask(stream, &msg, &(struct pending){.answered = on_done});
 }
 
+void ask_approve(struct stream *stream, const struct msg_request *request)
+{
+	struct imsg msg = {.type = IMSG_APPROVE, .peer = stream->conn->peer};
+	struct msg_run_approve approve;
+	struct run *run;
+
+	if (msg_run_approve_decode(request->fields, request->fields_len, &approve) != 0) {
+		methods_malformed(stream);
+		return;
+	}
+	if (!imsg_actor_is_valid(approve.actor, stream->conn->peer.uid)) {
+		stream_respond(stream, MSG_FORBIDDEN, "an actor that cannot be", NULL, 0);
+		return;
+	}
+	if (approve.comment.len > IMSG_MAX_REASON) {
+		stream_respond(stream, MSG_LIMIT, "a comment of more than 512 bytes", NULL, 0);
+		return;
+	}
+	run = find_run(stream, approve.run);
+	if (run == NULL)
+		return;
+	msg.run = run->id;
+	msg.actor = approve.actor;
+	msg.reason = approve.comment;
+	msg.step = approve.step;
+	msg.approve = approve.approve != 0;
+	ask(stream, &msg, &(struct pending){.answered = on_done});
+}
+
 /* The run is marked as held elsewhere, or not. */
 static void on_released(struct stream *stream, const struct imsg *answer, struct pending *pending)
 {

@@ -301,7 +301,7 @@ static const struct method {
 	{MSG_RUN_LIST, handle_list},
 	{MSG_RUN_TAIL, handle_tail},
 	{MSG_RUN_CANCEL, ask_cancel},
-	{MSG_RUN_APPROVE, NULL},
+	{MSG_RUN_APPROVE, ask_approve},
 	{MSG_RUN_LOCATE, handle_locate},
 	{MSG_RUN_RELEASE, ask_release},
 	{MSG_EVENTS, handle_events},

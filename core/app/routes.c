@@ -1,5 +1,6 @@
 #include "core/app/routes.h"
 
+#include "core/app/approve.h"
 #include "core/app/gate.h"
 #include "core/app/health.h"
 #include "core/app/limits.h"
@@ -28,6 +29,7 @@ const struct route app_routes[] = {
 	{"POST", API "/runs", ROLE_SESSION, 0, LIMIT_BODY_BYTES, JSON, start_run},
 	{"GET", API "/runs/{id}", ROLE_SESSION, 0, 0, NULL, runs_get},
 	{"POST", API "/runs/{id}/cancel", ROLE_SESSION, 0, 4096, JSON, runs_cancel},
+	{"POST", API "/runs/{id}/approve", ROLE_SESSION, 0, 4096, JSON, approve_step},
 	{"POST", API "/runs/{id}/rerun", ROLE_SESSION, 0, LIMIT_BODY_BYTES, JSON, start_rerun},
 	{"GET", API "/runs/{id}/log", ROLE_SESSION, ROUTE_STREAM, 0, NULL, logs_get},
 	{"GET", API "/runs/{id}/log/locate", ROLE_SESSION, 0, 0, NULL, logs_locate},

@@ -16,8 +16,10 @@ static struct imsg full(uint8_t type)
 {
 	return (struct imsg){
 		.type = type,
-		.seq = type == IMSG_BAD_SECRET || type == IMSG_BAD_PEER || type >= IMSG_CONFIG ? 0
-											       : 7,
+		.seq = type == IMSG_BAD_SECRET || type == IMSG_BAD_PEER || type == IMSG_CONFIG ||
+				       type == IMSG_SHUTDOWN
+			       ? 0
+			       : 7,
 		.peer = {.uid = 1000, .pid = 42},
 		.run = some_run,
 		.created = true,
@@ -28,13 +30,15 @@ static struct imsg full(uint8_t type)
 		.actor = wire_str_of("user:anna"),
 		.reason = wire_str_of("because"),
 		.fields = wire_str_of("fields"),
+		.step = wire_str_of("gate"),
+		.approve = true,
 	};
 }
 
 static void every_type_comes_back_as_it_was(void **state)
 {
 	(void)state;
-	for (uint8_t type = IMSG_START; type <= IMSG_SHUTDOWN; type++) {
+	for (uint8_t type = IMSG_START; type <= IMSG_APPROVE; type++) {
 		struct imsg msg = full(type), back;
 		uint8_t bytes[512], again[512];
 		int n = imsg_encode(&msg, bytes, sizeof(bytes));
@@ -66,7 +70,7 @@ static void start_carries_peer_digest_and_fields(void **state)
 static void refuses_every_truncation_and_any_trailing_byte(void **state)
 {
 	(void)state;
-	for (uint8_t type = IMSG_START; type <= IMSG_SHUTDOWN; type++) {
+	for (uint8_t type = IMSG_START; type <= IMSG_APPROVE; type++) {
 		struct imsg msg = full(type), back;
 		uint8_t bytes[512] = {0};
 		int n = imsg_encode(&msg, bytes, sizeof(bytes));
@@ -86,7 +90,7 @@ static void refuses_unknown_types_and_wrong_sequence_numbers(void **state)
 	(void)state;
 	bytes[0] = 0;
 	assert_int_equal(imsg_decode(bytes, (size_t)n, &back), -EBADMSG);
-	bytes[0] = IMSG_SHUTDOWN + 1;
+	bytes[0] = IMSG_APPROVE + 1;
 	assert_int_equal(imsg_decode(bytes, (size_t)n, &back), -EBADMSG);
 	bytes[0] = IMSG_CANCEL;
 	memset(bytes + 1, 0, 4); /* a question without a number */

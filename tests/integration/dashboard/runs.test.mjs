@@ -33,6 +33,13 @@ steps:
   - { id: one, uses: speak, with: { code: 0 } }
   - { id: other, uses: speak, with: { code: 3 } }
 `,
+	gated: `version: 1
+id: gated
+title: Gated
+steps:
+  - { id: gate, approve: { prompt: Sure? } }
+  - { id: after, uses: dangerous }
+`,
 };
 
 describe('runs', () => {
@@ -55,7 +62,7 @@ describe('runs', () => {
 		});
 		assert.equal(status, 200);
 		assert.deepEqual(json.commands.map((c) => c.id).sort(), ['asks', 'dangerous', 'flood', 'speak', 'stay', 'ticks', 'typed']);
-		assert.deepEqual(json.flows.map((f) => f.id), ['two']);
+		assert.deepEqual(json.flows.map((f) => f.id), ['gated', 'two']);
 	});
 
 	it('starts a command, and shows it finished, by id and by number', async () => {
@@ -184,6 +191,25 @@ describe('runs', () => {
 		const again = await session.post(`/api/v1/runs/${run.id}/cancel`);
 		assert.equal(again.status, 409);
 		assert.equal(again.json.code, 'finished');
+	});
+
+	it('answers an approval, once, and asks for the password again where it is dangerous', async () => {
+		const { json } = await session.post('/api/v1/runs', { kind: 'flow', id: 'gated' });
+		const url = `/api/v1/runs/${json.run.id}/approve`;
+		await until('it to wait', async () => (await session.get(`/api/v1/runs/${json.run.id}`)).json.run.status === 'waiting');
+		for (const body of [{}, { step: 'gate' }, { step: 1, approve: true }, { step: 'gate', approve: 'yes' }, { step: 'gate', approve: true, comment: 'x'.repeat(201) }, { step: 'gate', approve: true, more: 1 }])
+			assert.equal((await session.post(url, body)).status, 422, JSON.stringify(body));
+		const earlier = dashboard.session({ ops_session: dashboard.forgeCookie({ created: Math.floor(Date.now() / 1000) - 1000 }) });
+		const refused = await earlier.post(url, { step: 'gate', approve: true });
+		assert.deepEqual([refused.status, refused.json.code], [403, 'reauth_required']);
+		assert.equal((await session.post(url, { step: 'nogate', approve: true })).status, 404);
+		const yes = await session.post(url, { step: 'gate', approve: true, comment: 'fine' });
+		assert.equal(yes.status, 200, yes.text);
+		assert.equal(yes.json.run.id, json.run.id);
+		assert.equal((await session.finished(json.run.id)).status, 'succeeded');
+		const again = await session.post(url, { step: 'gate', approve: false });
+		assert.equal(again.status, 409);
+		assert.match(again.json.detail, /approved already by user:admin: fine/);
 	});
 
 	it('reruns with the same inputs, or others', async () => {

@@ -321,6 +321,10 @@ export class AgentClient extends EventEmitter {
 		(await this.call(METHOD.RUN_CANCEL, new Writer().str(String(run)).str(actor).str(reason).done())).finish();
 	}
 
+	async approve(run, step, yes, { actor = 'user:test', comment = '' } = {}) {
+		(await this.call(METHOD.RUN_APPROVE, new Writer().str(String(run)).str(step).u8(yes ? 1 : 0).str(actor).str(comment).done())).finish();
+	}
+
 	async release(run, digest) {
 		(await this.call(METHOD.RUN_RELEASE, new Writer().str(String(run)).str(digest).done())).finish();
 	}

@@ -1,0 +1,168 @@
+/*
+ * POST /runs/{id}/approve. Two questions to the agent: which run it is, since a flow of danger:
+ * high wants the password to have been given just now; then the answer to its approval. The body is
+ * read again for the second one. The answer is the run as it is afterwards.
+ */
+#include "core/app/approve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app/http.h"
+#include "core/app/hub.h"
+#include "core/app/limits.h"
+#include "core/app/runref.h"
+#include "core/app/runs.h"
+#include "core/app/server.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "proto/msg.h"
+
+#define MAX_COMMENT 200
+#define MAX_STEP 64
+
+struct answer {
+	const char *step, *comment;
+	bool approve;
+};
+
+/* Reads what the body says; false: answered. */
+static bool read_answer(struct request *req, const json_t *body, struct answer *ret)
+{
+	const json_t *approve = json_object_get(body, "approve");
+	bool ok = true;
+
+	*ret = (struct answer){.step = http_string(body, "step", &ok),
+		.comment = http_string(body, "comment", &ok),
+		.approve = json_is_true(approve)};
+	if (ok && ret->step != NULL && strlen(ret->step) <= MAX_STEP && json_is_boolean(approve) &&
+		(ret->comment == NULL || strlen(ret->comment) <= MAX_COMMENT))
+		return true;
+	response_problem(req, 422, "invalid_input",
+		"step must be a step's id, approve a boolean, comment a text of at most 200 "
+		"bytes.");
+	return false;
+}
+
+static json_t *read_body(struct request *req, struct answer *ret)
+{
+	static const char *const names[] = {"step", "approve", "comment", NULL};
+	json_t *body = http_body(req, names, false);
+
+	if (body == NULL || read_answer(req, body, ret))
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
+/* The first answer counted: this one, or the one that the agent names. */
+static void on_approved(const struct link_reply *reply, void *arg)
+{
+	struct request *req = arg;
+	char detail[512];
+
+	if (reply->err == 0 && reply->status == MSG_OK) {
+		runs_get(req);
+	} else if (reply->err == 0 && reply->status == MSG_CONFLICT) {
+		snprintf(detail, sizeof(detail), "%.*s", (int)MIN(reply->message.len, 500u),
+			reply->message.data);
+		response_problem(req, 409, "answered", detail);
+	} else {
+		http_agent_problem(req, reply);
+	}
+}
+
+static void approve(struct request *req, const struct answer *answer)
+{
+	struct server *server = server_of(req);
+	char actor[LIMIT_USER_BYTES + 8];
+	uint8_t fields[1024];
+	struct msg_run_approve ask;
+	int n;
+
+	snprintf(actor, sizeof(actor), "user:%s", server->cfg->auth_user);
+	ask = (struct msg_run_approve){
+		.run = wire_str_of(request_param(req, "id")),
+		.step = wire_str_of(answer->step),
+		.approve = answer->approve,
+		.actor = wire_str_of(actor),
+		.comment = wire_str_of(answer->comment),
+	};
+	n = msg_run_approve_encode(&ask, fields, sizeof(fields));
+	if (n < 0)
+		abort(); /* all of it is bounded above */
+	log_info(LOG_EV("run.approve"), LOG_STR("run", request_param(req, "id")),
+		LOG_STR("step", answer->step), LOG_STR("actor", actor),
+		LOG_INT("approve", answer->approve), LOG_STR("request_id", request_id(req)));
+	link_request(server->link, MSG_RUN_APPROVE,
+		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_approved, req);
+}
+
+/* Whether the flow of this run wants the password first. One that the catalogue does not know any
+ * more might have. */
+static bool is_dangerous(struct request *req, struct wire_str document)
+{
+	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+	const char *kind = json_string_value(json_object_get(run, "kind"));
+	const char *name = json_string_value(json_object_get(run, "name"));
+	struct hub_entry entry;
+	bool dangerous = true;
+
+	if (kind != NULL && name != NULL &&
+		hub_find(server_of(req)->hub, strcmp(kind, "flow") == 0, name, &entry) == 0)
+		dangerous = entry.danger_high;
+	json_decref(run);
+	return dangerous;
+}
+
+/* The agent has said which run it is. */
+static void on_run(const struct link_reply *reply, void *arg)
+{
+	struct request *req = arg;
+	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
+	struct msg_document document;
+	struct answer answer;
+	json_t *body;
+
+	if (reply->err != 0 || reply->status != MSG_OK ||
+		msg_document_decode(reply->fields, reply->fields_len, &document) != 0) {
+		http_agent_problem(req, reply);
+		return;
+	}
+	if (is_dangerous(req, document.json) &&
+		!sessions_is_reauthed(server_of(req)->sessions, session_of(req), now_s)) {
+		response_problem(req, 403, "reauth_required",
+			"This is dangerous: give the password again first.");
+		return;
+	}
+	body = read_body(req, &answer);
+	if (body == NULL)
+		return;
+	approve(req, &answer);
+	json_decref(body);
+}
+
+void approve_step(struct request *req)
+{
+	const char *id = request_param(req, "id");
+	struct answer answer;
+	struct msg_run_ref ref;
+	uint8_t fields[64];
+	json_t *body;
+	int n;
+
+	if (!runref_is_valid(id)) {
+		response_problem(req, 404, "not_found", "There is no such run.");
+		return;
+	}
+	body = read_body(req, &answer);
+	if (body == NULL)
+		return;
+	json_decref(body);
+	ref.run = wire_str_of(id);
+	n = msg_run_ref_encode(&ref, fields, sizeof(fields));
+	if (n < 0)
+		abort(); /* runref_is_valid() bounds it */
+	link_request(server_of(req)->link, MSG_RUN_GET,
+		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_run, req);
+}
