@@ -4,25 +4,54 @@
 #include <string.h>
 
 #include "agent/config/check.h"
+#include "agent/config/suggest.h"
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/settings.h"
 #include "agent/monitor/title.h"
 #include "agent/runner/runner.h"
 #include "agent/worker/worker.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
 
 #define EXIT_USAGE 64
 
-static int usage(void)
+static const char usage_text[] =
+	"usage: ops-agent [COMMAND]\n"
+	"\n"
+	"  serve                        answer clients and run what they start; also without a "
+	"COMMAND\n"
+	"  check [DIR]                  print every argument vector the files allow, or every "
+	"mistake\n"
+	"  explain ID [NAME=VALUE...]   print what one start would execute, or what is wrong with "
+	"it\n"
+	"  verify                       check the ledger and every journal\n"
+	"  runner DIR                   execute the plan on standard input; started by serve\n"
+	"  --version, --help\n"
+	"\n"
+	"DIR is OPS_AGENT_CONFIG_DIR, or /etc/ops-agent. See ops-agent(8), commands.yml(5), "
+	"flows(5).\n";
+
+static int usage(const char *what)
 {
-	fputs("usage: ops-agent [serve]\n"
-	      "       ops-agent check [DIR]\n"
-	      "       ops-agent explain ID [name=value...]\n"
-	      "       ops-agent verify\n"
-	      "       ops-agent runner DIR\n"
-	      "       ops-agent --version\n",
-		stderr);
+	fprintf(stderr, "ops-agent: %s; try 'ops-agent --help'\n", what);
 	return EXIT_USAGE;
+}
+
+static int unknown(const char *verb)
+{
+	static const char *const verbs[] = {"serve", "check", "explain", "verify", "runner"};
+	char what[160], text[SUGGEST_TEXT_BYTES];
+	struct suggest near;
+
+	suggest_init(&near, verb, strlen(verb));
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(verbs[i], verb) == 0)
+			return usage("too few or too many arguments");
+		suggest_offer(&near, verbs[i]);
+	}
+	snprintf(what, sizeof(what), "there is no command '%.60s'%s", verb,
+		suggest_text(&near, text));
+	return usage(what);
 }
 
 static const char *config_dir(void)
@@ -50,7 +79,7 @@ static int check(int argc, char **argv)
 	int rc;
 
 	if (argc > 3)
-		return usage();
+		return usage("check takes one folder");
 	rc = catalog_opts(&opts, name);
 	if (rc != 0)
 		return rc;
@@ -68,7 +97,7 @@ static int explain(int argc, char **argv)
 	int rc;
 
 	if (argc < 3)
-		return usage();
+		return usage("explain needs the id of a command or flow");
 	rc = catalog_opts(&opts, name);
 	if (rc != 0)
 		return rc;
@@ -106,10 +135,23 @@ static int serve(int argc, char **argv)
 		&(struct monitor_programs){.worker = worker_main, .runner = runner_main});
 }
 
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "serve";
 
+	if (wants_help(argc, argv)) {
+		fputs(usage_text, stdout);
+		return 0;
+	}
 	if (setup_log() != 0)
 		return MONITOR_EXIT_CONFIG;
 	if (strcmp(verb, "serve") == 0 && (argc <= 2 || title_is_reserved(argc, argv)))
@@ -126,5 +168,5 @@ int main(int argc, char **argv)
 		puts("ops-agent " OPS_VERSION);
 		return 0;
 	}
-	return usage();
+	return unknown(verb);
 }

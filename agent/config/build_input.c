@@ -8,8 +8,6 @@
 #include "agent/config/suggest.h"
 #include "core/base/mem.h"
 
-#define DEFAULT_MAX_LENGTH 1024
-
 /* Which keys mean something for which types. */
 #define FOR(type) (1u << (type))
 #define TEXTUAL                                                                                    \
@@ -60,7 +58,7 @@ static bool read_bound(struct build *b, const struct input_spec *spec, const str
 static void read_values(struct build *b, const struct raw_input *raw, struct input_spec *spec)
 {
 	/* what no value may hold, whatever the list says */
-	struct input_spec any = {.type = INPUT_STRING, .max_length = DEFAULT_MAX_LENGTH};
+	struct input_spec any = {.type = INPUT_STRING, .max_length = INPUT_DEFAULT_LENGTH};
 
 	if (raw->values == NULL || raw->values->items_count == 0) {
 		build_error(b, &raw->key, "input '%.48s' needs 'values': what may be chosen",
@@ -158,7 +156,7 @@ static void build_input(struct build *b, const struct raw_input *raw, struct inp
 {
 	build_name_is_valid(b, &raw->key, "input", false, BUILD_MAX_NAME);
 	spec->name = xstrdup(raw->key.text);
-	spec->max_length = DEFAULT_MAX_LENGTH;
+	spec->max_length = INPUT_DEFAULT_LENGTH;
 	if (input_type_parse(raw->type->text, &spec->type) != 0) {
 		suggest_type(b, raw->type);
 		return;
@@ -174,7 +172,7 @@ static void build_input(struct build *b, const struct raw_input *raw, struct inp
 	if (spec->has_min && spec->has_max && spec->min > spec->max)
 		build_error(b, raw->min, "'min' is above 'max'");
 	spec->max_length = (uint32_t)build_int(
-		b, raw->max_length, "max_length", 1, INPUT_MAX_VALUE_BYTES, DEFAULT_MAX_LENGTH);
+		b, raw->max_length, "max_length", 1, INPUT_MAX_VALUE_BYTES, INPUT_DEFAULT_LENGTH);
 	read_pattern(b, raw->pattern, spec);
 	spec->allow_dash = build_bool(b, raw->allow_dash, "allow_dash", false);
 	if (spec->allow_dash && raw->pattern == NULL)

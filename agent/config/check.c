@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/config/planner.h"
 #include "agent/config/scalar.h"
+#include "core/base/crypto.h"
+#include "core/base/hex.h"
 #include "core/base/mem.h"
 
 /* One argument as a person reads it: quoted when it holds what a shell would not leave alone. This
@@ -48,55 +51,181 @@ static void print_limits(
 		timeout_us != 0 ? timeout : "none", kill_after);
 }
 
-static void print_input(FILE *out, const struct input_spec *spec)
+static void print_bound(FILE *out, const char *name, enum input_type type, int64_t bound)
+{
+	char text[SCALAR_DURATION_TEXT_BYTES];
+
+	if (type == INPUT_DURATION)
+		scalar_duration_format((uint64_t)bound, text);
+	else
+		snprintf(text, sizeof(text), "%" PRId64, bound);
+	fprintf(out, ", %s %s", name, text);
+}
+
+/* Which values an input can have. */
+static void print_type(FILE *out, const struct input_spec *spec)
 {
 	fprintf(out, "    input %s: %s", spec->name, input_type_name(spec->type));
 	for (size_t i = 0; i < spec->n_values; i++)
 		fprintf(out, "%s%s", i == 0 ? " of " : ", ", spec->values[i]);
+	for (size_t i = 0; i < spec->n_schemes; i++)
+		fprintf(out, "%s%s", i == 0 ? ", schemes " : " ", spec->schemes[i]);
 	if (spec->has_min)
-		fprintf(out, ", min %" PRId64, spec->min);
+		print_bound(out, "min", spec->type, spec->min);
 	if (spec->has_max)
-		fprintf(out, ", max %" PRId64, spec->max);
+		print_bound(out, "max", spec->type, spec->max);
+	if (spec->max_length != INPUT_DEFAULT_LENGTH)
+		fprintf(out, ", at most %u characters", spec->max_length);
 	if (spec->pattern != NULL)
 		fprintf(out, ", pattern %s", spec->pattern);
+	if (spec->allow_dash)
+		fputs(", may begin with '-'", out);
 	if (spec->under != NULL)
 		fprintf(out, ", under %s", spec->under);
-	if (spec->default_value != NULL)
-		fprintf(out, ", default %s\n", spec->default_value);
-	else
-		fputs(", required\n", out);
+}
+
+static void print_inputs(FILE *out, const struct input_spec *inputs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		print_type(out, &inputs[i]);
+		if (inputs[i].default_value != NULL)
+			fprintf(out, ", default %s\n", inputs[i].default_value);
+		else
+			fputs(", required\n", out);
+	}
+}
+
+static void print_shown(
+	FILE *out, const struct catalog_command *command, const struct plan_text *text)
+{
+	struct buf shown;
+
+	buf_init(&shown, PLAN_MAX_BYTES);
+	catalog_show_text(command, text, &shown);
+	print_text(out, &shown);
+	buf_fini(&shown);
+}
+
+/* What the command sets beside its arguments. */
+static void print_surroundings(FILE *out, const struct catalog_command *command)
+{
+	for (size_t i = 0; i < command->n_env; i++) {
+		fprintf(out, "    environment %s", command->env[i].name);
+		print_shown(out, command, &command->env[i].value);
+		fputc('\n', out);
+	}
+	if (command->stdin_text.prefix != NULL) {
+		fputs("    standard input", out);
+		print_shown(out, command, &command->stdin_text);
+		fputc('\n', out);
+	}
+}
+
+/* All that decides which argument vectors can be executed; the digest of shapes is over this. */
+static void print_shape(FILE *out, const struct catalog_command *command)
+{
+	fputs("   ", out);
+	for (size_t i = 0; i < command->n_argv; i++)
+		print_shown(out, command, &command->argv[i]);
+	fputc('\n', out);
+	if (strcmp(command->executable, command->argv[0].prefix) != 0)
+		fprintf(out, "    which is %s\n", command->executable);
+	for (size_t i = 0; i < command->n_inputs; i++) {
+		print_type(out, &command->inputs[i]);
+		fputc('\n', out);
+	}
+	print_surroundings(out, command);
+	fprintf(out, "    user %s, folder %s\n", command->user, command->cwd);
 }
 
 static void print_command(FILE *out, const struct catalog_command *command)
 {
-	struct buf text;
-
-	buf_init(&text, PLAN_MAX_BYTES);
-	fprintf(out, "%s\n   ", command->id);
-	for (size_t i = 0; i < command->n_argv; i++) {
-		catalog_show_text(command, &command->argv[i], &text);
-		print_text(out, &text);
-	}
+	fprintf(out, "%s: %s\n   ", command->id, command->title);
+	for (size_t i = 0; i < command->n_argv; i++)
+		print_shown(out, command, &command->argv[i]);
 	fputc('\n', out);
 	if (strcmp(command->executable, command->argv[0].prefix) != 0)
 		fprintf(out, "    which is %s\n", command->executable);
-	for (size_t i = 0; i < command->n_inputs; i++)
-		print_input(out, &command->inputs[i]);
+	print_inputs(out, command->inputs, command->n_inputs);
+	print_surroundings(out, command);
 	print_limits(out, command->user, command->cwd, command->timeout_us, command->kill_after_us);
+	if (command->confirm || command->danger == CATALOG_DANGER_HIGH)
+		fprintf(out, "    the page asks first%s\n",
+			command->danger == CATALOG_DANGER_HIGH ? ", and for the password" : "");
+	if (command->leave_children)
+		fputs("    what it leaves running is not ended\n", out);
+	if (command->new_privileges)
+		fputs("    set-uid programs work in it\n", out);
+	fputc('\n', out);
+}
+
+/* One `name=value` of a step's `with`. */
+static void print_with(
+	FILE *out, const struct catalog_flow *flow, const struct catalog_step *step, size_t input)
+{
+	const struct plan_text *value = &step->values[input];
+	struct buf text;
+
+	if (value->prefix == NULL)
+		return;
+	buf_init(&text, PLAN_MAX_BYTES);
+	buf_printf(&text, "%s=%s", step->command->inputs[input].name, value->prefix);
+	if (value->ref == PLAN_INPUT)
+		buf_printf(&text, "${inputs.%s}", flow->inputs[value->index].name);
+	else if (value->ref == PLAN_STEP_OUTPUT)
+		buf_printf(
+			&text, "${steps.%s.outputs.%s}", flow->steps[value->index].id, value->name);
+	else if (value->ref == PLAN_STEP_STATUS)
+		buf_printf(&text, "${steps.%s.status}", flow->steps[value->index].id);
+	else if (value->ref == PLAN_RUN_ID)
+		buf_append_str(&text, "${run.id}");
+	print_text(out, &text);
 	buf_fini(&text);
 }
 
 static void print_flow(FILE *out, const struct catalog_flow *flow)
 {
-	fprintf(out, "%s (flow)\n", flow->id);
-	for (size_t i = 0; i < flow->n_inputs; i++)
-		print_input(out, &flow->inputs[i]);
+	fprintf(out, "%s (flow): %s\n", flow->id, flow->title);
+	print_inputs(out, flow->inputs, flow->n_inputs);
 	for (size_t i = 0; i < flow->n_steps; i++) {
 		const struct catalog_step *step = &flow->steps[i];
 
-		fprintf(out, "    step %s: %s\n", step->id,
+		fprintf(out, "    step %s: %s", step->id,
 			step->command != NULL ? step->command->id : "waits for an approval");
+		for (size_t j = 0; step->command != NULL && j < step->command->n_inputs; j++)
+			print_with(out, flow, step, j);
+		fputc('\n', out);
 	}
+	fputc('\n', out);
+}
+
+/* Over the shapes alone: titles, times and comments do not change it. */
+static void digest_shapes(const struct catalog *catalog, char text[CATALOG_DIGEST_TEXT_BYTES])
+{
+	uint8_t digest[CRYPTO_SHA256_BYTES];
+	struct crypto_sha256 ctx;
+	char *shapes = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&shapes, &n);
+
+	if (out == NULL)
+		abort();
+	for (size_t i = 0; i < catalog->n_commands; i++) {
+		fprintf(out, "%s\n", catalog->commands[i].id);
+		print_shape(out, &catalog->commands[i]);
+	}
+	if (fclose(out) != 0)
+		abort();
+	crypto_sha256_init(&ctx);
+	crypto_sha256_update(&ctx, shapes, n);
+	crypto_sha256_final(&ctx, digest);
+	hex_encode(digest, sizeof(digest), text);
+	free(shapes);
+}
+
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
 }
 
 static int load(const char *dir, const struct catalog_opts *opts, struct catalog **ret_catalog,
@@ -110,11 +239,14 @@ static int load(const char *dir, const struct catalog_opts *opts, struct catalog
 		fprintf(err_out, "%s\n", errors.lines[i]);
 	if (errors.total > errors.n)
 		fprintf(err_out, "… and %zu more\n", errors.total - errors.n);
+	fprintf(err_out, "%zu error%s in %s; nothing of it is loaded\n", errors.total,
+		plural(errors.total), dir);
 	return CHECK_EXIT_CONFIG;
 }
 
 int check_run(const char *dir, const struct catalog_opts *opts, FILE *out, FILE *err_out)
 {
+	char shapes[CATALOG_DIGEST_TEXT_BYTES];
 	struct catalog *catalog = NULL;
 	int rc = load(dir, opts, &catalog, err_out);
 
@@ -124,8 +256,13 @@ int check_run(const char *dir, const struct catalog_opts *opts, FILE *out, FILE 
 		print_command(out, &catalog->commands[i]);
 	for (size_t i = 0; i < catalog->n_flows; i++)
 		print_flow(out, &catalog->flows[i]);
-	fprintf(out, "%zu commands, %zu flows%s, digest %s\n", catalog->n_commands,
-		catalog->n_flows, catalog->has_status ? ", status.yml" : "", catalog->digest);
+	digest_shapes(catalog, shapes);
+	fprintf(out, "%zu command%s, %zu flow%s%s in %s\n", catalog->n_commands,
+		plural(catalog->n_commands), catalog->n_flows, plural(catalog->n_flows),
+		catalog->has_status ? ", status.yml" : "", dir);
+	fprintf(out, "argv    %s  all that can be executed\n", shapes);
+	fprintf(out, "config  %s  the files, as in hello, catalogue and every run\n",
+		catalog->digest);
 	catalog_free(catalog);
 	return CHECK_EXIT_OK;
 }
@@ -164,7 +301,7 @@ static int explain(
 	for (size_t i = 0; i < problems.n; i++)
 		fprintf(err_out, "%s: %s\n", problems.items[i].name, problems.items[i].message);
 	if (rc != 0 && problems.n == 0)
-		fprintf(err_out, "%s\n", err.msg);
+		fprintf(err_out, "%s; `ops-agent check` lists all there are\n", err.msg);
 	for (size_t i = 0; plan != NULL && i < plan->n_steps; i++)
 		print_step(out, plan, &plan->steps[i]);
 	plan_free(plan);

@@ -12,8 +12,9 @@
 #define CHECK_EXIT_BAD_INPUT 65
 #define CHECK_EXIT_CONFIG 78
 
-/* Prints every argv shape that can ever be executed and the digest to out, or every error to
- * err_out (CHECK_EXIT_CONFIG). */
+/* Prints every argv shape that can ever be executed, the digest of these shapes (which titles,
+ * times and comments do not change) and that of the files to out, or every error to err_out
+ * (CHECK_EXIT_CONFIG). */
 int check_run(const char *dir, const struct catalog_opts *opts, FILE *out, FILE *err_out);
 /* Prints what would be executed with these inputs (argv, user, folder, names of the environment,
  * timeout), or what is wrong with which of them (CHECK_EXIT_BAD_INPUT). id is looked up among flows

@@ -166,7 +166,7 @@ static int check_characters(
 		at += len;
 	}
 	if (chars > spec->max_length)
-		return err_set(err, -EINVAL, "at most %u characters; this one has %u",
+		return err_set(err, -EINVAL, "may have at most %u characters; this one has %u",
 			spec->max_length, chars);
 	return 0;
 }
@@ -180,7 +180,7 @@ static int check_slug(const char *value, size_t n, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		if (!is_alnum(value[i]) && strchr("._-", value[i]) == NULL)
 			return err_set(err, -EINVAL,
-				"only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)");
+				"may hold only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)");
 		if (i > 0 && value[i] == '.' && value[i - 1] == '.')
 			return err_set(err, -EINVAL, "must not hold '..'");
 	}
@@ -288,7 +288,7 @@ int input_check_text(const struct input_spec *spec, const char *value, size_t n,
 	int rc;
 
 	if (n > INPUT_MAX_VALUE_BYTES)
-		return err_set(err, -EINVAL, "at most %d bytes; this one has %zu",
+		return err_set(err, -EINVAL, "may have at most %d bytes; this one has %zu",
 			INPUT_MAX_VALUE_BYTES, n);
 	if (n == 0 && (spec->type != INPUT_STRING || spec->pattern == NULL))
 		return err_set(err, -EINVAL, "must not be empty");

@@ -18,6 +18,7 @@
 #include "core/base/err.h"
 
 #define INPUT_MAX_VALUE_BYTES 16384 /* of any one value, whatever max_length says */
+#define INPUT_DEFAULT_LENGTH 1024   /* characters, when max_length says nothing */
 #define INPUT_MAX_VALUES 64	    /* of an enum */
 #define INPUT_MAX_PATTERN_BYTES 512
 /* The program that replaces the dashboard itself is started by its own timer and nothing else: no

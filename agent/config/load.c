@@ -182,7 +182,11 @@ static void read_sources(
 	struct err err = {0};
 
 	if (trust_folder_open(dir, uid, &place.folder, &err) != 0) {
-		config_errors_add(errors, dir, (struct config_pos){0}, "%s", err.msg);
+		size_t n = strlen(dir);
+		bool twice = strncmp(err.msg, dir, n) == 0 && strncmp(err.msg + n, ": ", 2) == 0;
+
+		config_errors_add(errors, dir, (struct config_pos){0}, "%s",
+			twice ? err.msg + n + 2 : err.msg);
 		return;
 	}
 	if (add_source(sources, &place, "commands.yml", errors) == -ENOENT)

@@ -101,7 +101,7 @@ static void take_value(struct planning *p, size_t i)
 
 	if (given != NULL && given->value.len > INPUT_MAX_VALUE_BYTES) {
 		add_problem(p->problems, spec->name, strlen(spec->name),
-			"at most %d bytes; this one has %u", INPUT_MAX_VALUE_BYTES,
+			"may have at most %d bytes; this one has %u", INPUT_MAX_VALUE_BYTES,
 			given->value.len);
 	} else if (given != NULL) {
 		/* before it becomes a C string: a NUL would cut what is checked */

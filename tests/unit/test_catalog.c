@@ -241,7 +241,8 @@ static void checks_inputs(void **state)
 			"commands.yml:7:49: input 'x' has a default, so it cannot be required as "
 			"well\n"},
 		{INPUT("type: slug, default: a/b"), NULL,
-			"commands.yml:7:33: the default of 'x' only letters, digits, '.', '_' and "
+			"commands.yml:7:33: the default of 'x' may hold only letters, digits, '.', "
+			"'_' and "
 			"'-' (A-Z, a-z, 0-9)\n"},
 		{INPUT("type: int, min: 5, max: 1, default: 3"), NULL,
 			"commands.yml:7:28: 'min' is above 'max'\n"
@@ -420,7 +421,8 @@ static void checks_flows(void **state)
 		{INPUT("type: slug, required: true"),
 			FLOW("inputs: { z: { type: string, default: a/b } }\n"
 			     "steps: [{ id: a, uses: a.b, with: { x: \"${inputs.z}\" } }]\n"),
-			"flows/flow.yml:5:40: the flow's default for 'x' only letters, digits, "
+			"flows/flow.yml:5:40: the flow's default for 'x' may hold only letters, "
+			"digits, "
 			"'.', '_' and '-' (A-Z, a-z, 0-9)\n"},
 		{INPUT("type: enum, values: [p, q], default: p"),
 			FLOW("inputs: { z: { type: enum, values: [p, r], required: true } }\n"

@@ -59,7 +59,7 @@ static void strings_are_one_line_of_visible_text(void **state)
 		{"\xef\xbb\xbfx", "must not hold invisible characters (U+FEFF at character 1)"},
 		{"a\xff", "is not valid UTF-8 at byte 2"},
 		{"\xc0\xaf", "is not valid UTF-8 at byte 1"},
-		{"123456789", "at most 8 characters; this one has 9"});
+		{"123456789", "may have at most 8 characters; this one has 9"});
 }
 
 static void a_nul_is_refused_wherever_it_stands(void **state)
@@ -83,7 +83,7 @@ static void no_value_is_longer_than_the_hard_limit(void **state)
 	memset(value, 'x', INPUT_MAX_VALUE_BYTES + 1);
 	assert_int_equal(input_check(&spec, value, INPUT_MAX_VALUE_BYTES, &err), 0);
 	assert_int_equal(input_check(&spec, value, INPUT_MAX_VALUE_BYTES + 1, &err), -EINVAL);
-	assert_string_equal(err.msg, "at most 16384 bytes; this one has 16385");
+	assert_string_equal(err.msg, "may have at most 16384 bytes; this one has 16385");
 	free(value);
 }
 
@@ -136,12 +136,12 @@ static void slugs_are_names_and_no_paths(void **state)
 	CHECK(&spec, {"app", NULL}, {"A-1_b.c", NULL}, {"0", NULL},
 		{".hidden", "must begin with a letter or a digit (A-Z, a-z, 0-9)"},
 		{"-x", "must not begin with '-'"},
-		{"a/b", "only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)"},
-		{"a b", "only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)"},
+		{"a/b", "may hold only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)"},
+		{"a b", "may hold only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)"},
 		{"a..b", "must not hold '..'"},
 		{"ż", "must begin with a letter or a digit (A-Z, a-z, 0-9)"},
 		{"aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd",
-			"at most 32 characters; this one has 40"});
+			"may have at most 32 characters; this one has 40"});
 }
 
 static void numbers_stay_in_their_range(void **state)
@@ -239,7 +239,7 @@ static void problems_of_secrets_never_repeat_them(void **state)
 	(void)state;
 	CHECK(&spec, {"hunterhunter", NULL}, {"short", "must have at least 8 characters"},
 		{"HUNTER222", "must match [a-z]+"},
-		{"hunterhunterhunter", "at most 12 characters; this one has 18"});
+		{"hunterhunterhunter", "may have at most 12 characters; this one has 18"});
 }
 
 static void make_file(const char *path)

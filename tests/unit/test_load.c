@@ -103,8 +103,7 @@ static void a_missing_folder_is_an_error(void **state)
 
 	(void)state;
 	assert_int_equal(catalog_load("/nowhere/at/all", &opts, &catalog, &errors), -EINVAL);
-	assert_string_equal(
-		errors.lines[0], "/nowhere/at/all: /nowhere/at/all: No such file or directory");
+	assert_string_equal(errors.lines[0], "/nowhere/at/all: No such file or directory");
 }
 
 static void files_others_can_write_are_refused(void **state)
@@ -270,13 +269,13 @@ static void the_examples_are_valid(void **state)
 	fclose(out);
 	fclose(err_out);
 	assert_string_equal(problems, "");
-	assert_non_null(strstr(text, "pg.dump\n"));
+	assert_non_null(strstr(text, "pg.dump: Dump the database\n"));
 	assert_non_null(strstr(text, "/libexec/demo-flood '${inputs.mib}'\n"));
 	assert_non_null(strstr(text, "    input mib: int, min 1, max 4096, default 64\n"));
-	assert_non_null(strstr(text, "backup (flow)\n"));
-	assert_non_null(strstr(text, "demo.parallel (flow)\n"));
+	assert_non_null(strstr(text, "backup (flow): Backup\n"));
+	assert_non_null(strstr(text, "demo.parallel (flow): "));
 	assert_non_null(strstr(text, "    step gate: waits for an approval\n"));
-	assert_non_null(strstr(text, " commands, 2 flows, status.yml, digest "));
+	assert_non_null(strstr(text, " commands, 2 flows, status.yml in "));
 	free(text);
 	free(problems);
 	free(dir);
@@ -319,7 +318,7 @@ static void explain_says_what_would_run_or_what_is_wrong(void **state)
 		check_explain(dir, &opts, "backup", good, 1, out, out), CHECK_EXIT_BAD_INPUT);
 	fflush(out);
 	assert_string_equal(
-		text, "label: only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)\n");
+		text, "label: may hold only letters, digits, '.', '_' and '-' (A-Z, a-z, 0-9)\n");
 	rewind(out);
 	strcpy(good[0], "label=weekly");
 	assert_int_equal(check_explain(dir, &opts, "backup", good, 1, out, out), CHECK_EXIT_OK);
@@ -428,6 +427,67 @@ static void a_set_that_is_swapped_while_it_is_read_is_never_mixed(void **state)
 	free(there);
 }
 
+/* The line of `check` that begins with this word. */
+static void digest_of(void *const *state, const char *word, char digest[65])
+{
+	struct catalog_opts opts = everything_as_me();
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+	const char *line;
+
+	assert_int_equal(check_run(*state, &opts, out, out), CHECK_EXIT_OK);
+	fclose(out);
+	line = strstr(text, word);
+	assert_non_null(line);
+	assert_int_equal(sscanf(line + strlen(word), "%64s", digest), 1);
+	free(text);
+}
+
+/* What cannot change what is executed does not change the digest of the shapes; all else does. */
+static void the_digest_of_shapes_tells_whether_an_edit_matters(void **state)
+{
+	static const char base[] = "{ title: A, exec: [/bin/true, \"${inputs.n}\"], inputs: { n: { "
+				   "type: int, max: 5, default: 1 } } }";
+	static const struct {
+		const char *command;
+		bool same;
+	} edits[] = {
+		{"{ title: B, timeout: 5s, confirm: true, exec: [/bin/true, \"${inputs.n}\"], "
+		 "inputs: { n: { type: int, max: 5, default: 2, title: N } } } # told",
+			true},
+		{"{ title: A, exec: [/bin/true, \"${inputs.n}\"], inputs: { n: { type: int, max: "
+		 "6, default: 1 } } }",
+			false},
+		{"{ title: A, exec: [/bin/true, \"--n=${inputs.n}\"], inputs: { n: { type: int, "
+		 "max: 5, default: 1 } } }",
+			false},
+		{"{ title: A, cwd: /tmp, exec: [/bin/true, \"${inputs.n}\"], inputs: { n: { type: "
+		 "int, max: 5, default: 1 } } }",
+			false},
+		{"{ title: A, env: { A: b }, exec: [/bin/true, \"${inputs.n}\"], inputs: { n: { "
+		 "type: int, max: 5, default: 1 } } }",
+			false},
+	};
+	char shapes[65], files[65], then[65];
+	char *text = xasprintf("version: 1\ncommands:\n  a: %s\n", base);
+
+	put(state, "commands.yml", text);
+	free(text);
+	digest_of(state, "\nargv ", shapes);
+	digest_of(state, "\nconfig ", files);
+	for (size_t i = 0; i < ARRAY_LEN(edits); i++) {
+		text = xasprintf("version: 1\ncommands:\n  a: %s\n", edits[i].command);
+		put(state, "commands.yml", text);
+		free(text);
+		digest_of(state, "\nargv ", then);
+		if ((strcmp(then, shapes) == 0) != edits[i].same)
+			fail_msg("%s", edits[i].command);
+		digest_of(state, "\nconfig ", then);
+		assert_string_not_equal(then, files);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -446,6 +506,7 @@ int main(void)
 		TEST(the_examples_are_valid),
 		TEST(the_examples_for_other_software_are_valid_too),
 		TEST(explain_says_what_would_run_or_what_is_wrong),
+		TEST(the_digest_of_shapes_tells_whether_an_edit_matters),
 		TEST(files_that_only_look_as_if_they_counted_are_errors),
 		TEST(the_folders_of_path_are_looked_at),
 		TEST(a_set_that_is_swapped_while_it_is_read_is_never_mixed),

@@ -225,8 +225,8 @@ static void a_flow_input_must_suit_the_step_it_goes_to(void **state)
 	assert_int_equal(o->rc, -EINVAL);
 	assert_int_equal(o->problems.n, 1);
 	assert_string_equal(o->problems.items[0].name, "word");
-	assert_string_equal(
-		o->problems.items[0].message, "at most 4 characters; this one has 8 (step two)");
+	assert_string_equal(o->problems.items[0].message,
+		"may have at most 4 characters; this one has 8 (step two)");
 	release(o);
 }
 
