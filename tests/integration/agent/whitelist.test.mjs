@@ -147,7 +147,7 @@ describe('a value', { timeout: 120000 }, () => {
 	it('meets a command whose environment is built, whose input is empty, and that has no terminal', async () => {
 		const names = (await outputOf('env')).text.split('\0').filter(Boolean);
 		assert.deepEqual(names.map((n) => n.split('=')[0]).sort(), [
-			'CLICOLOR_FORCE', 'FORCE_COLOR', 'HOME', 'LANG', 'LESSSECURE', 'LOGNAME', 'OPS_OUTPUT', 'OPS_RUN_ID', 'OPS_STEP', 'PAGER', 'PATH',
+			'CLICOLOR_FORCE', 'FORCE_COLOR', 'HOME', 'LANG', 'LESSSECURE', 'LOGNAME', 'OPS_ATTEMPT', 'OPS_OUTPUT', 'OPS_RUN_ID', 'OPS_STEP', 'PAGER', 'PATH',
 			'SYSTEMD_PAGER', 'TERM', 'USER',
 		]);
 		assert.ok(names.includes('PAGER=cat') && names.includes('LESSSECURE=1') && !names.includes('HOME=/tmp'), names.join(' '));
