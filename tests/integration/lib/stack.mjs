@@ -21,7 +21,8 @@ const DEPLOY = fileURLToPath(new URL('../../../deploy/ops-agent', import.meta.ur
 export function exampleCatalogue(dir) {
   const libexec = join(dir, 'libexec');
   cpSync(join(DEPLOY, 'libexec'), libexec, { recursive: true });
-  for (const name of readdirSync(libexec)) chmodSync(join(libexec, name), 0o755);
+  // A checkout may be writable by its group; what runs may not.
+  for (const path of [libexec, ...readdirSync(libexec).map((name) => join(libexec, name))]) chmodSync(path, 0o755);
   mkdirSync(join(dir, 'backups'));
   const moved = (file) => readFileSync(join(DEPLOY, 'examples', file), 'utf8')
     .replaceAll('/usr/local/libexec/ops', libexec)
