@@ -34,6 +34,13 @@
 #define LIMIT_AGENT_CALL_MS 10000
 #define LIMIT_LOG_PAGE_BYTES (1u << 20) /* of records in one answer with `limit` */
 
+#define LIMIT_GZIPPED 16 /* logs compressed at a time; more are sent as they are */
+#define LIMIT_SEARCHES 4 /* of logs at a time; more: 429 */
+#define LIMIT_SEARCH_HELD_BYTES (4u << 20) /* of one log, fetched and not looked at */
+#define LIMIT_SEARCH_MATCHES 100000	   /* told by one search */
+#define LIMIT_SEARCH_DEFAULT 1000
+#define LIMIT_SEARCH_CONTEXT 2 /* lines before and behind, when not asked otherwise */
+
 /* Live */
 #define LIMIT_SOCKETS_PER_SESSION 32
 #define LIMIT_SOCKETS 256

@@ -12,8 +12,6 @@
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 
-#define LOGFMT_MAX_LINE 16384 /* of a pen; a longer line is written in pieces */
-
 enum logfmt_kind {
 	LOGFMT_RECORDS, /* unchanged */
 	LOGFMT_RAW,	/* payloads of stdout and stderr, byte for byte */

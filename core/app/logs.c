@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app/gzip.h"
 #include "core/app/http.h"
 #include "core/app/limits.h"
 #include "core/app/locate.h"
@@ -30,12 +31,14 @@
 #include "core/app/runref.h"
 #include "core/app/server.h"
 #include "core/base/json.h"
+#include "core/web/negotiate.h"
 #include "proto/record.h"
 
 #define FLUSH_BYTES (64u << 10)
 #define MAX_OUT (8u << 20)
 
 struct reader {
+	struct server *server;
 	struct request *req;
 	struct logsource *source;
 	struct logfmt *fmt;
@@ -48,42 +51,77 @@ struct reader {
 	uint64_t first, last; /* Range, inclusive; last UINT64_MAX: to the end */
 	uint32_t owed;	      /* credit withheld while the client is slow */
 	struct buf out;
+	struct gzip *gzip; /* the client takes it compressed */
+	struct buf packed;
 };
 
 static void reader_free(struct reader *reader)
 {
 	logsource_close(reader->source);
 	logfmt_free(reader->fmt);
+	if (reader->gzip != NULL)
+		reader->server->n_gzipped--;
+	gzip_free(reader->gzip);
+	buf_fini(&reader->packed);
 	buf_fini(&reader->out);
 	free(reader);
 }
 
+/* The bytes to send for what is formatted. */
+static struct buf *reader_pack(struct reader *reader, bool is_last)
+{
+	if (reader->gzip == NULL)
+		return &reader->out;
+	gzip_write(reader->gzip, reader->out.data, reader->out.len, &reader->packed);
+	if (is_last)
+		gzip_end(reader->gzip, &reader->packed);
+	buf_reset(&reader->out);
+	return &reader->packed;
+}
+
 static void reader_flush(struct reader *reader)
 {
-	if (reader->out.len > 0)
-		response_write(reader->req, reader->out.data, reader->out.len);
-	buf_reset(&reader->out);
+	struct buf *bytes = reader_pack(reader, false);
+
+	if (bytes->len > 0)
+		response_write(reader->req, bytes->data, bytes->len);
+	else
+		response_is_coming(reader->req);
+	buf_reset(bytes);
 }
 
 /* All that was asked for is formatted. */
 static void reader_finish(struct reader *reader)
 {
 	struct request *req = reader->req;
+	struct buf *bytes;
 	char next[32];
+	int err;
 
 	logfmt_end(reader->fmt, &reader->out);
-	if (buf_err(&reader->out) < 0) {
+	err = buf_err(&reader->out);
+	bytes = reader_pack(reader, true);
+	if (err < 0 || buf_err(bytes) < 0) {
 		response_abandon(req);
 	} else if (reader->begun) {
-		reader_flush(reader);
+		response_write(req, bytes->data, bytes->len);
 		response_end(req);
 	} else {
 		snprintf(next, sizeof(next), "%" PRIu64, reader->next);
 		response_header(req, "X-Next-Offset", next);
-		response_send(req, 200, logfmt_mime(reader->opts.kind), reader->out.data,
-			reader->out.len);
+		response_send(req, 200, logfmt_mime(reader->opts.kind), bytes->data, bytes->len);
 	}
 	reader_free(reader);
+}
+
+/* The entity tag: that of a log which will not change any more is its run. */
+static bool make_etag(
+	const struct reader *reader, const struct logsource_opened *opened, char *out, size_t size)
+{
+	if (reader->opts.kind != LOGFMT_RECORDS || !opened->is_final || opened->id[0] == '\0')
+		return false;
+	snprintf(out, size, "\"%s%s\"", opened->id, reader->gzip != NULL ? "-gz" : "");
+	return true;
 }
 
 static void put_headers(struct reader *reader, const struct logsource_opened *opened)
@@ -105,6 +143,12 @@ static void put_headers(struct reader *reader, const struct logsource_opened *op
 			response_header(
 				req, "Cache-Control", "private, max-age=31536000, immutable");
 	}
+	if (reader->gzip != NULL)
+		response_header(req, "Content-Encoding", "gzip");
+	if (!reader->has_range)
+		response_header(req, "Vary", "Accept-Encoding");
+	if (make_etag(reader, opened, text, sizeof(text)))
+		response_header(req, "ETag", text);
 	snprintf(text, sizeof(text), "%" PRIu64, opened->size);
 	response_header(req, "X-Log-Size", text);
 }
@@ -144,7 +188,7 @@ static void begin(struct reader *reader, const struct logsource_opened *opened)
 	}
 	snprintf(text, sizeof(text), "%" PRIu64, opened->size);
 	response_header(reader->req, "X-Next-Offset", text);
-	if (reader->opts.kind == LOGFMT_RECORDS)
+	if (reader->opts.kind == LOGFMT_RECORDS && reader->gzip == NULL)
 		length = opened->size - reader->offset;
 	response_begin(reader->req, 200, logfmt_mime(reader->opts.kind), length, on_writable);
 }
@@ -153,6 +197,7 @@ static void begin(struct reader *reader, const struct logsource_opened *opened)
 static void on_opened(struct logsource *source, const struct logsource_opened *opened, void *arg)
 {
 	struct reader *reader = arg;
+	char etag[80];
 
 	(void)source;
 	reader->stop = MAX(opened->size, opened->offset);
@@ -163,6 +208,12 @@ static void on_opened(struct logsource *source, const struct logsource_opened *o
 		return;
 	}
 	put_headers(reader, opened);
+	if (make_etag(reader, opened, etag, sizeof(etag)) &&
+		negotiate_etag_matches(request_header(reader->req, "If-None-Match"), etag)) {
+		response_empty(reader->req, 304);
+		reader_free(reader);
+		return;
+	}
 	if (reader->limit == 0)
 		begin(reader, opened);
 	if (reader->next >= reader->stop || (reader->begun && request_is_head(reader->req)))
@@ -326,11 +377,18 @@ static void on_range_located(int err, uint64_t offset, uint64_t line, uint64_t t
 static void read_range(struct reader *reader)
 {
 	const char *text = request_header(reader->req, "Range");
+	const char *id = request_param(reader->req, "id");
+	const char *if_range = request_header(reader->req, "If-Range");
 	unsigned long long first, last = UINT64_MAX;
 	int used = 0;
 
 	if (text == NULL || reader->opts.kind != LOGFMT_RECORDS || reader->limit != 0 ||
 		reader->offset != 0)
+		return;
+	/* Of a log that still grows, or asked for by number, the whole is sent again: allowed. */
+	if (if_range != NULL && (strlen(if_range) != strlen(id) + 2 || if_range[0] != '"' ||
+					strncmp(if_range + 1, id, strlen(id)) != 0 ||
+					if_range[strlen(id) + 1] != '"'))
 		return;
 	if (sscanf(text, "bytes=%18llu-%n", &first, &used) != 1 || used == 0)
 		return;
@@ -385,6 +443,16 @@ static bool read_query(struct reader *reader)
 	return true;
 }
 
+static void choose_encoding(struct reader *reader)
+{
+	if (reader->server->n_gzipped == LIMIT_GZIPPED || request_is_head(reader->req) ||
+		negotiate_encoding(request_header(reader->req, "Accept-Encoding"),
+			1u << ENCODING_IDENTITY | 1u << ENCODING_GZIP) != ENCODING_GZIP)
+		return;
+	reader->gzip = gzip_new();
+	reader->server->n_gzipped += reader->gzip != NULL;
+}
+
 void logs_get(struct request *req)
 {
 	struct reader *reader;
@@ -394,13 +462,17 @@ void logs_get(struct request *req)
 		return;
 	}
 	reader = xcalloc(1, sizeof(*reader));
+	reader->server = server_of(req);
 	reader->req = req;
 	buf_init(&reader->out, MAX_OUT);
+	buf_init(&reader->packed, MAX_OUT);
 	if (!read_query(reader)) {
 		reader_free(reader);
 		return;
 	}
 	read_range(reader);
+	if (!reader->has_range)
+		choose_encoding(reader);
 	if (reader->has_range)
 		locate_start(server_of(req), request_param(req, "id"), MSG_LOCATE_OFFSET,
 			reader->first, on_range_located, reader);

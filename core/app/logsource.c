@@ -70,30 +70,25 @@ static void source_end(struct logsource *source, uint16_t reason, int err, const
 	source_free(source);
 }
 
-static bool document_is_final(struct wire_str document)
+static void source_opened(struct logsource *source, uint64_t size, struct wire_str document)
 {
 	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
 	const char *status = json_string_value(json_object_get(run, "status"));
-	bool final = status != NULL && strcmp(status, "queued") != 0 &&
-		     strcmp(status, "running") != 0 && strcmp(status, "waiting") != 0;
-
-	json_decref(run);
-	return final;
-}
-
-static void source_opened(struct logsource *source, uint64_t size, struct wire_str document)
-{
+	const char *id = json_string_value(json_object_get(run, "id"));
 	struct logsource_opened opened = {
 		.offset = source->offset,
 		.size = size,
 		.run = document,
-		.is_final = document_is_final(document),
+		.id = id != NULL ? id : "",
+		.is_final = status != NULL && strcmp(status, "queued") != 0 &&
+			    strcmp(status, "running") != 0 && strcmp(status, "waiting") != 0,
 	};
 
 	source->opened = true;
 	source->calling = true;
 	source->callbacks.on_opened(source, &opened, source->arg);
 	source->calling = false;
+	json_decref(run);
 }
 
 /* After a callback: whether the reader closed it, and it is gone now. */

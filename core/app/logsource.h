@@ -19,6 +19,7 @@ struct logsource_opened {
 	uint64_t offset;     /* where the first records will begin */
 	uint64_t size;	     /* bytes of the log now */
 	struct wire_str run; /* the run's document */
+	const char *id;	     /* its id; "" when the document names none */
 	bool is_final;	     /* the log will not grow */
 };
 

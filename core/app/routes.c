@@ -7,6 +7,7 @@
 #include "core/app/live.h"
 #include "core/app/logs.h"
 #include "core/app/runs.h"
+#include "core/app/search.h"
 #include "core/app/signin.h"
 #include "core/app/start.h"
 
@@ -32,6 +33,7 @@ const struct route app_routes[] = {
 	{"POST", API "/runs/{id}/approve", ROLE_SESSION, 0, 4096, JSON, approve_step},
 	{"POST", API "/runs/{id}/rerun", ROLE_SESSION, 0, LIMIT_BODY_BYTES, JSON, start_rerun},
 	{"GET", API "/runs/{id}/log", ROLE_SESSION, ROUTE_STREAM, 0, NULL, logs_get},
+	{"GET", API "/runs/{id}/log/search", ROLE_SESSION, ROUTE_STREAM, 0, NULL, search_get},
 	{"GET", API "/runs/{id}/log/locate", ROLE_SESSION, 0, 0, NULL, logs_locate},
 
 	{"GET", API "/live", ROLE_SESSION, ROUTE_WEBSOCKET, 0, NULL, live_handle},

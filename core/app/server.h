@@ -50,7 +50,9 @@ struct server {
 
 	struct pool_watch pool_watch;
 	struct link_watch link_watch;
-	unsigned n_closing; /* members that are still closing */
+	unsigned n_gzipped;  /* logs that are being sent compressed */
+	unsigned n_searches; /* of logs, going on now */
+	unsigned n_closing;  /* members that are still closing */
 	bool stopping;
 	void (*on_stopped)(struct server *server);
 };

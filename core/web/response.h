@@ -64,6 +64,9 @@ void response_begin(struct request *req, unsigned status, const char *content_ty
 void response_write(struct request *req, const void *data, size_t len);
 /* The same for a heap block, freed by the server in every case: no copy. */
 void response_write_block(struct request *req, uint8_t *block, size_t len);
+/* The handler is at work on a streamed answer that has nothing to send yet: its deadline begins
+ * anew. */
+void response_is_coming(struct request *req);
 /* Bytes queued that the kernel has not taken; and whether they are more than WEB_STREAM_HIGH. */
 size_t response_queued(const struct request *req);
 bool response_is_full(const struct request *req);

@@ -83,6 +83,12 @@ void response_write_block(struct request *req, uint8_t *block, size_t len)
 		(struct out_piece){.data = block, .len = len, .base = block, .mode = OUT_OWNED});
 }
 
+void response_is_coming(struct request *req)
+{
+	if (request_has_peer(req) && req->answer.has_begun)
+		deadline_set(&req->server->deadlines, &req->conn->deadline, DL_HANDLE);
+}
+
 size_t response_queued(const struct request *req)
 {
 	return req->conn != NULL ? out_queued(&req->conn->out) : 0;

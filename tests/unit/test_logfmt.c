@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/app/logfmt.h"
+#include "core/app/pen.h"
 #include "proto/record.h"
 
 static struct buf in, out;
@@ -150,7 +151,7 @@ static void begins_lines_with_their_time(void **state)
 
 static void keeps_a_line_longer_than_its_buffer(void **state)
 {
-	static char text[3 * LOGFMT_MAX_LINE];
+	static char text[3 * PEN_MAX_LINE];
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
@@ -215,6 +216,13 @@ static void refuses_a_damaged_record(void **state)
 	logfmt_free(fmt);
 }
 
+static void a_newline_ends_every_escape(void **state)
+{
+	(void)state;
+	OUT("a\x1b\nb\x1b[3\nc\x1b]0;title\nd\x1b]0;title\x1b\ne\n");
+	assert_string_equal(as_text(), "a\nb\nc\nd\ne\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(records_are_unchanged, setup, teardown),
 		cmocka_unit_test_setup_teardown(ndjson_is_one_object_a_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_damaged_record, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_newline_ends_every_escape, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

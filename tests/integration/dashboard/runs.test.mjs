@@ -2,6 +2,7 @@
 // everything live works without it (what the database adds is in history.test.mjs).
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { Agent, until } from '../lib/agent.mjs';
 import { Journal } from '../lib/agent-client.mjs';
 import { commandsYml, makeScripts } from '../lib/commands.mjs';
@@ -286,6 +287,36 @@ describe('logs over HTTP', () => {
 		assert.ok(Buffer.concat(parts).equals(records));
 		const one = await log('format=records&limit=1');
 		assert.equal(one.bytes.length, one.bytes.readUInt32LE(0) + 24, 'at least one record');
+	});
+
+	it('compresses when asked to, in every format', async () => {
+		for (const query of ['format=records', 'format=raw', 'format=text', 'format=ndjson', 'format=text&limit=100000']) {
+			const plain = await log(query);
+			const packed = await log(query, { 'accept-encoding': 'gzip, br' });
+			assert.equal(plain.headers['content-encoding'], undefined);
+			assert.equal(packed.headers['content-encoding'], 'gzip', query);
+			assert.equal(packed.headers.vary, 'Accept-Encoding');
+			assert.equal(packed.headers['x-next-offset'], plain.headers['x-next-offset']);
+			assert.ok(gunzipSync(packed.bytes).equals(plain.bytes), query);
+			assert.ok(packed.bytes.length < plain.bytes.length / 3, query);
+		}
+		assert.equal((await log('format=records', { 'accept-encoding': 'gzip', range: 'bytes=0-9' })).headers['content-encoding'], undefined);
+	});
+
+	it('a finished log has an entity tag: conditional requests and ranges', async () => {
+		const { etag } = (await log('format=records')).headers;
+		assert.equal(etag, `"${run.id}"`);
+		const same = await log('format=records', { 'if-none-match': `"other", ${etag}` });
+		assert.equal(same.status, 304);
+		assert.equal(same.bytes.length, 0);
+		assert.equal(same.headers.etag, etag);
+		assert.equal((await log('format=records', { 'if-none-match': '"other"' })).status, 200);
+		assert.equal((await log('format=records', { 'if-none-match': etag, 'accept-encoding': 'gzip' })).status, 200, 'another representation');
+		const part = await log('format=records', { range: 'bytes=10-19', 'if-range': etag });
+		assert.equal(part.status, 206);
+		assert.ok(part.bytes.equals(records.subarray(10, 20)));
+		assert.equal((await log('format=records', { range: 'bytes=10-19', 'if-range': '"other"' })).status, 200);
+		assert.equal((await log('format=text')).headers.etag, undefined);
 	});
 
 	it('serves ranges of the records', async () => {

@@ -1,0 +1,120 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "core/app/pattern.h"
+
+#include <errno.h>
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pattern {
+	pcre2_code *code;
+};
+
+struct matcher {
+	const pcre2_code *code;
+	pcre2_match_data *data;
+	pcre2_match_context *context;
+	pcre2_jit_stack *stack;
+};
+
+static const char errors_pattern[] =
+	"\\b(?:errors?|err|fail(?:ed|ure|ures|s|ing)?|fatal|panic(?:ked)?|exceptions?|traceback|"
+	"critical|emerg(?:ency)?|alert|denied|refused|cannot|can't|could not|unable to|"
+	"not found|no such|segfault|segmentation fault|core dumped|abort(?:ed)?|killed|"
+	"out of memory|timed out|unreachable)\\b";
+
+struct pattern *pattern_new(const char *text, bool is_regex, bool case_counts, struct err *err)
+{
+	uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | (case_counts ? 0 : PCRE2_CASELESS);
+	struct pattern *pattern;
+	PCRE2_UCHAR message[128];
+	PCRE2_SIZE offset;
+	pcre2_code *code;
+	int error;
+
+	if (text[0] == '\0' || strlen(text) > PATTERN_MAX_BYTES) {
+		err_set(err, -EINVAL, "expected 1 to %d bytes", PATTERN_MAX_BYTES);
+		return NULL;
+	}
+	options |= is_regex ? 0 : PCRE2_LITERAL;
+	/* \C is no option of literal text. */
+	if (!is_regex)
+		options &= ~(uint32_t)PCRE2_NEVER_BACKSLASH_C;
+	code = pcre2_compile(
+		(PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, &error, &offset, NULL);
+	if (code == NULL) {
+		pcre2_get_error_message(error, message, sizeof(message));
+		err_set(err, -EINVAL, "%s (at byte %zu)", (const char *)message, (size_t)offset);
+		return NULL;
+	}
+	/* Where memory may not be made executable it is interpreted instead. */
+	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+	pattern = xcalloc(1, sizeof(*pattern));
+	pattern->code = code;
+	return pattern;
+}
+
+struct pattern *pattern_new_errors(void)
+{
+	struct err err = {0};
+	struct pattern *pattern = pattern_new(errors_pattern, true, false, &err);
+
+	if (pattern == NULL)
+		abort(); /* it is ours */
+	return pattern;
+}
+
+void pattern_free(struct pattern *pattern)
+{
+	if (pattern == NULL)
+		return;
+	pcre2_code_free(pattern->code);
+	free(pattern);
+}
+
+struct matcher *matcher_new(const struct pattern *pattern)
+{
+	struct matcher *matcher = xcalloc(1, sizeof(*matcher));
+
+	matcher->code = pattern->code;
+	matcher->data = pcre2_match_data_create(1, NULL);
+	matcher->context = pcre2_match_context_create(NULL);
+	if (matcher->data == NULL || matcher->context == NULL)
+		abort();
+	matcher->stack = pcre2_jit_stack_create(32u << 10, PATTERN_JIT_STACK, NULL);
+	if (matcher->stack != NULL)
+		pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);
+	pcre2_set_match_limit(matcher->context, PATTERN_MATCH_LIMIT);
+	pcre2_set_depth_limit(matcher->context, PATTERN_DEPTH_LIMIT);
+	pcre2_set_heap_limit(matcher->context, PATTERN_HEAP_KIB);
+	return matcher;
+}
+
+void matcher_free(struct matcher *matcher)
+{
+	if (matcher == NULL)
+		return;
+	pcre2_match_data_free(matcher->data);
+	pcre2_match_context_free(matcher->context);
+	pcre2_jit_stack_free(matcher->stack);
+	free(matcher);
+}
+
+int matcher_find(struct matcher *matcher, const char *text, size_t n, size_t from, size_t *ret_from,
+	size_t *ret_to)
+{
+	PCRE2_SIZE *place;
+	/* One pair of places is enough; 0 says that there were more groups than room. */
+	int r = pcre2_match(matcher->code, (PCRE2_SPTR)text, n, from, PCRE2_NO_UTF_CHECK,
+		matcher->data, matcher->context);
+
+	if (r == PCRE2_ERROR_NOMATCH)
+		return 0;
+	if (r < 0)
+		return -ETIME;
+	place = pcre2_get_ovector_pointer(matcher->data);
+	/* \K may put the beginning behind the end. */
+	*ret_from = MIN(place[0], place[1]);
+	*ret_to = place[1];
+	return 1;
+}
