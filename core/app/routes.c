@@ -6,6 +6,7 @@
 #include "core/app/limits.h"
 #include "core/app/live.h"
 #include "core/app/logs.h"
+#include "core/app/metrics.h"
 #include "core/app/runs.h"
 #include "core/app/search.h"
 #include "core/app/signin.h"
@@ -18,6 +19,7 @@ const struct route app_routes[] = {
 	/* method, path, who, flags, largest body, its type, handler */
 	{"GET", "/healthz", ROLE_PUBLIC, 0, 0, NULL, health_live},
 	{"GET", "/readyz", ROLE_PUBLIC, 0, 0, NULL, health_ready},
+	{"GET", "/metrics", ROLE_SESSION, 0, 0, NULL, metrics_get},
 	{"GET", API "/openapi.json", ROLE_PUBLIC, 0, 0, NULL, health_openapi},
 
 	{"POST", API "/login", ROLE_PUBLIC, 0, 4096, JSON, signin_login},

@@ -29,8 +29,9 @@ static void on_finished(const struct web_finished *finished, void *arg)
 {
 	char path[256];
 	size_t n = strcspn(finished->target, "?"); /* what stands behind may be a search of logs */
+	struct server *server = arg;
 
-	(void)arg;
+	metrics_count(&server->metrics, finished);
 	snprintf(path, sizeof(path), "%.*s", (int)MIN(n, sizeof(path) - 1), finished->target);
 	/* Probes come every few seconds: they are no news. */
 	if (finished->route != NULL && finished->status == 200 &&

@@ -15,6 +15,7 @@
 #include "core/app/cookie.h"
 #include "core/app/hub.h"
 #include "core/app/live.h"
+#include "core/app/metrics.h"
 #include "core/app/password.h"
 #include "core/app/sessions.h"
 #include "core/app/store.h"
@@ -48,6 +49,7 @@ struct server {
 	struct hub *hub;
 	struct live *live;
 
+	struct metrics metrics;
 	struct pool_watch pool_watch;
 	struct link_watch link_watch;
 	unsigned n_gzipped;  /* logs that are being sent compressed */

@@ -110,3 +110,83 @@ describe('ENV_FILE and SIGHUP', () => {
 		assert.match(dashboard.log(), /NO_SUCH_SETTING is not a setting/);
 	});
 });
+
+describe('what it says of itself', () => {
+	let agent, dashboard, session;
+
+	before(async () => {
+		agent = await FakeAgent.start();
+		dashboard = await (await Dashboard.start({ agent, env: { LOG_FORMAT: 'json' } })).connected();
+		session = await dashboard.login();
+	});
+	after(async () => {
+		await dashboard.destroy();
+		await agent.destroy();
+	});
+
+	// {name: {type, samples: {labels: value}}}; throws where the format is broken.
+	const parse = (text) => {
+		const families = {};
+		assert.ok(text.endsWith('\n'));
+		for (const line of text.trimEnd().split('\n')) {
+			const meta = /^# (HELP|TYPE) ([a-z_]+) (.+)$/.exec(line);
+			if (meta) {
+				families[meta[2]] ??= { samples: {} };
+				assert.equal(families[meta[2]][meta[1]], undefined, `${meta[1]} twice: ${line}`);
+				families[meta[2]][meta[1]] = meta[3];
+				continue;
+			}
+			const sample = /^([a-z_]+)(?:\{((?:[a-z]+="[^"\\]*",?)+)\})? (\d+(?:\.\d+)?)$/.exec(line);
+			assert.ok(sample, `no sample: ${line}`);
+			const family = families[sample[1]] ?? families[sample[1].replace(/_(bucket|sum|count)$/, '')];
+			assert.ok(family?.TYPE && family.HELP, `no HELP and TYPE before: ${line}`);
+			assert.equal(family.TYPE === 'counter', sample[1].endsWith('_total'), line);
+			family.samples[`${sample[1]} ${sample[2] ?? ''}`] = Number(sample[3]);
+		}
+		return families;
+	};
+
+	it('/metrics is for whoever may read, and in Prometheus\' format', async () => {
+		assert.equal((await request(dashboard, 'GET', '/metrics')).status, 401);
+		assert.equal((await request(dashboard, 'GET', '/metrics', { headers: { host: 'elsewhere', cookie: session.cookie } })).status, 200, 'exempt from the Host rule');
+		const live = await session.live();
+		await session.get('/nothing/here');
+		const answer = await session.get('/metrics');
+		assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+		const families = parse(answer.text);
+		const value = (name, labels = '') => families[name].samples[`${name} ${labels}`];
+		assert.equal(value('ops_dashboard_agent_up'), 1);
+		assert.equal(value('ops_dashboard_database_up'), 0);
+		assert.equal(value('ops_dashboard_http_websockets'), 1);
+		assert.equal(value('ops_dashboard_live_sockets'), 1);
+		assert.equal(value('ops_dashboard_logins_total'), 1);
+		assert.equal(value('ops_dashboard_http_requests_total', 'code="401"'), 1);
+		assert.equal(value('ops_dashboard_http_requests_total', 'code="404"'), 1);
+		assert.ok(value('process_resident_memory_bytes') > 1 << 20);
+		assert.ok(value('process_open_fds') > 5 && value('process_open_fds') < value('process_max_fds'));
+		const { samples } = families.ops_dashboard_http_request_duration_seconds;
+		const buckets = Object.entries(samples).filter(([k]) => k.includes('_bucket')).map(([, v]) => v);
+		assert.deepEqual(buckets, [...buckets].sort((a, b) => a - b), 'buckets are cumulative');
+		assert.equal(buckets.at(-1), samples['ops_dashboard_http_request_duration_seconds_count ']);
+		live.destroy();
+	});
+
+	it('/readyz names each part; reasons only to who is signed in', async () => {
+		const open = await request(dashboard, 'GET', '/readyz');
+		assert.equal(open.status, 200);
+		assert.equal(open.json.status, 'degraded');
+		assert.deepEqual([open.json.agent.state, open.json.database.reason], ['connected', '']);
+		assert.notEqual((await session.get('/readyz')).json.database.reason, '');
+	});
+
+	it('JSON lines with the request ids that were answered', async () => {
+		const answer = await session.get('/api/v1/nothing?secret=1');
+		const id = answer.headers['x-request-id'];
+		assert.equal(answer.json.request_id, id);
+		await until('the line', () => dashboard.log().includes(id));
+		const lines = dashboard.log().trimEnd().split('\n').map((line) => JSON.parse(line));
+		const line = lines.find((l) => l.request_id === id);
+		assert.equal(line.event, 'http.request');
+		assert.deepEqual([line.path, line.status, line.method], ['/api/v1/nothing', 404, 'GET']);
+	});
+});
