@@ -7,17 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "core/app/activation.h"
 #include "core/app/commands.h"
 #include "core/app/config.h"
 #include "core/app/reload.h"
 #include "core/app/report.h"
 #include "core/app/server.h"
-#include "core/base/clock.h"
 #include "core/base/log.h"
 
 extern char **environ;
@@ -26,6 +26,7 @@ struct process {
 	struct server server;
 	struct config cfg;
 	uv_signal_t signals[3];
+	uv_timer_t watchdog;
 	int exit_code;
 };
 
@@ -44,6 +45,7 @@ static void on_stopped(struct server *server)
 
 	for (size_t i = 0; i < ARRAY_LEN(process->signals); i++)
 		uv_close((uv_handle_t *)&process->signals[i], NULL);
+	uv_close((uv_handle_t *)&process->watchdog, NULL);
 	log_info(LOG_EV("server.stopped"));
 }
 
@@ -55,14 +57,13 @@ static void on_signal(uv_signal_t *handle, int signum)
 	if (process->server.stopping)
 		return;
 	if (signum == SIGHUP) {
-		sd_notifyf(
-			0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
+		activation_tell_reloading();
 		server_reload(&process->server, &process->cfg, environ);
-		sd_notify(0, "READY=1");
+		activation_tell_ready();
 		return;
 	}
 	log_info(LOG_EV("server.stopping"), LOG_STR("signal", strsignal(signum)));
-	sd_notify(0, "STOPPING=1");
+	activation_tell_stopping();
 	server_stop(&process->server, on_stopped);
 }
 
@@ -80,6 +81,17 @@ static int watch_signals(struct process *process, uv_loop_t *loop)
 	return 0;
 }
 
+/* Each connection is a descriptor: as many as the administrator allows. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 static int serve(void)
 {
 	struct process process = {0};
@@ -93,6 +105,7 @@ static int serve(void)
 		config_fini(&process.cfg);
 		return EX_CONFIG;
 	}
+	raise_descriptor_limit();
 	log_setup(process.cfg.log_level, process.cfg.log_format);
 	for (size_t i = 0; i < report.n_warnings; i++)
 		log_warn(LOG_EV("config.warning"), LOG_STR("text", report.warnings[i]));
@@ -107,7 +120,8 @@ static int serve(void)
 		LOG_STR("listen", process.cfg.listen_host),
 		LOG_INT("port", process.cfg.listen_port), LOG_STR("version", OPS_VERSION),
 		LOG_INT("pid", getpid()));
-	sd_notify(0, "READY=1");
+	activation_watch(&loop, &process.watchdog);
+	activation_tell_ready();
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
 	config_fini(&process.cfg);

@@ -15,8 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
+#include "core/app/activation.h"
 #include "core/app/gate.h"
 #include "core/app/limits.h"
 #include "core/app/routes.h"
@@ -106,6 +108,17 @@ static bool on_stored_event(const char *json, size_t len, void *arg)
 	return session && code;
 }
 
+static size_t connection_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return web_limits_default.max_connections;
+	if (files.rlim_cur <= 2 * LIMIT_SPARE_FDS)
+		return MAX(files.rlim_cur / 2, 8);
+	return MIN(files.rlim_cur - LIMIT_SPARE_FDS, LIMIT_CONNECTIONS);
+}
+
 static int open_web(struct server *server, struct err *err)
 {
 	const struct config *cfg = server->cfg;
@@ -119,15 +132,22 @@ static int open_web(struct server *server, struct err *err)
 		.fallback = on_fallback,
 		.on_finished = on_finished,
 	};
+	struct web_limits limits = web_limits_default;
 	bool v6 = strchr(cfg->listen_host, ':') != NULL;
 	char address[128];
+	int sockets;
 
+	limits.max_connections = connection_limit();
+	opts.limits = &limits;
 	snprintf(address, sizeof(address), v6 ? "[%s]:%u" : "%s:%u", cfg->listen_host,
 		cfg->listen_port);
 	server->web = web_server_open(server->loop, &opts, err);
 	if (server->web == NULL)
 		return EX_SOFTWARE;
-	if (web_server_listen(server->web, address, err) < 0) {
+	sockets = activation_listen(server->web, err);
+	if (sockets < 0)
+		return EX_CONFIG;
+	if (sockets == 0 && web_server_listen(server->web, address, err) < 0) {
 		err_wrap(err, "LISTEN");
 		return EX_UNAVAILABLE;
 	}

@@ -372,6 +372,7 @@ int conn_accept(struct web_server *server, uv_stream_t *listener, bool is_refuse
 	deadline_init(&c->deadline);
 	deadline_init(&c->write_deadline);
 	out_init(&c->out, (uv_stream_t *)&c->tcp, on_progress);
+	c->out.all = &server->queued;
 	buf_init(&c->in, WEB_MAX_HEAD + WEB_READ_BUFFER);
 	server->counts.connections += !is_refused;
 	server->n_refused += is_refused;

@@ -23,7 +23,10 @@
 #define WEB_READ_BUFFER (64u << 10)	  /* one per server, shared by all connections */
 #define WEB_STREAM_HIGH (256u << 10) /* queued bytes at which a streaming handler should pause */
 #define WEB_STREAM_MAX (8u << 20)    /* queued bytes at which the connection is cut */
-#define WEB_REFUSED_MAX 64	     /* connections over the maximum that are being told 503 */
+#define WEB_MAX_QUEUED                                                                             \
+	(256u << 20)	   /* queued bytes of all: then those above their high water go            \
+			    */
+#define WEB_REFUSED_MAX 64 /* connections over the maximum that are being told 503 */
 
 #define WS_MAX_MESSAGE (64u << 10) /* received message, bytes: 1009 */
 #define WS_MAX_FRAGMENTS 1000	   /* frames of one received message: 1008 */

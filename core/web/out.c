@@ -26,6 +26,7 @@ struct out_flight {
 void out_init(struct out *out, uv_stream_t *stream, void (*on_progress)(struct out *, int status))
 {
 	*out = (struct out){.stream = stream, .on_progress = on_progress};
+	out->all = &out->own_all;
 }
 
 static void block_free(struct out_block *block)
@@ -42,6 +43,7 @@ void out_fini(struct out *out)
 		block_free(block);
 	}
 	out->first = out->last = NULL;
+	*out->all -= out->queued;
 	out->queued = 0;
 }
 
@@ -63,6 +65,7 @@ static void on_written(uv_write_t *req, int status)
 		block_free(block);
 	}
 	out->queued -= flight->bytes;
+	*out->all -= flight->bytes;
 	free(flight);
 	if (status == 0 && out->first != NULL)
 		status = start_flight(out);
@@ -128,6 +131,7 @@ static int enqueue_copy(struct out *out, const uint8_t *data, size_t len)
 	block->len += len;
 	block->room -= len;
 	out->queued += len;
+	*out->all += len;
 	return 0;
 }
 
@@ -153,6 +157,7 @@ static int enqueue(struct out *out, const struct out_piece *piece, size_t skip)
 		.data = data, .len = len, .base = piece->mode == OUT_OWNED ? piece->base : NULL};
 	append_block(out, block);
 	out->queued += len;
+	*out->all += len;
 	return 0;
 }
 

@@ -34,8 +34,10 @@ struct out_block;
 struct out {
 	uv_stream_t *stream;
 	struct out_block *first, *last;
-	size_t queued;		   /* bytes not yet taken by the kernel, as far as we were told */
-	uint64_t total;		   /* bytes ever accepted */
+	size_t queued;	/* bytes not yet taken by the kernel, as far as we were told */
+	uint64_t total; /* bytes ever accepted */
+	size_t *all;	/* queued bytes of all queues; set by the owner after out_init() */
+	size_t own_all; /* where all points to at first */
 	struct out_flight *flight; /* the write in progress, NULL: none */
 	/* The kernel has taken some of it (status 0: look at out_queued()), or the connection broke
 	 * (status: UV_E*). Comes from the loop. */

@@ -271,7 +271,7 @@ void web_server_drain(struct web_server *server, unsigned deadline_ms,
 		if (c->state == CONN_IDLE)
 			conn_finish(c);
 		else if (c->state == CONN_WEBSOCKET)
-			ws_close(c->ws, WS_CLOSE_GOING_AWAY, NULL);
+			ws_close(c->ws, WS_CLOSE_GOING_AWAY, "stopping: connect again");
 	}
 	uv_timer_start(
 		&server->drain_timer, on_drain_timer, has_conns(server) ? deadline_ms : 0, 0);

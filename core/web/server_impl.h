@@ -36,6 +36,7 @@ struct web_server {
 	struct list requests; /* request.link: also those whose connection is gone */
 	uv_idle_t ready_idle; /* runs while ready is not empty */
 	struct web_counts counts;
+	size_t queued;	  /* bytes of all connections */
 	size_t n_refused; /* connections that are being told 503 */
 
 	char id_prefix[17]; /* of request ids: random per process */

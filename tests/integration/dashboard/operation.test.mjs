@@ -1,13 +1,16 @@
 // What an administrator does to the daemon: its file of settings, SIGHUP, and what it says of itself.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../lib/agent.mjs';
 import { Dashboard, DASHBOARD, passwordHash, PASSWORD, request } from '../lib/dashboard.mjs';
-import { FakeAgent } from '../lib/fake-agent.mjs';
+import { FakeAgent, FakeRun } from '../lib/fake-agent.mjs';
 
 const OTHER = 'quite another password';
 const hashOf = (password) =>
@@ -188,5 +191,87 @@ describe('what it says of itself', () => {
 		const line = lines.find((l) => l.request_id === id);
 		assert.equal(line.event, 'http.request');
 		assert.deepEqual([line.path, line.status, line.method], ['/api/v1/nothing', 404, 'GET']);
+	});
+});
+
+describe('under systemd', () => {
+	let dir;
+	before(() => { dir = mkdtempSync(join(tmpdir(), 'ops-systemd-')); });
+	after(() => rmSync(dir, { recursive: true, force: true }));
+
+	// What systemd does: a datagram socket that hears sd_notify().
+	const notifySocket = async () => {
+		const path = join(dir, 'notify.sock');
+		const program = 'import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.bind(sys.argv[1])\nprint("bound",flush=True)\nwhile True: print(s.recv(4096).decode().replace("\\n"," "),flush=True)';
+		const child = spawn('python3', ['-c', program, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+		const heard = { text: '', path, child };
+		child.stdout.on('data', (data) => { heard.text += data; });
+		await until('the socket', () => heard.text.includes('bound'));
+		return heard;
+	};
+
+	it('takes its socket, tells that it is ready, alive, reloading and stopping', async () => {
+		const heard = await notifySocket();
+		const listener = net.createServer().listen(0, '127.0.0.1');
+		await once(listener, 'listening');
+		const { port } = listener.address();
+		// A port nobody may take shows that LISTEN is not listened on.
+		const env = {
+			PATH: process.env.PATH, DATABASE_URL: 'postgresql://ops@127.0.0.1:1/ops', AUTH_SECRET: '0123456789abcdefghijklmnopqrstuvwxyz', AUTH_PASSWORD_HASH: passwordHash(),
+			OPS_AGENT_SECRET: 'nobody-knows-this-secret', OPS_AGENT_SOCKET: join(dir, 'no.sock'), STATE_DIR: join(dir, 'state'), LISTEN: '127.0.0.1:1', PUBLIC_ORIGIN: `http://127.0.0.1:${port}`,
+			NOTIFY_SOCKET: heard.path, LISTEN_FDS: '1', WATCHDOG_USEC: '100000', ...Object.fromEntries(Object.entries(process.env).filter(([k]) => /^(A|UB|L)SAN_OPTIONS$/.test(k))),
+		};
+		const child = spawn('/bin/sh', ['-c', `LISTEN_PID=$$ WATCHDOG_PID=$$ exec ${DASHBOARD} serve`], { env, stdio: ['ignore', 'ignore', 'inherit', listener._handle] });
+		const exited = once(child, 'exit');
+		listener.close();
+		await until('READY', () => heard.text.includes('READY=1'));
+		assert.equal((await request({ port }, 'GET', '/healthz')).status, 200);
+		await until('several WATCHDOG', () => heard.text.split('WATCHDOG=1').length > 4);
+		child.kill('SIGHUP');
+		await until('ready again', () => /RELOADING=1 MONOTONIC_USEC=\d+[^]*READY=1/.test(heard.text));
+		child.kill('SIGTERM');
+		assert.deepEqual(await exited, [0, null]);
+		await until('STOPPING', () => heard.text.includes('STOPPING=1'));
+		heard.child.kill();
+	});
+
+	it('refuses a descriptor that is no listening socket', async () => {
+		const dashboard = await Dashboard.start({});
+		const child = spawn('/bin/sh', ['-c', `LISTEN_PID=$$ exec ${DASHBOARD} serve 3</dev/null`], { env: { ...dashboard.env, LISTEN_FDS: '1', STATE_DIR: join(dir, 'other') }, stdio: ['ignore', 'ignore', 'pipe'] });
+		let said = '';
+		child.stderr.on('data', (data) => { said += data; });
+		const [code] = await once(child, 'exit');
+		assert.equal(code, 78);
+		assert.match(said, /descriptor 3 is no listening TCP socket/);
+		await dashboard.destroy();
+	});
+});
+
+describe('SIGTERM', () => {
+	it('ends it with sockets, downloads and idle connections open; WebSockets hear 1001', async () => {
+		const agent = await FakeAgent.start();
+		const run = agent.add(new FakeRun({ steps: [] }));
+		for (let i = 0; i < 600; i++) run.output(Buffer.alloc(60000, 'x'));
+		const dashboard = await (await Dashboard.start({ agent })).connected();
+		const session = await dashboard.login();
+		const live = [await session.live(), await session.live()];
+		const idle = net.connect(dashboard.port, '127.0.0.1');
+		const half = net.connect(dashboard.port, '127.0.0.1');
+		half.write('GET / HTTP/1.1\r\nHost');
+		for (const socket of [idle, half]) socket.on('error', () => {});
+		// A download whose reader has stopped: it cannot be finished in time.
+		const stuck = await new Promise((resolve, reject) => {
+			http.get({ port: dashboard.port, host: '127.0.0.1', agent: false, headers: { cookie: session.cookie }, path: `/api/v1/runs/${run.id}/log?format=raw` }, resolve).on('error', reject);
+		});
+		stuck.on('error', () => {});
+		stuck.pause();
+		const codes = Promise.all(live.map((one) => one.waitClosed()));
+		dashboard.child.kill('SIGTERM');
+		assert.deepEqual(await codes, [1001, 1001]);
+		await dashboard.exited;
+		assert.equal(dashboard.child.exitCode, 0);
+		assert.match(readFileSync(dashboard.logPath, 'utf8'), /server\.cut_off after_ms=4000[^]*server\.stopped/);
+		await dashboard.destroy();
+		await agent.destroy();
 	});
 });

@@ -325,3 +325,31 @@ test('an idle WebSocket takes less than 8 KB', async () => {
 	const plain = !readFileSync(`/proc/${server.child.pid}/maps`, 'utf8').includes('libasan');
 	if (plain) assert.ok(each < 8, `${each} KiB each`);
 });
+
+test('ten thousand idle WebSockets: little memory each, and others are served', async (t) => {
+	const { readFileSync } = await import('node:fs');
+	const [, , hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+	const COUNT = 10000;
+	if (hard !== 'unlimited' && Number(hard) < 2 * COUNT) return t.skip(`only ${hard} descriptors`);
+	const many = await Server.start('ws-echo', { max_connections: COUNT + 100, idle_ms: 600000, ws_ping_ms: 600000 }, { prlimit: [`--nofile=${COUNT + 200}`] });
+	const rss = () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${many.child.pid}/status`, 'utf8'))[1]);
+	const before = rss();
+	const peers = [];
+	const bytes = handshake('/ws');
+	while (peers.length < COUNT) {
+		const batch = await Promise.all(Array.from({ length: 250 }, () => many.open()));
+		for (const peer of batch) peer.send(bytes);
+		for (const peer of batch) assert.equal((await peer.response()).status, 101);
+		peers.push(...batch);
+	}
+	const counts = JSON.parse((await many.get('/counts')).body);
+	assert.equal(counts.websockets, COUNT);
+	const each = (rss() - before) / COUNT;
+	const last = peers[COUNT - 1];
+	last.send(frame(TEXT, 'still here'));
+	await last.when(() => last.text().includes('still here'), 'an echo');
+	const plain = !readFileSync(`/proc/${many.child.pid}/maps`, 'utf8').includes('libasan');
+	if (plain) assert.ok(each < 2, `${each} KiB each`);
+	for (const peer of peers) peer.destroy();
+	await many.stop();
+});
