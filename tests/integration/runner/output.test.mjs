@@ -1,6 +1,7 @@
 // What a command writes is in the journal, byte for byte, whatever it does.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { bad, flood, one, Run } from './lib.mjs';
@@ -113,7 +114,12 @@ test('without a text standard input is empty', async (t) => {
 });
 
 test('switches to the account of the command', { skip: process.getuid() !== 0 }, async (t) => {
-	const run = new Run(t, one(bad('report'), { user: 'nobody' }));
+	// A checkout may be in a home that nobody else enters.
+	const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ops-program-'));
+	t.after(() => fs.rmSync(dir, { recursive: true }));
+	fs.chmodSync(dir, 0o755);
+	fs.copyFileSync(bad()[0], path.join(dir, 'hostile'));
+	const run = new Run(t, one([path.join(dir, 'hostile'), 'report'], { user: 'nobody' }));
 	await run.finish();
 	const text = run.output().toString();
 	assert.match(text, /^uid 65534 65534$/m);
