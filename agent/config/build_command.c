@@ -96,15 +96,44 @@ static void check_rate(struct build *b, const struct raw_rate *rate)
 	build_refuse(b, &rate->at, "max_rate");
 }
 
-static void check_secrets(struct build *b, const struct raw_pairs *secrets)
+/* Each becomes a variable of the environment, beside those of `env`. */
+static void read_secrets(
+	struct build *b, const struct raw_pairs *raw, struct catalog_command *command)
 {
-	if (secrets == NULL)
+	size_t n = raw != NULL ? raw->items_count : 0;
+	struct catalog_env *env;
+
+	if (n == 0)
 		return;
-	for (size_t i = 0; i < secrets->items_count; i++) {
-		(void)build_env_name_is_valid(b, &secrets->items[i].key);
-		free(build_path(b, &secrets->items[i].value, "secrets"));
+	if (command->n_env + n > CATALOG_MAX_ENV) {
+		build_error_at(b, &raw->at, "at most %d variables with 'env'", CATALOG_MAX_ENV);
+		return;
 	}
-	build_refuse(b, &secrets->at, "secrets");
+	env = xcalloc(command->n_env + n, sizeof(*env));
+	if (command->n_env != 0)
+		memcpy(env, command->env, command->n_env * sizeof(*env));
+	free(command->env);
+	command->env = env;
+	for (size_t i = 0; i < n; i++) {
+		const struct raw_pair *pair = &raw->items[i];
+		char *path = build_path(b, &pair->value, "secrets");
+		bool ok = build_env_name_is_valid(b, &pair->key);
+
+		for (size_t j = 0; j < command->n_env; j++) {
+			if (strcmp(env[j].name, pair->key.text) == 0) {
+				build_error(b, &pair->key, "'%.48s' is in 'env' already",
+					pair->key.text);
+				ok = false;
+			}
+		}
+		if (!ok || path == NULL) {
+			free(path);
+			continue;
+		}
+		env[command->n_env++] = (struct catalog_env){.name = xstrdup(pair->key.text),
+			.value = {.prefix = xstrdup("")},
+			.secret_path = path};
+	}
 }
 
 static void check_groups(struct build *b, const struct raw_groups *groups)
@@ -190,7 +219,7 @@ static void build_command(
 	read_outputs(b, raw->outputs, command);
 	read_success_codes(b, raw->success_codes, command);
 	build_exec(b, raw, command);
-	check_secrets(b, raw->secrets);
+	read_secrets(b, raw->secrets, command);
 	check_limits(b, raw->limits);
 	check_rate(b, raw->max_rate);
 	build_refuse(b, pos_of(raw->group), "group");

@@ -161,8 +161,6 @@ static void build_input(struct build *b, const struct raw_input *raw, struct inp
 		suggest_type(b, raw->type);
 		return;
 	}
-	if (spec->type == INPUT_SECRET)
-		build_refuse(b, pos_of(raw->type), "type: secret");
 	check_keys(b, raw, spec);
 	spec->title = build_text(b, raw->title, "title", BUILD_MAX_TITLE, false);
 	spec->description =

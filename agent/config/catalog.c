@@ -28,6 +28,7 @@ static void command_fini(struct catalog_command *command)
 	for (size_t i = 0; i < command->n_env; i++) {
 		free(command->env[i].name);
 		plan_text_fini(&command->env[i].value);
+		free(command->env[i].secret_path);
 	}
 	free(command->env);
 	plan_text_fini(&command->stdin_text);

@@ -41,6 +41,7 @@ enum catalog_danger {
 struct catalog_env {
 	char *name;
 	struct plan_text value; /* PLAN_INPUT's index counts the command's inputs */
+	char *secret_path;	/* NULL: `value`; else what this file holds when the step starts */
 };
 
 struct catalog_command {

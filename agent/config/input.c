@@ -278,6 +278,9 @@ static int check_type(const struct input_spec *spec, const char *value, size_t n
 		if (n < INPUT_MIN_SECRET_BYTES)
 			return err_set(err, -EINVAL, "must have at least %d characters",
 				INPUT_MIN_SECRET_BYTES);
+		if (n > INPUT_MAX_SECRET_BYTES)
+			return err_set(
+				err, -EINVAL, "must have at most %d bytes", INPUT_MAX_SECRET_BYTES);
 		return 0;
 	}
 	return err_set(err, -EINVAL, "has an unknown type");

@@ -24,6 +24,7 @@
 /* The program that replaces the dashboard itself is started by its own timer and nothing else: no
  * value and no text of a command may name its path or its unit. */
 #define INPUT_UPDATER_NAME "ops-dashboard-updater"
+#define INPUT_MAX_SECRET_BYTES 4096
 #define INPUT_MIN_SECRET_BYTES 8 /* shorter ones could not be masked without eating the output */
 
 enum input_type {

@@ -188,6 +188,7 @@ static void copy_command(struct plan_step *step, const struct catalog_command *c
 	for (size_t i = 0; i < command->n_env; i++) {
 		step->env[i].name = xstrdup(command->env[i].name);
 		copy_text(&step->env[i].value, &command->env[i].value);
+		step->env[i].secret_path = xstrdup(command->env[i].secret_path);
 	}
 	copy_text(&step->stdin_text, &command->stdin_text);
 	step->user = xstrdup(command->user);

@@ -164,13 +164,16 @@ static int append(struct journal *journal, struct record *rec, uint8_t *bytes)
 }
 
 int journal_append_output(
-	struct journal *journal, uint16_t step, enum record_kind kind, uint8_t *buf, size_t n)
+	struct journal *journal, const struct journal_output *output, uint8_t *buf, size_t n)
 {
-	struct record rec = {.length = (uint32_t)n, .step = step, .kind = (uint8_t)kind};
+	struct record rec = {.length = (uint32_t)n,
+		.step = output->step,
+		.kind = (uint8_t)output->kind,
+		.flags = output->flags};
 	uint32_t newlines;
 	int rc;
 
-	assert(n > 0 && n <= RECORD_MAX_PAYLOAD && kind != RECORD_EVENT);
+	assert(n > 0 && n <= RECORD_MAX_PAYLOAD && output->kind != RECORD_EVENT);
 	if (journal_is_stuck(journal))
 		return -ENOSPC;
 	rc = allocate(journal, journal->totals.size + RECORD_HEADER_BYTES + n + JOURNAL_RESERVE);

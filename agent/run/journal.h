@@ -48,6 +48,12 @@ struct journal {
 MUSTCHECK int journal_create(struct journal *journal, int run_dir_fd, struct err *err);
 void journal_fini(struct journal *journal);
 
+struct journal_output {
+	uint16_t step;
+	enum record_kind kind;
+	uint8_t flags; /* RECORD_FLAG_* */
+};
+
 /*
  * Appends one record of output. buf is RECORD_HEADER_BYTES of room and then n payload bytes
  * (1..RECORD_MAX_PAYLOAD), so that header and payload leave in one write(2). 0: accepted; -ENOSPC:
@@ -55,7 +61,7 @@ void journal_fini(struct journal *journal);
  * other errnos: the journal cannot be written any more.
  */
 MUSTCHECK int journal_append_output(
-	struct journal *journal, uint16_t step, enum record_kind kind, uint8_t *buf, size_t n);
+	struct journal *journal, const struct journal_output *output, uint8_t *buf, size_t n);
 /* Appends one event record (json at most RECORD_MAX_PAYLOAD bytes, without error). It may use the
  * reserve, and waits in memory when even that is used up: 0 in both cases. -ENOBUFS: more than
  * JOURNAL_MAX_PENDING would wait; other errnos as above. */

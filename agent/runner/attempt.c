@@ -51,6 +51,7 @@ static void note_started(struct run *run, uint16_t step, const struct resolved *
 	const struct plan_step *s = &run->plan->steps[step];
 	struct event_step ev = {.step_id = s->id, .attempt = ++state->attempt};
 	struct buf json;
+	char **shown;
 
 	state->status = STEP_RUNNING;
 	if (state->offset == UINT64_MAX) {
@@ -62,11 +63,15 @@ static void note_started(struct run *run, uint16_t step, const struct resolved *
 	state->exit_code = -1;
 	state->signal = 0;
 	run->state_dirty = true;
+	shown = resolved->argv != NULL ? xcalloc(resolved->n_argv, sizeof(*shown)) : NULL;
+	for (size_t i = 0; i < resolved->n_argv; i++)
+		shown[i] = mask_text(run->secrets.mask, resolved->argv[i]);
 	buf_init(&json, RECORD_MAX_PAYLOAD);
-	event_step_started(&json, &ev, s,
-		resolved->argv != NULL ? (const char *const *)resolved->argv : NULL,
-		resolved->n_argv);
+	event_step_started(&json, &ev, s, (const char *const *)shown, resolved->n_argv);
 	run_event(run, step, &json);
+	for (size_t i = 0; i < resolved->n_argv; i++)
+		free(shown[i]);
+	free(shown);
 }
 
 static int launch(struct run *run, struct attempt *attempt, const struct resolved *resolved,
@@ -89,8 +94,10 @@ static int launch(struct run *run, struct attempt *attempt, const struct resolve
 	if (rc != 0)
 		return rc;
 	attempt->report_fd = spawned.report_fd;
-	if (stream_init(&attempt->streams[0], spawned.out_fd, RECORD_STDOUT) != 0 ||
-		stream_init(&attempt->streams[1], spawned.err_fd, RECORD_STDERR) != 0)
+	if (stream_init(&attempt->streams[0], spawned.out_fd, RECORD_STDOUT, run->secrets.mask) !=
+			0 ||
+		stream_init(&attempt->streams[1], spawned.err_fd, RECORD_STDERR,
+			run->secrets.mask) != 0)
 		abort();
 	attempt->pid = spawned.pid;
 	attempt->state = ATTEMPT_RUNNING;
@@ -113,6 +120,8 @@ static int prepare(struct run *run, struct attempt *attempt, struct account *acc
 		.state = &run->state,
 		.outputs = &run->outputs,
 		.account = account,
+		.secrets = &run->secrets,
+		.trusted_uid = geteuid(),
 		.attempt = (uint16_t)(run->state.steps[attempt->step].attempt + 1),
 	};
 	int rc = account_lookup(user, account, err);

@@ -9,6 +9,9 @@
  * no stream is read until output_retry() brought the held bytes in; the pipes fill, the commands
  * block. A second cancel gives up what is held and what still comes; it is counted.
  *
+ * With secrets in the run, read(2) goes to the masker's buffer, and what leaves it into the
+ * stream's; what it still holds at the end of the file, or of the step, leaves then.
+ *
  * Beyond max_output bytes are read and counted, but not kept; the command never blocks on that.
  */
 #include <assert.h>
@@ -22,11 +25,16 @@
 
 #define SHARE_RECORDS 16 /* of one stream in one turn */
 
-int stream_init(struct stream *stream, int fd, enum record_kind kind)
+int stream_init(struct stream *stream, int fd, enum record_kind kind, struct mask *mask)
 {
 	*stream = (struct stream){.fd = fd, .kind = kind};
 	stream->buf = malloc(RECORD_MAX_BYTES);
-	return stream->buf != NULL ? 0 : -ENOMEM;
+	if (stream->buf == NULL)
+		return -ENOMEM;
+	/* Masking adds what it held back before to what it takes, so it takes less. */
+	return mask == NULL ? 0
+			    : mask_stream_init(
+				      &stream->mask, mask, RECORD_MAX_PAYLOAD - mask_longest(mask));
 }
 
 void stream_fini(struct stream *stream)
@@ -37,12 +45,22 @@ void stream_fini(struct stream *stream)
 	free(stream->buf);
 	stream->buf = NULL;
 	stream->held = 0;
+	mask_stream_fini(&stream->mask);
+}
+
+/* No more will be read: what the masker holds back is no secret's beginning. */
+static void stream_release(struct stream *stream)
+{
+	if (stream->fd < 0 && stream->held == 0 && stream->mask.held != 0)
+		stream->held = mask_flush(
+			&stream->mask, stream->buf + RECORD_HEADER_BYTES, &stream->masked);
 }
 
 static void stream_close(struct stream *stream)
 {
 	close(stream->fd);
 	stream->fd = -1;
+	stream_release(stream);
 }
 
 void stream_start_drain(struct stream *stream)
@@ -138,8 +156,11 @@ static bool stream_pass_on(struct run *run, struct attempt *attempt, struct stre
 		return true;
 	}
 	if (n != 0) {
-		rc = journal_append_output(
-			&run->journal, attempt->step, stream->kind, stream->buf, n);
+		struct journal_output output = {.step = attempt->step,
+			.kind = stream->kind,
+			.flags = stream->masked ? RECORD_FLAG_MASKED : 0};
+
+		rc = journal_append_output(&run->journal, &output, stream->buf, n);
 		if (rc == -ENOSPC) {
 			output_wait_for_room(run);
 			return false;
@@ -154,6 +175,7 @@ static bool stream_pass_on(struct run *run, struct attempt *attempt, struct stre
 	if (n < stream->held)
 		drop(run, &attempt->dropped, stream->held - n);
 	stream->held = 0;
+	stream->masked = false;
 	return true;
 }
 
@@ -164,15 +186,17 @@ static bool stream_pass_on(struct run *run, struct attempt *attempt, struct stre
  */
 static bool stream_fill(struct stream *stream, bool draining)
 {
-	size_t room = RECORD_MAX_PAYLOAD - stream->held;
+	bool masks = stream->mask.mask != NULL;
+	size_t room = masks ? stream->mask.room : RECORD_MAX_PAYLOAD - stream->held;
+	uint8_t *to =
+		masks ? mask_room(&stream->mask) : stream->buf + RECORD_HEADER_BYTES + stream->held;
 	ssize_t n = 0;
 
 	if (draining)
 		room = MIN(room, stream->drain);
 	if (room != 0) {
 		do
-			n = read(
-				stream->fd, stream->buf + RECORD_HEADER_BYTES + stream->held, room);
+			n = read(stream->fd, to, room);
 		while (n < 0 && errno == EINTR);
 	}
 	if (n < 0 && errno == EAGAIN && !draining)
@@ -182,7 +206,11 @@ static bool stream_fill(struct stream *stream, bool draining)
 		stream_close(stream);
 		return false;
 	}
-	stream->held += (size_t)n;
+	if (masks)
+		stream->held = mask_take(&stream->mask, (size_t)n,
+			stream->buf + RECORD_HEADER_BYTES, &stream->masked);
+	else
+		stream->held += (size_t)n;
 	if (draining)
 		stream->drain -= (size_t)n;
 	return draining || (size_t)n == room;
@@ -208,8 +236,12 @@ void stream_read(struct run *run, struct attempt *attempt, struct stream *stream
 
 bool stream_is_settled(struct run *run, struct attempt *attempt, struct stream *stream)
 {
-	if (stream->held != 0 && is_given_up(run))
+	if (stream->held != 0 && (is_given_up(run) || !run->state.disk_full))
 		(void)stream_pass_on(run, attempt, stream);
+	if (stream->fd < 0 && stream->held == 0 && stream->mask.held != 0) {
+		stream_release(stream);
+		(void)stream_pass_on(run, attempt, stream);
+	}
 	return stream->fd < 0 && stream->held == 0;
 }
 

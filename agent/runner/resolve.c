@@ -84,6 +84,8 @@ static int resolve_inputs(const struct resolve_source *source, const struct plan
 		if (rc == 0)
 			rc = input_check_final(
 				&input->spec, values->items[i], strlen(values->items[i]), err);
+		if (rc == 0 && input->spec.type == INPUT_SECRET)
+			rc = secrets_add(source->secrets, values->items[i], err);
 		if (rc != 0) {
 			err_wrap(err, "input '%s'", input->spec.name);
 			return rc;
@@ -155,11 +157,11 @@ static int resolve_env(const struct resolve_source *source, const struct plan_st
 		char *value = NULL;
 		int rc;
 
-		/* Without the masker a secret file's content could reach the journal. */
 		if (step->env[i].secret_path != NULL)
-			return err_set(err, -ENOTSUP, "secret '%s': not supported in this version",
-				step->env[i].name);
-		rc = text_value(source, values, &step->env[i].value, &value, err);
+			rc = secrets_add_file(source->secrets, step->env[i].secret_path,
+				source->trusted_uid, &value, err);
+		else
+			rc = text_value(source, values, &step->env[i].value, &value, err);
 		if (rc != 0) {
 			err_wrap(err, "variable '%s'", step->env[i].name);
 			return rc;

@@ -12,6 +12,7 @@
 #include "agent/run/plan.h"
 #include "agent/run/state.h"
 #include "agent/runner/account.h"
+#include "agent/runner/secrets.h"
 #include "core/base/err.h"
 
 struct resolve_source {
@@ -20,6 +21,8 @@ struct resolve_source {
 	const struct outputs *outputs; /* of earlier steps */
 	const struct account *account; /* HOME, USER, LOGNAME */
 	const char *output_path;       /* OPS_OUTPUT */
+	struct secrets *secrets;       /* of the run; those of the step are added */
+	uid_t trusted_uid;	       /* who may own the files of secrets, beside root */
 	uint16_t attempt;	       /* OPS_ATTEMPT */
 };
 

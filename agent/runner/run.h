@@ -18,6 +18,7 @@
 #include "agent/runner/control.h"
 #include "agent/runner/graph.h"
 #include "agent/runner/opsout.h"
+#include "agent/runner/secrets.h"
 #include "agent/runner/syncer.h"
 #include "core/base/buf.h"
 
@@ -66,9 +67,11 @@ enum stop_cause {
 struct stream {
 	int fd; /* -1: closed */
 	enum record_kind kind;
-	uint8_t *buf; /* RECORD_MAX_BYTES: room for a header, then payload */
-	size_t held;  /* payload bytes read and not yet accepted by the journal */
-	size_t drain; /* while draining: bytes still to be read */
+	uint8_t *buf;		 /* RECORD_MAX_BYTES: room for a header, then payload */
+	size_t held;		 /* payload bytes read and not yet accepted by the journal */
+	size_t drain;		 /* while draining: bytes still to be read */
+	bool masked;		 /* something in what is held was */
+	struct mask_stream mask; /* mask.mask NULL: there is nothing to mask */
 };
 
 struct attempt {
@@ -112,6 +115,7 @@ struct run {
 	int broken; /* errno for which the journal was given up, 0: none */
 
 	struct control control;
+	struct secrets secrets;
 	struct outputs outputs;
 	struct graph_orders orders;
 	enum stop_cause stop_cause; /* of the whole run */
@@ -150,7 +154,8 @@ uint64_t run_record_wake_at(const struct run *run);
 
 /* ---- output.c: from the pipes into the journal ---- */
 
-int stream_init(struct stream *stream, int fd, enum record_kind kind);
+/* mask NULL: none. 0 or -ENOMEM. */
+int stream_init(struct stream *stream, int fd, enum record_kind kind, struct mask *mask);
 void stream_fini(struct stream *stream);
 /* Whether to poll the stream now. */
 bool stream_wants(const struct run *run, const struct stream *stream);

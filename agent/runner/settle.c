@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,13 +85,14 @@ static void plan_retry(struct run *run, uint16_t step, const struct ending *endi
 static void settle(struct run *run, uint16_t step, const struct ending *ending)
 {
 	struct step_state *state = &run->state.steps[step];
+	char *message = mask_text(run->secrets.mask, ending->message);
 	struct event_step_finished ev = {
 		.step = step_of(run, step),
 		.status = ending->status,
 		.reason = ending->reason,
 		.exit_code = ending->exit_code,
 		.signal = ending->signal,
-		.message = ending->message[0] != '\0' ? ending->message : NULL,
+		.message = message[0] != '\0' ? message : NULL,
 		.outputs = &run->outputs,
 		.step_index = step,
 	};
@@ -99,6 +101,7 @@ static void settle(struct run *run, uint16_t step, const struct ending *ending)
 	buf_init(&json, RECORD_MAX_PAYLOAD);
 	event_step_finished(&json, &ev);
 	run_event(run, step, &json);
+	free(message);
 	state->status = (uint8_t)ending->status;
 	state->reason = (uint8_t)ending->reason;
 	state->exit_code = (int16_t)ending->exit_code;
@@ -219,6 +222,9 @@ static void take_outputs(struct run *run, const struct attempt *attempt, struct 
 
 	buf_init(&buf, OUTPUTS_MAX_FILE_BYTES + 1);
 	rc = opsout_read(&attempt->opsout, OUTPUTS_MAX_FILE_BYTES, &buf);
+	/* Before it is parsed, since what is wrong with it is quoted. */
+	if (rc == 0)
+		mask_buf(run->secrets.mask, &buf);
 	if (rc != 0)
 		err_set_errno(&err, rc, "cannot read $OPS_OUTPUT");
 	else
@@ -251,6 +257,7 @@ static void tell_killed(struct run *run, const struct attempt *attempt)
 {
 	const struct killtree_report *term = &attempt->term_report, *end = &attempt->kill_report;
 	const char *names[EVENT_MAX_NAMES];
+	char *masked[EVENT_MAX_NAMES];
 	struct event_killed ev = {
 		.step = step_of(run, attempt->step),
 		/* Who did not heed SIGTERM is in both. */
@@ -264,9 +271,13 @@ static void tell_killed(struct run *run, const struct attempt *attempt)
 		return;
 	ev.n_names = add_names(names, 0, term);
 	ev.n_names = add_names(names, ev.n_names, end);
+	for (size_t i = 0; i < ev.n_names; i++)
+		names[i] = masked[i] = mask_text(run->secrets.mask, names[i]);
 	buf_init(&json, RECORD_MAX_PAYLOAD);
 	event_children_killed(&json, &ev);
 	run_event(run, attempt->step, &json);
+	for (size_t i = 0; i < ev.n_names; i++)
+		free(masked[i]);
 }
 
 static void tell_truncated(

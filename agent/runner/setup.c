@@ -214,6 +214,7 @@ int run_init(struct run *run, const char *run_dir, int lock_fd, struct err *err)
 	run->now = run->tokens_at = run->sync_at = clock_mono_us();
 	if (run->plan->timeout_us != 0)
 		run->timeout_at = run->now + run->plan->timeout_us;
+	secrets_add_plan(&run->secrets, run->plan, geteuid());
 	start_state(run);
 	return 0;
 }
@@ -228,6 +229,7 @@ void run_fini(struct run *run)
 	journal_fini(&run->journal);
 	control_close(&run->control);
 	outputs_fini(&run->outputs);
+	secrets_fini(&run->secrets);
 	plan_free(run->plan);
 	free(run->scratch_base);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {

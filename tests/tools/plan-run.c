@@ -9,9 +9,10 @@
  * DESCRIPTION is lines `key=value`, %XX decoded. Before the first `step`: id, name, flow,
  * timeout_ms, max_output, input=NAME=VALUE, override_user. `step=ID` begins a step: phase,
  * needs=0,1, arg, arg_input=N:PREFIX, arg_run_id, env=NAME=VALUE, env_input=NAME=N,
- * env_status=NAME=STEP, input=NAME:TYPE:LITERAL, input_output=NAME:TYPE:STEP:OUTPUT, stdin, user,
- * cwd, exec, timeout_ms, kill_after_ms, ok=0,3, output=NAME, continue, leave, new_privileges, if,
- * retry=LIMIT, delay_ms, backoff, retry_codes=1,2, approve=PROMPT, approve_ms, approve_yes.
+ * env_status=NAME=STEP, secret=NAME=PATH, input=NAME:TYPE:LITERAL,
+ * input_output=NAME:TYPE:STEP:OUTPUT, stdin, user, cwd, exec, timeout_ms, kill_after_ms, ok=0,3,
+ * output=NAME, continue, leave, new_privileges, if, retry=LIMIT, delay_ms, backoff,
+ * retry_codes=1,2, approve=PROMPT, approve_ms, approve_yes.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -158,12 +159,17 @@ static bool step_key_text(struct plan_step *step, const char *key, char *value)
 		rest = split(value, '=');
 		free(add_env(step, value)->value.prefix);
 		step->env[step->n_env - 1].value.prefix = xstrdup(rest);
+	} else if (strcmp(key, "secret") == 0) {
+		rest = split(value, '=');
+		add_env(step, value)->secret_path = xstrdup(rest);
 	} else if (strcmp(key, "env_input") == 0 || strcmp(key, "env_status") == 0) {
 		rest = split(value, '=');
 		add_env(step, value)->value.ref = key[4] == 'i' ? PLAN_INPUT : PLAN_STEP_STATUS;
 		step->env[step->n_env - 1].value.index = (uint16_t)atoi(rest);
 	} else if (strcmp(key, "input") == 0) {
-		add_input(step, value, &rest)->value.prefix = xstrdup(rest);
+		struct plan_input *input = add_input(step, value, &rest);
+
+		input->value.prefix = xstrdup(rest);
 	} else if (strcmp(key, "input_output") == 0) {
 		struct plan_input *input = add_input(step, value, &rest);
 

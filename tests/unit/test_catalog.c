@@ -278,8 +278,6 @@ static void refuses_what_it_cannot_execute_yet(void **state)
 		{"version: 1\ngroups: { b: { max_concurrent: 1, queue: 5 } }\n"
 		 "commands: { a: { title: T, exec: [/x] } }\n",
 			NULL, "commands.yml:2:9: 'groups' is not supported in this version\n"},
-		{HEAD "    secrets: { PGPASSWORD: /etc/ops-agent/secrets/pg }\n", NULL,
-			"commands.yml:6:14: 'secrets' is not supported in this version\n"},
 		{HEAD "    limits: { memory: 1GiB, cpu: 200%, pids: 200 }\n", NULL,
 			"commands.yml:6:13: 'limits' is not supported in this version\n"},
 		{HEAD "    limits: { cpu: 200 }\n", NULL,
@@ -287,8 +285,6 @@ static void refuses_what_it_cannot_execute_yet(void **state)
 			"commands.yml:6:13: 'limits' is not supported in this version\n"},
 		{HEAD "    max_rate: { limit: 3, per: 5m }\n", NULL,
 			"commands.yml:6:15: 'max_rate' is not supported in this version\n"},
-		{INPUT("type: secret, required: true"), NULL,
-			"commands.yml:7:18: 'type: secret' is not supported in this version\n"},
 		{NULL,
 			FLOW("schedule: [{ cron: \"15 3 * * *\", timezone: Europe/Amsterdam, "
 			     "catch_up: 6h }]\n"
@@ -297,6 +293,39 @@ static void refuses_what_it_cannot_execute_yet(void **state)
 			     "  - { id: a, uses: a.b }\n"),
 			"flows/flow.yml:4:11: 'schedule' is not supported in this version\n"
 			"flows/flow.yml:5:14: 'concurrency' is not supported in this version\n"});
+}
+
+static void checks_secrets(void **state)
+{
+	(void)state;
+	CHECK({HEAD "    secrets: { PGPASSWORD: secrets/pg }\n", NULL,
+		      "commands.yml:6:28: 'secrets' must be an absolute path\n"},
+		{HEAD "    secrets: { LD_PRELOAD: /etc/x }\n", NULL,
+			"commands.yml:6:16: the environment variable 'LD_PRELOAD' may not be "
+			"set\n"},
+		{HEAD "    env: { A: b }\n    secrets: { A: /etc/x }\n", NULL,
+			"commands.yml:7:16: 'A' is in 'env' already\n"});
+}
+
+static void keeps_secrets(void **state)
+{
+	static const char commands[] =
+		INPUT("type: secret, required: true") "    env: { A: b, PW: \"${inputs.x}\" }\n"
+						      "    secrets: { PG: /etc/pg, X: /etc/x }\n";
+	struct catalog *catalog = NULL;
+	struct config_errors errors;
+	const struct catalog_command *c;
+
+	(void)state;
+	if (catalog_load_bytes(commands, strlen(commands), NULL, 0, &catalog, &errors) != 0)
+		fail_msg("%s", errors.lines[0]);
+	c = &catalog->commands[0];
+	assert_int_equal(c->n_env, 4);
+	assert_null(c->env[1].secret_path);
+	assert_string_equal(c->env[2].name, "PG");
+	assert_string_equal(c->env[2].secret_path, "/etc/pg");
+	assert_string_equal(c->env[3].secret_path, "/etc/x");
+	catalog_free(catalog);
 }
 
 static void checks_graphs(void **state)
@@ -591,6 +620,8 @@ int main(void)
 		cmocka_unit_test(checks_inputs),
 		cmocka_unit_test(refuses_what_it_cannot_execute_yet),
 		cmocka_unit_test(checks_flows),
+		cmocka_unit_test(checks_secrets),
+		cmocka_unit_test(keeps_secrets),
 		cmocka_unit_test(checks_graphs),
 		cmocka_unit_test(keeps_a_graph),
 		cmocka_unit_test(every_nul_and_cut_is_an_error_or_another_catalogue),

@@ -19,7 +19,10 @@ static void append_text(struct journal *journal, uint16_t step, const char *text
 	uint8_t *buf = xcalloc(1, RECORD_MAX_BYTES);
 
 	memcpy(buf + RECORD_HEADER_BYTES, text, strlen(text));
-	assert_int_equal(journal_append_output(journal, step, RECORD_STDOUT, buf, strlen(text)), 0);
+	assert_int_equal(
+		journal_append_output(journal, &(struct journal_output){step, RECORD_STDOUT, 0},
+			buf, strlen(text)),
+		0);
 	free(buf);
 }
 
@@ -357,7 +360,9 @@ static void a_wrong_index_is_not_believed_and_can_be_rebuilt(void **arg)
 	for (int i = 0; i < 40; i++) {
 		memset(block + RECORD_HEADER_BYTES, '\n', 60000);
 		assert_int_equal(
-			journal_append_output(&journal, 0, RECORD_STDOUT, block, 60000), 0);
+			journal_append_output(&journal,
+				&(struct journal_output){0, RECORD_STDOUT, 0}, block, 60000),
+			0);
 	}
 	fd = openat(fix->dir_fd, RUNDIR_INDEX, O_RDWR | O_CLOEXEC);
 	assert_int_equal(fstat(fd, &st), 0);
