@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,17 @@ struct client {
 	struct buf frame;    /* the frame being received: header and payload */
 };
 
+/* What to do about it. */
+static void err_append(struct err *err, const char *advice)
+{
+	size_t n;
+
+	if (err == NULL)
+		return;
+	n = strlen(err->msg);
+	snprintf(err->msg + n, sizeof(err->msg) - n, "%s", advice);
+}
+
 static int read_secret(const char *path, char **ret_authorization, struct err *err)
 {
 	struct buf text;
@@ -34,6 +46,10 @@ static int read_secret(const char *path, char **ret_authorization, struct err *e
 	rc = file_read(AT_FDCWD, path, &text, err);
 	while (text.len != 0 && strchr(" \t\r\n", text.data[text.len - 1]) != NULL)
 		text.len--;
+	if (rc == -EACCES)
+		err_append(err, "; run opsctl as root or as a member of the group ops-agent");
+	else if (rc == -ENOENT)
+		err_append(err, "; OPS_AGENT_SECRET_PATH names another file");
 	if (rc == 0) {
 		*ret_authorization = buf_take_str(&text);
 		rc = *ret_authorization != NULL ? 0 : err_set(err, -ENOMEM, "out of memory");
@@ -59,6 +75,10 @@ static int connect_to(const char *path, int *ret_fd, struct err *err)
 
 		close(fd);
 		err_set_errno(err, -code, "agent away: no agent answers on %s", path);
+		err_append(
+			err, code == EACCES
+				     ? "; run opsctl as root or as a member of the group ops-agent"
+				     : "; 'systemctl status ops-agent' tells whether it runs");
 		if (err != NULL)
 			err->code = -ENOTCONN;
 		return -ENOTCONN;
@@ -249,6 +269,16 @@ int client_call(struct client *client, uint16_t method, const void *fields, size
 			client->frame.data + FRAME_HEADER_BYTES, frame.length, ret_reply) != 0)
 		return err_set(err, -EPROTO, "the agent's answer makes no sense");
 	return 0;
+}
+
+int client_wait(struct client *client, int wait_ms)
+{
+	struct pollfd pfd = {.fd = client->fd, .events = POLLIN};
+	int ready = poll(&pfd, 1, wait_ms);
+
+	if (ready < 0)
+		return -errno;
+	return ready > 0;
 }
 
 int client_next(struct client *client, struct frame *ret_frame, const uint8_t **ret_payload,

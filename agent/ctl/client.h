@@ -32,6 +32,10 @@ void client_close(struct client *client);
 MUSTCHECK int client_call(struct client *client, uint16_t method, const void *fields, size_t n,
 	struct msg_response *ret_reply, struct err *err);
 
+/* Waits until something of the stream has come: 1, 0 after wait_ms without, or -EINTR when a signal
+ * came. The end of the connection counts as something. */
+MUSTCHECK int client_wait(struct client *client, int wait_ms);
+
 /* The next frame of the stream that the last client_call() opened. payload as above. -EINTR when a
  * signal came. */
 MUSTCHECK int client_next(struct client *client, struct frame *ret_frame,

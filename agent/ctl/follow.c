@@ -9,14 +9,21 @@
 
 #include "agent/ctl/client.h"
 #include "agent/ctl/exitcode.h"
+#include "agent/ctl/term.h"
+#include "core/base/buf.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "proto/record.h"
 
 #define RECONNECT_TRIES 60
 #define RECONNECT_PAUSE_NS 250000000L
+/* A record whose every byte needs six in JSON, and its names. */
+#define LINE_MAX_BYTES (6 * RECORD_MAX_PAYLOAD + 512)
 
 struct follow {
 	const struct follow_opts *opts;
+	struct progress progress;
+	bool out_is_terminal;
 	struct client *client;
 	uint64_t offset;  /* everything before it was written */
 	uint64_t stop_at; /* when not live: the journal's size at the beginning */
@@ -30,27 +37,141 @@ static const char *text_of(const json_t *event, const char *key)
 	return text != NULL ? text : "";
 }
 
-static void show_event(const struct follow *f, const json_t *event)
+/* ---- for people ---- */
+
+static void headline(const char *status, const char *first, const char *second, const char *third)
+{
+	term_dim(stderr);
+	fputs("── ", stderr);
+	term_plain(stderr);
+	if (status != NULL)
+		term_status_colour(stderr, status);
+	term_put(stderr, first);
+	if (status != NULL)
+		term_plain(stderr);
+	if (second[0] != '\0') {
+		fputc(' ', stderr);
+		term_put(stderr, second);
+	}
+	if (third[0] != '\0') {
+		fputs(": ", stderr);
+		term_put(stderr, third);
+	}
+	fputc('\n', stderr);
+}
+
+static void show_dropped(const json_t *event)
+{
+	char bytes[32];
+
+	snprintf(bytes, sizeof(bytes), "%" JSON_INTEGER_FORMAT,
+		json_integer_value(json_object_get(event, "bytes")));
+	headline(NULL, bytes, "bytes of output were dropped", text_of(event, "reason"));
+}
+
+static void show_waiting(const struct follow *f, const json_t *event)
+{
+	headline("waiting", text_of(event, "step_id"), "asks", text_of(event, "prompt"));
+	fprintf(stderr, "   answer: opsctl approve %s ", f->opts->run);
+	term_put(stderr, text_of(event, "step_id"));
+	fputs(" [--reject]\n", stderr);
+}
+
+static void show_step_finished(const json_t *event)
+{
+	const char *status = text_of(event, "status");
+
+	if (strcmp(status, "succeeded") != 0)
+		headline(status, status, text_of(event, "step_id"), text_of(event, "message"));
+}
+
+static void show_event(struct follow *f, const json_t *event)
 {
 	const char *name = text_of(event, "event");
+	const char *step = text_of(event, "step_id");
 
-	if (!f->opts->headlines)
-		return;
-	if (strcmp(name, "step.started") == 0)
-		fprintf(stderr, "── %s\n", text_of(event, "step_id"));
-	else if (strcmp(name, "step.finished") == 0 &&
-		 strcmp(text_of(event, "status"), "succeeded") != 0)
-		fprintf(stderr, "── %s %s %s\n", text_of(event, "step_id"),
-			text_of(event, "status"), text_of(event, "message"));
-	else if (strcmp(name, "run.cancel_requested") == 0)
-		fprintf(stderr, "── cancel requested by %s\n", text_of(event, "actor"));
-	else if (strcmp(name, "output.truncated") == 0)
-		fprintf(stderr, "── %lld bytes of output were dropped (%s)\n",
-			(long long)json_integer_value(json_object_get(event, "bytes")),
-			text_of(event, "reason"));
-	else if (strcmp(name, "run.finished") == 0)
-		fprintf(stderr, "── run %s\n", text_of(event, "status"));
+	progress_hide(&f->progress);
+	if (strcmp(name, "step.started") == 0) {
+		headline(NULL, step, "", "");
+		progress_set(&f->progress, step);
+	} else if (strcmp(name, "step.finished") == 0) {
+		show_step_finished(event);
+	} else if (strcmp(name, "step.waiting") == 0) {
+		show_waiting(f, event);
+		progress_set(&f->progress, "waiting for an answer");
+	} else if (strcmp(name, "step.approved") == 0) {
+		headline(NULL, step,
+			json_is_true(json_object_get(event, "approve")) ? "approved by"
+									: "refused by",
+			text_of(event, "actor"));
+	} else if (strcmp(name, "step.retrying") == 0) {
+		headline("retrying", step, "will be tried again", text_of(event, "reason"));
+	} else if (strcmp(name, "run.cancel_requested") == 0) {
+		headline(NULL, "cancel requested by", text_of(event, "actor"), "");
+	} else if (strcmp(name, "output.truncated") == 0) {
+		show_dropped(event);
+	} else if (strcmp(name, "run.disk_full") == 0) {
+		headline("failed", "the agent's disk is full; the command waits", "", "");
+	} else if (strcmp(name, "run.finished") == 0) {
+		const char *status = text_of(event, "status");
+
+		headline(status, "run", status, text_of(event, "message"));
+	}
 }
+
+static int put_output(struct follow *f, const struct record *rec)
+{
+	bool is_out = rec->kind == RECORD_STDOUT;
+	int rc;
+
+	if (rec->length == 0)
+		return 0;
+	progress_hide(&f->progress);
+	rc = file_write_all(is_out ? STDOUT_FILENO : STDERR_FILENO, rec->payload, rec->length);
+	progress_wrote(&f->progress, rec->length, (char)rec->payload[rec->length - 1],
+		is_out ? f->out_is_terminal : true);
+	return rc;
+}
+
+/* ---- for programs: as ?format=ndjson of the dashboard ---- */
+
+static int put_json(struct follow *f, const struct record *rec)
+{
+	struct json json;
+	struct buf line;
+	int rc;
+
+	buf_init(&line, LINE_MAX_BYTES);
+	json_init(&json, &line);
+	json_open_object(&json);
+	json_kv_uint(&json, "offset", f->offset);
+	json_kv_uint(&json, "time_us", rec->time_us);
+	json_kv_uint(&json, "line", rec->line);
+	if (rec->step == RECORD_STEP_RUN)
+		json_kv_null(&json, "step");
+	else
+		json_kv_uint(&json, "step", rec->step);
+	if (rec->kind == RECORD_EVENT) {
+		json_kv_str(&json, "stream", "event");
+		json_key(&json, "event");
+		json_raw(&json, rec->payload, rec->length);
+	} else {
+		json_kv_str(&json, "stream", rec->kind == RECORD_STDOUT ? "stdout" : "stderr");
+		json_key(&json, "text");
+		json_strn(&json, rec->payload, rec->length);
+	}
+	if ((rec->flags & RECORD_FLAG_MASKED) != 0)
+		json_kv_bool(&json, "masked", true);
+	json_close_object(&json);
+	buf_append_byte(&line, '\n');
+	rc = buf_err(&line);
+	if (rc == 0)
+		rc = file_write_all(STDOUT_FILENO, line.data, line.len);
+	buf_fini(&line);
+	return rc;
+}
+
+/* ---- records ---- */
 
 static void on_event(struct follow *f, const struct record *rec)
 {
@@ -58,10 +179,20 @@ static void on_event(struct follow *f, const struct record *rec)
 
 	if (event == NULL)
 		return; /* the checksum held, so it is an event of a later version */
-	show_event(f, event);
+	if (f->opts->headlines && !f->opts->json)
+		show_event(f, event);
 	if (strcmp(text_of(event, "event"), "run.finished") == 0)
 		f->exit_code = exitcode_of_run(event);
 	json_decref(event);
+}
+
+static int on_record(struct follow *f, const struct record *rec)
+{
+	if (rec->kind == RECORD_EVENT)
+		on_event(f, rec);
+	if (f->opts->json)
+		return put_json(f, rec);
+	return rec->kind != RECORD_EVENT ? put_output(f, rec) : 0;
 }
 
 static int on_chunk(struct follow *f, const uint8_t *payload, size_t n, struct err *err)
@@ -73,17 +204,12 @@ static int on_chunk(struct follow *f, const uint8_t *payload, size_t n, struct e
 	for (size_t at = 0; at < chunk.records_len;) {
 		struct record rec;
 		int size = record_decode(chunk.records + at, chunk.records_len - at, &rec);
-		int rc = 0;
+		int rc;
 
 		if (size < 0)
 			return err_set(err, -EBADMSG, "the journal is damaged at byte %llu",
 				(unsigned long long)(f->offset));
-		if (rec.kind == RECORD_EVENT)
-			on_event(f, &rec);
-		else
-			rc = file_write_all(
-				rec.kind == RECORD_STDOUT ? STDOUT_FILENO : STDERR_FILENO,
-				rec.payload, rec.length);
+		rc = on_record(f, &rec);
 		if (rc != 0)
 			return err_set_errno(err, rc, "cannot write the output");
 		at += (size_t)size;
@@ -118,6 +244,19 @@ static int open_tail(struct follow *f, struct err *err)
 	return 0;
 }
 
+/* Draws the line of progress while nothing comes. */
+static int wait_for_more(struct follow *f, struct err *err)
+{
+	int ready = f->progress.on ? 0 : 1;
+
+	while (ready == 0) {
+		ready = client_wait(f->client, PROGRESS_TICK_MS);
+		if (ready == 0)
+			progress_tick(&f->progress);
+	}
+	return ready < 0 ? err_set(err, ready, "interrupted") : 0;
+}
+
 /* Until END, the size that was there at the beginning, or an error. */
 static int read_tail(struct follow *f, bool *ret_done, struct err *err)
 {
@@ -125,8 +264,10 @@ static int read_tail(struct follow *f, bool *ret_done, struct err *err)
 		const uint8_t *payload;
 		struct frame frame;
 		struct msg_end end;
-		int rc = client_next(f->client, &frame, &payload, err);
+		int rc = wait_for_more(f, err);
 
+		if (rc == 0)
+			rc = client_next(f->client, &frame, &payload, err);
 		if (rc == 0 && frame.type == FRAME_CHUNK)
 			rc = on_chunk(f, payload, frame.length, err);
 		if (rc != 0)
@@ -151,6 +292,8 @@ int follow_run(const struct follow_opts *opts, int *ret_exit, struct err *err)
 	bool done = false;
 	int tries = 0, rc;
 
+	f.out_is_terminal = isatty(STDOUT_FILENO) == 1;
+	progress_init(&f.progress, opts->headlines && !opts->json);
 	do {
 		uint64_t before = f.offset;
 
@@ -163,6 +306,7 @@ int follow_run(const struct follow_opts *opts, int *ret_exit, struct err *err)
 		if (rc == -ENOTCONN && f.stop_at != 0 && tries < RECONNECT_TRIES) {
 			struct timespec pause = {.tv_nsec = RECONNECT_PAUSE_NS};
 
+			progress_hide(&f.progress);
 			if (tries == 1)
 				fputs("opsctl: the agent is away; the run goes on, waiting …\n",
 					stderr);
@@ -170,6 +314,7 @@ int follow_run(const struct follow_opts *opts, int *ret_exit, struct err *err)
 				rc = err_set(err, -EINTR, "interrupted");
 		}
 	} while (rc == -ENOTCONN && f.stop_at != 0 && tries < RECONNECT_TRIES);
+	progress_hide(&f.progress);
 	if (rc == 0)
 		*ret_exit = f.exit_code;
 	return rc;

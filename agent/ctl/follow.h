@@ -13,7 +13,9 @@ struct follow_opts {
 	const char *socket_path, *secret_path;
 	const char *run;
 	bool live;	/* wait for run.finished; false: stop at what is there now */
-	bool headlines; /* name each step on standard error as it starts and ends */
+	bool headlines; /* name each step on standard error as it starts and ends, with a line of
+			   progress below when that is a terminal */
+	bool json;	/* one JSON object a record on standard output, in place of all that */
 };
 
 #define FOLLOW_UNFINISHED (-1) /* the run is still going */
