@@ -14,7 +14,6 @@
 #include "core/app/runref.h"
 #include "core/app/runs.h"
 #include "core/app/server.h"
-#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "proto/msg.h"
 
@@ -75,51 +74,51 @@ static void on_approved(const struct link_reply *reply, void *arg)
 static void approve(struct request *req, const struct answer *answer)
 {
 	struct server *server = server_of(req);
-	char actor[LIMIT_USER_BYTES + 8];
 	uint8_t fields[1024];
 	struct msg_run_approve ask;
 	int n;
 
-	snprintf(actor, sizeof(actor), "user:%s", server->cfg->auth_user);
+	caller_note(req, "run.approve", answer->step, request_param(req, "id"));
 	ask = (struct msg_run_approve){
 		.run = wire_str_of(request_param(req, "id")),
 		.step = wire_str_of(answer->step),
 		.approve = answer->approve,
-		.actor = wire_str_of(actor),
+		.actor = wire_str_of(caller_actor(req)),
 		.comment = wire_str_of(answer->comment),
 	};
 	n = msg_run_approve_encode(&ask, fields, sizeof(fields));
 	if (n < 0)
 		abort(); /* all of it is bounded above */
 	log_info(LOG_EV("run.approve"), LOG_STR("run", request_param(req, "id")),
-		LOG_STR("step", answer->step), LOG_STR("actor", actor),
+		LOG_STR("step", answer->step), LOG_STR("actor", caller_actor(req)),
 		LOG_INT("approve", answer->approve), LOG_STR("request_id", request_id(req)));
 	link_request(server->link, MSG_RUN_APPROVE,
 		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_approved, req);
 }
 
-/* Whether the flow of this run wants the password first. One that the catalogue does not know any
- * more might have. */
-static bool is_dangerous(struct request *req, struct wire_str document)
+/* Whether the sender may answer in this run: what they may start, with the password given first (or
+ * a token's own scope) when it is dangerous. One that the catalogue does not know any more might
+ * have been. False: answered. */
+static bool may_answer(struct request *req, struct wire_str document)
 {
 	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
 	const char *kind = json_string_value(json_object_get(run, "kind"));
 	const char *name = json_string_value(json_object_get(run, "name"));
 	struct hub_entry entry;
-	bool dangerous = true;
+	bool dangerous = true, may;
 
 	if (kind != NULL && name != NULL &&
 		hub_find(server_of(req)->hub, strcmp(kind, "flow") == 0, name, &entry) == 0)
 		dangerous = entry.danger_high;
+	may = caller_may_start(req, name != NULL ? name : "", dangerous);
 	json_decref(run);
-	return dangerous;
+	return may;
 }
 
 /* The agent has said which run it is. */
 static void on_run(const struct link_reply *reply, void *arg)
 {
 	struct request *req = arg;
-	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
 	struct msg_document document;
 	struct answer answer;
 	json_t *body;
@@ -129,12 +128,8 @@ static void on_run(const struct link_reply *reply, void *arg)
 		http_agent_problem(req, reply);
 		return;
 	}
-	if (is_dangerous(req, document.json) &&
-		!sessions_is_reauthed(server_of(req)->sessions, session_of(req), now_s)) {
-		response_problem(req, 403, "reauth_required",
-			"This is dangerous: give the password again first.");
+	if (!may_answer(req, document.json))
 		return;
-	}
 	body = read_body(req, &answer);
 	if (body == NULL)
 		return;

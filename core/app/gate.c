@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app/access.h"
 #include "core/app/http.h"
 #include "core/app/limits.h"
 #include "core/app/server.h"
@@ -96,28 +97,102 @@ void gate_renew_cookie(struct request *req, const struct cookie_session *session
 	mem_wipe(text, sizeof(text));
 }
 
+void gate_describe(struct request *req, session_ref ref)
+{
+	const char *agent = request_header(req, "User-Agent");
+	char address[ADDRESS_TEXT_BYTES];
+	uint8_t addr[ADDRESS_BYTES];
+
+	gate_client_address(req, addr);
+	address_format(addr, address);
+	sessions_describe(server_of(req)->sessions, ref, address, agent != NULL ? agent : "");
+}
+
 /* The session of the request's cookie, 0 when it has none that counts. */
 static session_ref find_session(struct request *req)
 {
 	struct server *server = server_of(req);
 	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
 	struct cookie_session session;
+	struct session_info info;
 	const char *text;
 	session_ref ref;
 
 	if (request_cookie(req, COOKIE_SESSION, &text) < 0 ||
 		sessions_open(server->sessions, text, now_s, &ref) < 0)
 		return 0;
+	if (sessions_info(server->sessions, ref, &info) && info.address[0] == '\0')
+		gate_describe(req, ref); /* one from before the start of the daemon */
 	if (sessions_needs_cookie(server->sessions, ref, now_s) &&
-		sessions_get(server->sessions, ref, &session))
+		sessions_get(server->sessions, ref, &session)) {
+		gate_describe(req, ref);
+		access_session_seen(server, ref);
 		gate_renew_cookie(req, &session);
+	}
 	return ref;
+}
+
+static bool token_may(const struct server *server, token_ref ref, unsigned role)
+{
+	switch (role) {
+	case ROLE_PUBLIC:
+		return true;
+	case ROLE_READ:
+		return tokens_may(server->tokens, ref, TOKEN_READ);
+	case ROLE_START:
+		return tokens_may(server->tokens, ref, TOKEN_START);
+	case ROLE_RUN:
+		return tokens_may(server->tokens, ref, TOKEN_RUN);
+	case ROLE_ADMIN:
+		return tokens_may(server->tokens, ref, TOKEN_ADMIN);
+	default:
+		return false; /* ROLE_SESSION: for people */
+	}
+}
+
+/* A request with a token is judged by that alone: a cookie beside it does not count, and no Origin
+ * is needed, since no page of another origin can add the header. */
+static enum web_verdict authorize_token(
+	struct request *req, const struct route *route, const char *authorization)
+{
+	struct server *server = server_of(req);
+	const char *text = authorization + strcspn(authorization, " ");
+	uint64_t now_us = clock_wall_us();
+	token_ref ref = 0;
+	int rc = -EACCES;
+
+	if (strncasecmp(authorization, "Bearer ", 7) == 0)
+		rc = tokens_find(server->tokens, text + strspn(text, " "), now_us, &ref);
+	if (rc == -EAGAIN) {
+		response_problem(req, 503, "tokens_unavailable",
+			"Tokens cannot be checked: the database has not been reached yet.");
+		return WEB_ANSWERED;
+	}
+	if (rc < 0) {
+		response_header(req, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
+		response_problem(req, 401, "unauthenticated",
+			rc == -ETIME ? "The token's time is over."
+				     : "The token is not known, or was revoked.");
+		return WEB_ANSWERED;
+	}
+	struct caller *caller = caller_new(req, 0, ref);
+	request_set_identity(req, caller);
+	tokens_touch(server->tokens, ref, caller->address, now_us);
+	if (!token_may(server, ref, route->access)) {
+		response_problem(req, 403, "scope_missing", "The token has no scope for this.");
+		return WEB_ANSWERED;
+	}
+	return WEB_ALLOW;
 }
 
 enum web_verdict gate_authorize(struct request *req, const struct route *route)
 {
 	bool must_be_ours = !request_is_safe(req) || (route->flags & ROUTE_WEBSOCKET) != 0;
+	const char *authorization = request_header(req, "Authorization");
 	session_ref ref;
+
+	if (authorization != NULL && route->access != ROLE_PUBLIC)
+		return authorize_token(req, route, authorization);
 
 	if (must_be_ours && !origin_is_ours(req)) {
 		response_problem(req, 403, "origin_refused",
@@ -129,7 +204,7 @@ enum web_verdict gate_authorize(struct request *req, const struct route *route)
 		response_problem(req, 401, "unauthenticated", "Sign in first.");
 		return WEB_ANSWERED;
 	}
-	request_set_arg(req, (void *)(uintptr_t)ref);
+	request_set_identity(req, caller_new(req, ref, 0));
 	return WEB_ALLOW;
 }
 

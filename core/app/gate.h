@@ -11,12 +11,18 @@
 #include "core/app/address.h"
 #include "core/app/config.h"
 #include "core/app/cookie.h"
+#include "core/app/sessions.h"
 #include "core/web/server.h"
 
 /* What a route row asks for (struct route, access). */
 enum role {
 	ROLE_PUBLIC = 0,
-	ROLE_SESSION = 1,
+	ROLE_SESSION, /* a person who signed in; no token */
+	/* Any session, or a token with the scope: */
+	ROLE_READ,  /* read */
+	ROLE_START, /* run, or run: of some id, which the handler asks caller_may_start() for */
+	ROLE_RUN,   /* run */
+	ROLE_ADMIN, /* admin */
 };
 
 enum web_verdict gate_admit(struct request *req);
@@ -24,6 +30,9 @@ enum web_verdict gate_authorize(struct request *req, const struct route *route);
 
 /* The address that counts for delays: the peer's, or what a trusted proxy says it is. */
 void gate_client_address(const struct request *req, uint8_t ret_addr[ADDRESS_BYTES]);
+
+/* Notes with the session where it is used from. */
+void gate_describe(struct request *req, session_ref ref);
 
 /* Adds Set-Cookie for a session or device cookie; max_age_s 0 deletes it. */
 void gate_set_cookie(struct request *req, const char *name, const char *value, uint64_t max_age_s);

@@ -37,7 +37,7 @@ void health_ready(struct request *req)
 	json_open_object(&json);
 	json_kv_str(&json, "status", status);
 	json_kv_str(&json, "version", OPS_VERSION);
-	parts_write(&json, server, session_of(req) != 0);
+	parts_write(&json, server, caller_actor(req)[0] != '\0');
 	json_close_object(&json);
 	response_json(req, server->stopping ? 503 : 200, &buf);
 	buf_fini(&buf);

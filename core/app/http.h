@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "core/agentlink/link.h"
+#include "core/app/caller.h"
 #include "core/app/sessions.h"
 #include "core/base/mem.h"
 #include "core/web/request.h"
@@ -20,10 +21,11 @@ static inline struct server *server_of(const struct request *req)
 	return request_app(req);
 }
 
-/* The session that the authorize hook found. */
+/* The session that the authorize hook found; 0: none, or a token. */
 static inline session_ref session_of(const struct request *req)
 {
-	return (session_ref)(uintptr_t)request_arg(req);
+	const struct caller *caller = caller_of(req);
+	return caller != NULL ? caller->session : 0;
 }
 
 /* The body as a JSON object whose members are all among names (ended by NULL). An empty body is an

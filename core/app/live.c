@@ -234,7 +234,7 @@ static void on_close(struct ws *ws, unsigned code)
 		LOG_INT("code", code));
 	while (!list_empty(&socket->subs))
 		sub_free(container_of(socket->subs.next, struct sub, link));
-	sessions_untie(socket->live->server->sessions, socket->session, &socket->tie);
+	caller_untie(socket->live->server, socket->session, socket->token, &socket->tie);
 	list_remove(&socket->link);
 	socket->live->n_sockets--;
 	free(socket);
@@ -265,12 +265,12 @@ void live_handle(struct request *req)
 
 	socket->live = live;
 	socket->session = session_of(req);
+	socket->token = caller_of(req)->token;
 	socket->tie.on_over = on_session_over;
 	list_init(&socket->link);
 	list_init(&socket->tie.link);
 	list_init(&socket->subs);
-	if (live->n_sockets == LIMIT_SOCKETS ||
-		sessions_tie(live->server->sessions, socket->session, &socket->tie) < 0) {
+	if (live->n_sockets == LIMIT_SOCKETS || caller_tie(req, &socket->tie) < 0) {
 		free(socket);
 		response_problem(
 			req, 503, "too_many_sockets", "Too many live connections are open.");
@@ -278,7 +278,7 @@ void live_handle(struct request *req)
 	}
 	socket->ws = ws_accept(req, &callbacks, &opts, socket);
 	if (socket->ws == NULL) {
-		sessions_untie(live->server->sessions, socket->session, &socket->tie);
+		caller_untie(live->server, socket->session, socket->token, &socket->tie);
 		free(socket);
 		return;
 	}

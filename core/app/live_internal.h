@@ -25,7 +25,8 @@ struct socket {
 	struct list link; /* live.sockets */
 	struct live *live;
 	struct ws *ws;
-	session_ref session;
+	session_ref session; /* one of the two */
+	token_ref token;
 	struct session_tie tie;
 	struct list subs; /* sub.link */
 	unsigned n_subs, n_logs, n_bad;

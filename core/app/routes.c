@@ -1,5 +1,6 @@
 #include "core/app/routes.h"
 
+#include "core/app/access.h"
 #include "core/app/approve.h"
 #include "core/app/gate.h"
 #include "core/app/health.h"
@@ -19,7 +20,7 @@ const struct route app_routes[] = {
 	/* method, path, who, flags, largest body, its type, handler */
 	{"GET", "/healthz", ROLE_PUBLIC, 0, 0, NULL, health_live},
 	{"GET", "/readyz", ROLE_PUBLIC, 0, 0, NULL, health_ready},
-	{"GET", "/metrics", ROLE_SESSION, 0, 0, NULL, metrics_get},
+	{"GET", "/metrics", ROLE_READ, 0, 0, NULL, metrics_get},
 	{"GET", API "/openapi.json", ROLE_PUBLIC, 0, 0, NULL, health_openapi},
 
 	{"POST", API "/login", ROLE_PUBLIC, 0, 4096, JSON, signin_login},
@@ -27,18 +28,25 @@ const struct route app_routes[] = {
 	{"POST", API "/session/reauth", ROLE_SESSION, 0, 4096, JSON, signin_reauth},
 	{"POST", API "/logout", ROLE_SESSION, 0, 4096, JSON, signin_logout},
 
-	{"GET", API "/catalog", ROLE_SESSION, 0, 0, NULL, runs_catalog},
-	{"GET", API "/runs", ROLE_SESSION, 0, 0, NULL, runs_list},
-	{"POST", API "/runs", ROLE_SESSION, 0, LIMIT_BODY_BYTES, JSON, start_run},
-	{"GET", API "/runs/{id}", ROLE_SESSION, 0, 0, NULL, runs_get},
-	{"POST", API "/runs/{id}/cancel", ROLE_SESSION, 0, 4096, JSON, runs_cancel},
-	{"POST", API "/runs/{id}/approve", ROLE_SESSION, 0, 4096, JSON, approve_step},
-	{"POST", API "/runs/{id}/rerun", ROLE_SESSION, 0, LIMIT_BODY_BYTES, JSON, start_rerun},
-	{"GET", API "/runs/{id}/log", ROLE_SESSION, ROUTE_STREAM, 0, NULL, logs_get},
-	{"GET", API "/runs/{id}/log/search", ROLE_SESSION, ROUTE_STREAM, 0, NULL, search_get},
-	{"GET", API "/runs/{id}/log/locate", ROLE_SESSION, 0, 0, NULL, logs_locate},
+	{"GET", API "/catalog", ROLE_READ, 0, 0, NULL, runs_catalog},
+	{"GET", API "/runs", ROLE_READ, 0, 0, NULL, runs_list},
+	{"POST", API "/runs", ROLE_START, 0, LIMIT_BODY_BYTES, JSON, start_run},
+	{"GET", API "/runs/{id}", ROLE_READ, 0, 0, NULL, runs_get},
+	{"POST", API "/runs/{id}/cancel", ROLE_RUN, 0, 4096, JSON, runs_cancel},
+	{"POST", API "/runs/{id}/approve", ROLE_START, 0, 4096, JSON, approve_step},
+	{"POST", API "/runs/{id}/rerun", ROLE_START, 0, LIMIT_BODY_BYTES, JSON, start_rerun},
+	{"GET", API "/runs/{id}/log", ROLE_READ, ROUTE_STREAM, 0, NULL, logs_get},
+	{"GET", API "/runs/{id}/log/search", ROLE_READ, ROUTE_STREAM, 0, NULL, search_get},
+	{"GET", API "/runs/{id}/log/locate", ROLE_READ, 0, 0, NULL, logs_locate},
 
-	{"GET", API "/live", ROLE_SESSION, ROUTE_WEBSOCKET, 0, NULL, live_handle},
+	{"GET", API "/tokens", ROLE_ADMIN, 0, 0, NULL, access_tokens_list},
+	{"POST", API "/tokens", ROLE_ADMIN, 0, 16384, JSON, access_tokens_create},
+	{"DELETE", API "/tokens/{token}", ROLE_ADMIN, 0, 0, NULL, access_tokens_revoke},
+	{"GET", API "/sessions", ROLE_ADMIN, 0, 0, NULL, access_sessions_list},
+	{"DELETE", API "/sessions/{session}", ROLE_ADMIN, 0, 0, NULL, access_sessions_revoke},
+	{"POST", API "/totp/verify", ROLE_ADMIN, 0, 4096, JSON, access_totp_verify},
+
+	{"GET", API "/live", ROLE_READ, ROUTE_WEBSOCKET, 0, NULL, live_handle},
 };
 
 const size_t app_routes_count = ARRAY_LEN(app_routes);

@@ -198,7 +198,7 @@ void runs_cancel(struct request *req)
 	static const char *const names[] = {"reason", NULL};
 	struct server *server = server_of(req);
 	const char *id = run_param(req), *reason;
-	char actor[LIMIT_USER_BYTES + 8];
+	char actor[CALLER_ACTOR_BYTES];
 	uint8_t fields[1024];
 	struct msg_run_cancel cancel;
 	json_t *body;
@@ -215,7 +215,8 @@ void runs_cancel(struct request *req)
 			req, 422, "invalid_input", "reason must be a text of at most 200 bytes.");
 		return;
 	}
-	snprintf(actor, sizeof(actor), "user:%s", server->cfg->auth_user);
+	snprintf(actor, sizeof(actor), "%s", caller_actor(req));
+	caller_note(req, "run.cancel", id, id);
 	cancel = (struct msg_run_cancel){wire_str_of(id), wire_str_of(actor), wire_str_of(reason)};
 	n = msg_run_cancel_encode(&cancel, fields, sizeof(fields));
 	json_decref(body);

@@ -18,7 +18,9 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
+#include "core/app/access.h"
 #include "core/app/activation.h"
+#include "core/app/caller.h"
 #include "core/app/gate.h"
 #include "core/app/limits.h"
 #include "core/app/routes.h"
@@ -29,11 +31,13 @@
 /* A request is over: the access log. */
 static void on_finished(const struct web_finished *finished, void *arg)
 {
+	struct caller *caller = finished->identity;
 	char path[256];
 	size_t n = strcspn(finished->target, "?"); /* what stands behind may be a search of logs */
 	struct server *server = arg;
 
 	metrics_count(&server->metrics, finished);
+	caller_free(caller);
 	snprintf(path, sizeof(path), "%.*s", (int)MIN(n, sizeof(path) - 1), finished->target);
 	/* Probes come every few seconds: they are no news. */
 	if (finished->route != NULL && finished->status == 200 &&
@@ -82,6 +86,18 @@ static void on_pool_state(struct pool_watch *watch, const struct pool_info *info
 	live_on_system(server->live);
 	if (info->state == POOL_READY)
 		live_on_agent(server->live); /* what waited for either of them goes on */
+}
+
+/* Another dashboard tells, or may have told while we did not listen. */
+static void on_channel(struct channel_watch *watch, const char *text)
+{
+	if (strcmp(text, ACCESS_SESSIONS_NOTIFY) == 0)
+		access_sessions_load(container_of(watch, struct server, channel_watch));
+}
+
+static void on_channel_up(struct channel_watch *watch)
+{
+	access_sessions_load(container_of(watch, struct server, channel_watch));
 }
 
 static void on_archiver(const struct archiver_status *status, void *arg)
@@ -174,6 +190,7 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	server->loop = loop;
 	server->cfg = cfg;
 	make_boot_id(server);
+	list_init(&server->callers);
 	cookie_derive_keys(cfg, &server->keys);
 	server->sessions = sessions_new(loop, &server->keys);
 	server->store = store_open(loop, cfg->state_dir, on_stored_event, server, err);
@@ -189,6 +206,10 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 		return EX_CONFIG;
 	}
 	server->channel = channel_open(loop, server->pool);
+	server->channel_watch.on_notify = on_channel;
+	server->channel_watch.on_up = on_channel_up;
+	channel_watch_add(server->channel, &server->channel_watch);
+	server->tokens = tokens_open(loop, server->pool, server->channel);
 	server->partitions = partitions_open(loop, server->pool, on_partitions, server);
 	server->link = link_open(loop, &link_opts);
 	server->hub = hub_open(server);
@@ -211,6 +232,8 @@ static void on_member_closed(void *arg)
 
 	if (--server->n_closing > 0)
 		return;
+	while (!list_empty(&server->callers))
+		caller_free(container_of(server->callers.next, struct caller, link));
 	throttle_free(server->throttle);
 	assets_free(server->assets);
 	live_free(server->live);
@@ -230,12 +253,20 @@ static void on_channel_closed(void *arg)
 	password_pool_close(server->passwords);
 }
 
+static void on_tokens_closed(void *arg)
+{
+	struct server *server = arg;
+
+	channel_close(server->channel, on_channel_closed, server);
+}
+
 /* No answer of the agent comes any more, so nobody goes on to ask the database. */
 static void on_link_closed(void *arg)
 {
 	struct server *server = arg;
 
-	channel_close(server->channel, on_channel_closed, server);
+	channel_watch_remove(&server->channel_watch);
+	tokens_close(server->tokens, on_tokens_closed, server);
 }
 
 /* What the archiver used may go now. */

@@ -20,6 +20,7 @@
 #include "core/app/sessions.h"
 #include "core/app/store.h"
 #include "core/app/throttle.h"
+#include "core/app/tokens.h"
 #include "core/base/uuid.h"
 #include "core/db/channel.h"
 #include "core/db/partitions.h"
@@ -44,12 +45,15 @@ struct server {
 	struct link *link;
 	struct pool *pool;
 	struct channel *channel;
+	struct tokens *tokens;
+	struct list callers; /* caller.link: of requests that are not over */
 	struct partitions *partitions;
 	struct archiver *archiver;
 	struct hub *hub;
 	struct live *live;
 
 	struct metrics metrics;
+	struct channel_watch channel_watch;
 	struct pool_watch pool_watch;
 	struct link_watch link_watch;
 	unsigned n_gzipped;  /* logs that are being sent compressed */

@@ -26,12 +26,14 @@ struct session {
 	bool in_use;
 	uint32_t generation;
 	struct cookie_session cookie;
+	uint8_t key[SESSION_KEY_BYTES];
+	char address[ADDRESS_TEXT_BYTES], user_agent[SESSION_AGENT_BYTES];
 	struct list ties; /* session_tie.link */
 	unsigned n_ties;
 };
 
 struct revoked {
-	uint8_t id[COOKIE_ID_BYTES];
+	uint8_t key[SESSION_KEY_BYTES];
 	uint64_t until_s; /* its cookie is too old by then */
 };
 
@@ -102,22 +104,22 @@ static const struct session *find_const(const struct sessions *s, session_ref re
 	return &s->table[slot - 1];
 }
 
-static bool is_revoked(const struct sessions *s, const uint8_t id[COOKIE_ID_BYTES])
+bool sessions_key_is_revoked(const struct sessions *s, const uint8_t key[SESSION_KEY_BYTES])
 {
 	for (size_t i = 0; i < s->n_revoked; i++) {
-		if (memcmp(s->revoked[i].id, id, COOKIE_ID_BYTES) == 0)
+		if (memcmp(s->revoked[i].key, key, SESSION_KEY_BYTES) == 0)
 			return true;
 	}
 	return false;
 }
 
 static void remember_revoked(
-	struct sessions *s, const uint8_t id[COOKIE_ID_BYTES], uint64_t until_s)
+	struct sessions *s, const uint8_t key[SESSION_KEY_BYTES], uint64_t until_s)
 {
 	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
 	struct revoked *slot = NULL;
 
-	if (is_revoked(s, id))
+	if (sessions_key_is_revoked(s, key))
 		return;
 	for (size_t i = 0; i < s->n_revoked && slot == NULL; i++) {
 		if (s->revoked[i].until_s < now_s)
@@ -133,7 +135,7 @@ static void remember_revoked(
 				slot = &s->revoked[i];
 		}
 	}
-	memcpy(slot->id, id, COOKIE_ID_BYTES);
+	memcpy(slot->key, key, SESSION_KEY_BYTES);
 	slot->until_s = until_s;
 }
 
@@ -141,17 +143,24 @@ bool sessions_on_stored_event(struct sessions *s, const char *json, size_t len)
 {
 	json_t *doc = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *event = NULL, *hex = NULL;
-	uint8_t id[COOKIE_ID_BYTES];
+	uint8_t id[COOKIE_ID_BYTES], key[SESSION_KEY_BYTES];
 	json_int_t until_s = 0;
 	bool keep = true;
 
 	if (json_unpack(doc, "{s:s}", "event", &event) == 0 &&
 		strcmp(event, "session.revoked") == 0) {
-		keep = json_unpack(doc, "{s:s,s:I}", "id", &hex, "until_s", &until_s) == 0 &&
-		       hex_decode(hex, strlen(hex), id, sizeof(id)) == 0 && until_s >= 0 &&
+		keep = json_unpack(doc, "{s:I}", "until_s", &until_s) == 0 && until_s >= 0 &&
 		       (uint64_t)until_s > clock_wall_us() / CLOCK_SECOND_US;
+		/* Events of earlier versions name the id itself. */
+		if (keep && json_unpack(doc, "{s:s}", "id", &hex) == 0) {
+			keep = hex_decode(hex, strlen(hex), id, sizeof(id)) == 0;
+			crypto_sha256(id, sizeof(id), key);
+		} else {
+			keep = keep && json_unpack(doc, "{s:s}", "key", &hex) == 0 &&
+			       hex_decode(hex, strlen(hex), key, sizeof(key)) == 0;
+		}
 		if (keep)
-			remember_revoked(s, id, (uint64_t)until_s);
+			remember_revoked(s, key, (uint64_t)until_s);
 	}
 	json_decref(doc);
 	return keep;
@@ -176,6 +185,7 @@ static struct session *slot_take(struct sessions *s)
 		return NULL;
 	oldest->in_use = true;
 	oldest->generation++;
+	oldest->address[0] = oldest->user_agent[0] = '\0';
 	return oldest;
 }
 
@@ -186,6 +196,7 @@ session_ref sessions_create(struct sessions *s, uint64_t now_s)
 	if (session == NULL)
 		return 0;
 	crypto_random(session->cookie.id, sizeof(session->cookie.id));
+	crypto_sha256(session->cookie.id, sizeof(session->cookie.id), session->key);
 	session->cookie.created_s = now_s;
 	session->cookie.seen_s = now_s;
 	session->cookie.reauth_s = now_s;
@@ -195,14 +206,16 @@ session_ref sessions_create(struct sessions *s, uint64_t now_s)
 int sessions_open(struct sessions *s, const char *text, uint64_t now_s, session_ref *ret_ref)
 {
 	struct cookie_session cookie;
+	uint8_t key[SESSION_KEY_BYTES];
 	struct session *session = NULL;
 	int rc = cookie_open_session(s->keys, text, now_s, &cookie);
 
 	*ret_ref = 0;
-	if (rc == 0 && is_revoked(s, cookie.id))
-		rc = -EACCES;
 	if (rc < 0)
 		return rc;
+	crypto_sha256(cookie.id, sizeof(cookie.id), key);
+	if (sessions_key_is_revoked(s, key))
+		return -EACCES;
 	for (size_t i = 0; i < LIMIT_SESSIONS && session == NULL; i++) {
 		struct session *other = &s->table[i];
 
@@ -214,6 +227,7 @@ int sessions_open(struct sessions *s, const char *text, uint64_t now_s, session_
 		if (session == NULL)
 			return -ENOBUFS;
 		session->cookie = cookie;
+		memcpy(session->key, key, sizeof(key));
 	}
 	/* The same session's newest cookie counts: answers may cross on the way to the browser. */
 	session->cookie.seen_s = MAX(session->cookie.seen_s, cookie.seen_s);
@@ -240,6 +254,64 @@ bool sessions_needs_cookie(struct sessions *s, session_ref ref, uint64_t now_s)
 		return false;
 	session->cookie.seen_s = now_s;
 	return true;
+}
+
+void sessions_describe(
+	struct sessions *s, session_ref ref, const char *address, const char *user_agent)
+{
+	struct session *session = find(s, ref);
+	size_t n = 0;
+
+	if (session == NULL)
+		return;
+	snprintf(session->address, sizeof(session->address), "%s", address);
+	/* Printable ASCII, so that it can go into any document. */
+	for (; *user_agent != '\0' && n + 1 < SESSION_AGENT_BYTES; user_agent++)
+		session->user_agent[n++] =
+			*user_agent >= ' ' && *user_agent <= '~' ? *user_agent : '?';
+	session->user_agent[n] = '\0';
+}
+
+static void info_of(const struct session *session, struct session_info *info)
+{
+	memcpy(info->key, session->key, sizeof(info->key));
+	info->created_s = session->cookie.created_s;
+	info->seen_s = session->cookie.seen_s;
+	memcpy(info->address, session->address, sizeof(info->address));
+	memcpy(info->user_agent, session->user_agent, sizeof(info->user_agent));
+}
+
+bool sessions_info(const struct sessions *s, session_ref ref, struct session_info *ret_info)
+{
+	const struct session *session = find_const(s, ref);
+
+	if (session != NULL)
+		info_of(session, ret_info);
+	return session != NULL;
+}
+
+session_ref sessions_find_key(const struct sessions *s, const uint8_t key[SESSION_KEY_BYTES])
+{
+	for (size_t i = 0; i < LIMIT_SESSIONS; i++) {
+		if (s->table[i].in_use && memcmp(s->table[i].key, key, SESSION_KEY_BYTES) == 0)
+			return ref_of(s, &s->table[i]);
+	}
+	return 0;
+}
+
+void sessions_each(const struct sessions *s, uint64_t now_s,
+	void (*fn)(const struct session_info *info, void *arg), void *arg)
+{
+	for (size_t i = 0; i < LIMIT_SESSIONS; i++) {
+		const struct session *session = &s->table[i];
+		struct session_info info;
+
+		if (!session->in_use || now_s > session->cookie.created_s + LIMIT_SESSION_AGE_S ||
+			now_s > session->cookie.seen_s + LIMIT_SESSION_IDLE_S)
+			continue;
+		info_of(session, &info);
+		fn(&info, arg);
+	}
 }
 
 void sessions_set_reauth(struct sessions *s, session_ref ref, uint64_t now_s)
@@ -278,19 +350,30 @@ static void session_end(struct sessions *s, struct session *session)
 int sessions_revoke(struct sessions *s, struct store *store, session_ref ref,
 	void (*on_stored)(int err, void *arg), void *arg)
 {
-	struct session *session = find(s, ref);
-	char hex[2 * COOKIE_ID_BYTES + 1], json[160];
-	uint64_t until_s;
-	int n;
+	const struct session *session = find_const(s, ref);
+	uint8_t key[SESSION_KEY_BYTES];
 
 	if (session == NULL)
 		return -ENOENT;
-	until_s = session->cookie.created_s + LIMIT_SESSION_AGE_S + 1;
-	hex_encode(session->cookie.id, COOKIE_ID_BYTES, hex);
-	remember_revoked(s, session->cookie.id, until_s);
-	session_end(s, session);
+	memcpy(key, session->key, sizeof(key));
+	return sessions_revoke_key(
+		s, store, key, session->cookie.created_s + LIMIT_SESSION_AGE_S + 1, on_stored, arg);
+}
+
+int sessions_revoke_key(struct sessions *s, struct store *store,
+	const uint8_t key[SESSION_KEY_BYTES], uint64_t until_s,
+	void (*on_stored)(int err, void *arg), void *arg)
+{
+	struct session *session = find(s, sessions_find_key(s, key));
+	char hex[2 * SESSION_KEY_BYTES + 1], json[192];
+	int n;
+
+	hex_encode(key, SESSION_KEY_BYTES, hex);
+	remember_revoked(s, key, until_s);
+	if (session != NULL)
+		session_end(s, session);
 	n = snprintf(json, sizeof(json),
-		"{\"event\":\"session.revoked\",\"id\":\"%s\",\"until_s\":%llu}", hex,
+		"{\"event\":\"session.revoked\",\"key\":\"%s\",\"until_s\":%llu}", hex,
 		(unsigned long long)until_s);
 	return store_append(store, json, (size_t)n, on_stored, arg);
 }

@@ -10,9 +10,13 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "core/app/address.h"
 #include "core/app/cookie.h"
 #include "core/app/store.h"
 #include "core/base/list.h"
+
+#define SESSION_KEY_BYTES 32	/* SHA-256 of its id: names it where people and databases see it */
+#define SESSION_AGENT_BYTES 160 /* of a User-Agent, as much as is kept */
 
 struct sessions;
 
@@ -43,6 +47,24 @@ bool sessions_get(
 	const struct sessions *sessions, session_ref ref, struct cookie_session *ret_session);
 /* Whether the browser's cookie has become stale and should be sent again (renewed by that). */
 bool sessions_needs_cookie(struct sessions *sessions, session_ref ref, uint64_t now_s);
+/* Where it is from. */
+void sessions_describe(
+	struct sessions *sessions, session_ref ref, const char *address, const char *user_agent);
+
+struct session_info {
+	uint8_t key[SESSION_KEY_BYTES];
+	uint64_t created_s, seen_s;
+	char address[ADDRESS_TEXT_BYTES], user_agent[SESSION_AGENT_BYTES];
+};
+/* False when it has gone. */
+bool sessions_info(const struct sessions *sessions, session_ref ref, struct session_info *ret_info);
+/* The session in the table with this key, or 0. */
+session_ref sessions_find_key(
+	const struct sessions *sessions, const uint8_t key[SESSION_KEY_BYTES]);
+/* All in the table that are neither idle for too long nor too old. */
+void sessions_each(const struct sessions *sessions, uint64_t now_s,
+	void (*fn)(const struct session_info *info, void *arg), void *arg);
+
 void sessions_set_reauth(struct sessions *sessions, session_ref ref, uint64_t now_s);
 bool sessions_is_reauthed(const struct sessions *sessions, session_ref ref, uint64_t now_s);
 
@@ -53,6 +75,13 @@ MUSTCHECK int sessions_revoke(struct sessions *sessions, struct store *store, se
 
 /* Ends them all: the cookie keys have changed, so no cookie is good any more. Ties are told. */
 void sessions_end_all(struct sessions *sessions);
+
+/* The same by its key, also of one that is not in the table; until_s: its cookie is too old then.
+ */
+MUSTCHECK int sessions_revoke_key(struct sessions *sessions, struct store *store,
+	const uint8_t key[SESSION_KEY_BYTES], uint64_t until_s,
+	void (*on_stored)(int err, void *arg), void *arg);
+bool sessions_key_is_revoked(const struct sessions *sessions, const uint8_t key[SESSION_KEY_BYTES]);
 
 /* -ENOENT: gone; -ENOBUFS: LIMIT_SOCKETS_PER_SESSION. */
 MUSTCHECK int sessions_tie(struct sessions *sessions, session_ref ref, struct session_tie *tie);

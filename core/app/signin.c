@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app/access.h"
 #include "core/app/gate.h"
 #include "core/app/http.h"
 #include "core/app/limits.h"
@@ -132,6 +133,8 @@ static void succeed(struct attempt *attempt)
 		LOG_STR("user", server->cfg->auth_user), LOG_STR("address", address),
 		LOG_STR("request_id", request_id(req)));
 	gate_renew_cookie(req, &session);
+	gate_describe(req, ref);
+	access_session_seen(server, ref);
 	if (attempt->reauth == 0) {
 		cookie_seal_device(&server->keys, now_s(), device);
 		gate_set_cookie(req, COOKIE_DEVICE, device, LIMIT_DEVICE_AGE_S);
@@ -258,10 +261,13 @@ static void on_revoked(int err, void *arg)
 void signin_logout(struct request *req)
 {
 	struct server *server = server_of(req);
+	struct session_info info;
 	int rc;
 
 	log_info(LOG_EV("session.logout"), LOG_STR("user", server->cfg->auth_user),
 		LOG_STR("request_id", request_id(req)));
+	if (sessions_info(server->sessions, session_of(req), &info))
+		access_session_revoked(server, info.key);
 	rc = sessions_revoke(server->sessions, server->store, session_of(req), on_revoked, req);
 	if (rc < 0)
 		on_revoked(rc == -ENOENT ? 0 : rc, req);

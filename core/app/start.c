@@ -20,7 +20,6 @@
 #include "core/app/limits.h"
 #include "core/app/runref.h"
 #include "core/app/server.h"
-#include "core/base/clock.h"
 #include "core/base/log.h"
 
 #define MAX_KEY 128 /* bytes of an Idempotency-Key */
@@ -32,6 +31,15 @@ struct order {
 	const char *id, *confirm, *trigger, *key;
 	const json_t *inputs; /* NULL: none */
 };
+
+/* Which run came of it, for the audit. */
+static void note_run(struct request *req, struct wire_str document)
+{
+	json_t *doc = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+
+	caller_note(req, NULL, NULL, json_string_value(json_object_get(doc, "id")));
+	json_decref(doc);
+}
 
 /* The agent has accepted the run, or says why not. */
 static void on_started(const struct link_reply *reply, void *arg)
@@ -49,6 +57,7 @@ static void on_started(const struct link_reply *reply, void *arg)
 			req, 502, "agent_error", "The agent gave an answer that makes no sense.");
 		return;
 	}
+	note_run(req, start.json);
 	buf_init(&body, HTTP_MAX_DOCUMENT);
 	/* A dry run's answer is the plan, whole; a start's is the run. */
 	if (start.json.len >= 8 && memcmp(start.json.data, "{\"plan\":", 8) == 0) {
@@ -123,7 +132,6 @@ static bool person_may_start(struct request *req, const struct order *order)
 {
 	struct server *server = server_of(req);
 	struct link_reply away = {.err = -ENOTCONN};
-	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
 	struct hub_entry entry;
 	int rc = hub_find(server->hub, order->is_flow, order->id, &entry);
 
@@ -138,18 +146,13 @@ static bool person_may_start(struct request *req, const struct order *order)
 		return false;
 	}
 	if (order->dry_run)
-		return true;
+		return caller_may_start(req, order->id, false);
 	if (entry.confirm && (order->confirm == NULL || strcmp(order->confirm, order->id) != 0)) {
 		response_problem(req, 422, "confirm_required",
 			"This asks for a confirmation: the member confirm must repeat the id.");
 		return false;
 	}
-	if (entry.danger_high && !sessions_is_reauthed(server->sessions, session_of(req), now_s)) {
-		response_problem(req, 403, "reauth_required",
-			"This is dangerous: give the password again first.");
-		return false;
-	}
-	return true;
+	return caller_may_start(req, order->id, entry.danger_high);
 }
 
 /* Sends it to the agent; the answer follows. */
@@ -163,13 +166,14 @@ static void order_place(struct request *req, const struct order *order)
 		.trigger = wire_str_of(order->trigger),
 		.idempotency_key = wire_str_of(order->key),
 	};
-	char actor[LIMIT_USER_BYTES + 8], numbers[MSG_MAX_INPUTS][24];
+	char actor[CALLER_ACTOR_BYTES], numbers[MSG_MAX_INPUTS][24];
 	uint8_t *fields;
 	int n;
 
+	caller_note(req, order->dry_run ? "run.plan" : "run.start", order->id, NULL);
 	if (!person_may_start(req, order))
 		return;
-	snprintf(actor, sizeof(actor), "user:%s", server->cfg->auth_user);
+	snprintf(actor, sizeof(actor), "%s", caller_actor(req));
 	start.actor = wire_str_of(actor);
 	if (order->inputs != NULL && !collect_inputs(req, order->inputs, &start, numbers))
 		return;

@@ -161,6 +161,7 @@ static void tell_finished(struct request *req)
 		.request_id = req->id,
 		.route = req->route,
 		.request_arg = req->arg,
+		.identity = req->identity,
 		.status = req->answer.status,
 		.bytes = req->answer.sent,
 		.duration_us = clock_mono_us() - req->started_us,
@@ -331,6 +332,16 @@ const struct route *request_route(const struct request *req)
 void *request_app(const struct request *req)
 {
 	return req->app;
+}
+
+void request_set_identity(struct request *req, void *identity)
+{
+	req->identity = identity;
+}
+
+void *request_identity(const struct request *req)
+{
+	return req->identity;
 }
 
 void request_set_arg(struct request *req, void *arg)

@@ -64,7 +64,10 @@ const struct route *request_route(const struct request *req);
 /* The arg of struct web_opts. */
 void *request_app(const struct request *req);
 
-/* Whatever the application wants to keep with it (an identity, a pending query); NULL at first. */
+/* Who sent it, as the authorize hook found; NULL at first. on_finished gets it back. */
+void request_set_identity(struct request *req, void *identity);
+void *request_identity(const struct request *req);
+/* Whatever the handler wants to keep with it (a pending query); NULL at first. */
 void request_set_arg(struct request *req, void *arg);
 void *request_arg(const struct request *req);
 

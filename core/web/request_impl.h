@@ -42,6 +42,7 @@ struct request {
 	struct conn *conn;	   /* NULL: aborted */
 	struct list link;	   /* web_server.requests */
 	void *app, *arg;
+	void *identity; /* the authorize hook's */
 	void (*on_abort)(struct request *req);
 	const struct route *route;
 	bool is_aborted;

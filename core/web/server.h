@@ -34,7 +34,7 @@ struct web_finished {
 	/* remote: request_client() */
 	const char *method, *target, *remote, *request_id;
 	const struct route *route; /* NULL: no row */
-	void *request_arg;
+	void *request_arg, *identity;
 	unsigned status; /* 0: the peer left before any answer */
 	uint64_t bytes;	 /* of the body, as sent */
 	uint64_t duration_us;

@@ -1,7 +1,7 @@
 // core/db against a real PostgreSQL: absent, late, restarted, killed, hung, read-only.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 
@@ -77,9 +77,10 @@ class Db extends Tool {
 test('two dashboards started at once migrate an empty database once', async () => {
 	const both = [new Db(), new Db()];
 	await Promise.all(both.map((db) => db.seen(/^state ready 0 $/)));
-	const sql = readFileSync(new URL('../../core/db/migrations/0001_schema.sql', import.meta.url));
-	const checksum = createHash('sha256').update(sql).digest('hex');
-	assert.equal(await pg.psql('select number, name, checksum from ops.migrations'), `1|0001_schema|${checksum}`);
+	const folder = new URL('../../core/db/migrations/', import.meta.url);
+	const expected = readdirSync(folder).sort().map((file, i) =>
+		`${i + 1}|${file.replace('.sql', '')}|${createHash('sha256').update(readFileSync(new URL(file, folder))).digest('hex')}`);
+	assert.equal(await pg.psql('select number, name, checksum from ops.migrations order by number'), expected.join('\n'));
 	await Promise.all(both.map((db) => db.seen(/^partitions ok$/)));
 	assert.equal(
 		await pg.psql(`select count(*) from pg_inherits where inhparent = 'ops.run_log'::regclass`),
@@ -346,14 +347,14 @@ test('read-only: reads work, writes say why, and it is noticed when that ends', 
 });
 
 test('a database of a newer program is refused and left alone', async () => {
-	await pg.psql(`insert into ops.migrations values (2, '0002_future', 'x', '99.0.0', '99.0.0')`);
+	await pg.psql(`insert into ops.migrations values (100, '0100_future', 'x', '99.0.0', '99.0.0')`);
 	const db = new Db();
 	const [, reason] = await db.seen(/^state down 0 (.*)$/);
-	assert.match(reason, /database is newer than this program: its migration '0002_future' needs Ops Dashboard 99.0.0 or later/);
-	await pg.psql(`update ops.migrations set suits = '0.1.0' where number = 2`);
+	assert.match(reason, /database is newer than this program: its migration '0100_future' needs Ops Dashboard 99.0.0 or later/);
+	await pg.psql(`update ops.migrations set suits = '0.1.0' where number = 100`);
 	await db.seen(/^state ready/);
 	await db.quit();
-	await pg.psql('delete from ops.migrations where number = 2');
+	await pg.psql('delete from ops.migrations where number = 100');
 });
 
 test('migrations that are not ours are refused', async () => {

@@ -73,8 +73,9 @@ describe('signing in', () => {
 					await assert.rejects(session.live(), (error) => error instanceof Refused && error.status === 401);
 					continue;
 				}
-				const real = path.replace('{id}', '1');
-				const answer = method === 'GET' ? await session.get(real) : await session.post(real, {});
+				const real = path.replace(/\{\w+\}/g, '1');
+				const body = ['GET', 'DELETE'].includes(method) ? undefined : '{}';
+				const answer = await session.request(method, real, { headers: body && { 'content-type': 'application/json' }, body });
 				assert.equal(answer.status, 401, `${method} ${path}`);
 				assert.equal(answer.json.code, 'unauthenticated');
 			}

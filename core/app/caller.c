@@ -1,0 +1,97 @@
+#include "core/app/caller.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app/gate.h"
+#include "core/app/http.h"
+#include "core/app/server.h"
+#include "core/base/clock.h"
+
+struct caller *caller_new(struct request *req, session_ref session, token_ref token)
+{
+	struct server *server = server_of(req);
+	struct caller *caller = xcalloc(1, sizeof(*caller));
+	uint8_t address[ADDRESS_BYTES];
+
+	caller->session = session;
+	caller->token = token;
+	gate_client_address(req, address);
+	address_format(address, caller->address);
+	if (token != 0)
+		snprintf(caller->actor, sizeof(caller->actor), "token:%s",
+			tokens_name(server->tokens, token));
+	else if (session != 0)
+		snprintf(caller->actor, sizeof(caller->actor), "user:%s", server->cfg->auth_user);
+	list_append(&server->callers, &caller->link);
+	return caller;
+}
+
+void caller_free(struct caller *caller)
+{
+	if (caller == NULL)
+		return;
+	list_remove(&caller->link);
+	free(caller);
+}
+
+const char *caller_actor(const struct request *req)
+{
+	const struct caller *caller = caller_of(req);
+	return caller != NULL ? caller->actor : "";
+}
+
+void caller_note(struct request *req, const char *event, const char *object, const char *run)
+{
+	struct caller *caller = caller_of(req);
+
+	if (caller == NULL)
+		return;
+	if (event != NULL)
+		snprintf(caller->event, sizeof(caller->event), "%s", event);
+	if (object != NULL)
+		snprintf(caller->object, sizeof(caller->object), "%s", object);
+	if (run != NULL)
+		snprintf(caller->run, sizeof(caller->run), "%s", run);
+}
+
+bool caller_may_start(struct request *req, const char *id, bool dangerous)
+{
+	struct server *server = server_of(req);
+	const struct caller *caller = caller_of(req);
+	uint64_t now_s = clock_wall_us() / CLOCK_SECOND_US;
+
+	if (caller->token != 0) {
+		if (tokens_may_start(server->tokens, caller->token, id, dangerous))
+			return true;
+		response_problem(req, 403, "scope_missing",
+			dangerous
+				? "This is dangerous: the token needs the scope run:ID of its own."
+				: "The token has no scope for this.");
+		return false;
+	}
+	if (!dangerous || sessions_is_reauthed(server->sessions, caller->session, now_s))
+		return true;
+	response_problem(
+		req, 403, "reauth_required", "This is dangerous: give the password again first.");
+	return false;
+}
+
+int caller_tie(struct request *req, struct session_tie *tie)
+{
+	struct server *server = server_of(req);
+	const struct caller *caller = caller_of(req);
+
+	return caller->token != 0 ? tokens_tie(server->tokens, caller->token, tie)
+				  : sessions_tie(server->sessions, caller->session, tie);
+}
+
+void caller_untie(
+	struct server *server, session_ref session, token_ref token, struct session_tie *tie)
+{
+	if (token != 0)
+		tokens_untie(server->tokens, token, tie);
+	else
+		sessions_untie(server->sessions, session, tie);
+}
