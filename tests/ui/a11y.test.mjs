@@ -5,20 +5,13 @@ import { liveBackup } from './fixture/data.mjs';
 import { axe, DESKTOP, PHONE, skip, World } from './harness.mjs';
 
 let world;
-let fixture;
 before(async () => {
-  if (skip) return;
-  world = await World.start();
-  fixture = await world.server();
-  fixture.add(liveBackup(500));
+  if (!skip) world = await World.start();
 });
-after(async () => {
-  await fixture?.close();
-  await world?.stop();
-});
+after(async () => world?.stop());
 
-const number = (name) => fixture.byName(name).doc.number;
-const failed = () => [...fixture.runs.values()].find((r) => r.doc.status === 'failed').doc.number;
+const number = (fixture, name) => fixture.byName(name).doc.number;
+const failed = (fixture) => [...fixture.runs.values()].find((r) => r.doc.status === 'failed').doc.number;
 const log = (p) => p.waitForSelector('.lr:not(.wait)');
 
 const STATES = [
@@ -33,19 +26,19 @@ const STATES = [
   ['nothing matches', () => '/history?status=active', async (p) => p.waitForSelector('.run-row')],
   ['settings', () => '/settings', async (p) => p.waitForSelector('.settings-card')],
   ['not found', () => '/nope', async (p) => p.waitForSelector('.empty')],
-  ['run', () => `/runs/${number('backup')}`, log],
-  ['run, free', () => `/runs/${number('backup')}`, async (p) => (await log(p), await p.keyboard.press('Home'), await p.waitForSelector('.follow-pill'))],
-  ['run, cancel asked', () => `/runs/${number('backup')}`, async (p) => (await log(p), await p.keyboard.press('Shift+X'), await p.waitForSelector('.popover'))],
-  ['run, searching', () => `/runs/${number('demo.flood')}`, async (p) => (await log(p), await p.keyboard.press('/'), await p.keyboard.type('slow'), await p.waitForSelector('.mark'))],
-  ['run, colours', () => `/runs/${number('demo.colours')}`, log],
-  ['run, wrapped with times', () => `/runs/${number('demo.colours')}`, async (p) => (await log(p), await p.keyboard.press('w'), await p.keyboard.press('t'), await p.waitForSelector('.lt'))],
-  ['run, failed', () => `/runs/${failed()}`, log],
-  ['run, lines picked', () => `/runs/${number('demo.flood')}#L60000-L60004`, async (p) => p.waitForSelector('.lr.picked')],
-  ['run, menu', () => `/runs/${number('demo.colours')}`, async (p) => (await log(p), await p.locator('.menu-box > button').click())],
+  ['run', (f) => `/runs/${number(f, 'backup')}`, log],
+  ['run, free', (f) => `/runs/${number(f, 'backup')}`, async (p) => (await log(p), await p.keyboard.press('Home'), await p.waitForSelector('.follow-pill'))],
+  ['run, cancel asked', (f) => `/runs/${number(f, 'backup')}`, async (p) => (await log(p), await p.keyboard.press('Shift+X'), await p.waitForSelector('.popover'))],
+  ['run, searching', (f) => `/runs/${number(f, 'demo.flood')}`, async (p) => (await log(p), await p.keyboard.press('/'), await p.keyboard.type('slow'), await p.waitForSelector('.mark'))],
+  ['run, colours', (f) => `/runs/${number(f, 'demo.colours')}`, log],
+  ['run, wrapped with times', (f) => `/runs/${number(f, 'demo.colours')}`, async (p) => (await log(p), await p.keyboard.press('w'), await p.keyboard.press('t'), await p.waitForSelector('.lt'))],
+  ['run, failed', (f) => `/runs/${failed(f)}`, log],
+  ['run, lines picked', (f) => `/runs/${number(f, 'demo.flood')}#L60000-L60004`, async (p) => p.waitForSelector('.lr.picked')],
+  ['run, menu', (f) => `/runs/${number(f, 'demo.colours')}`, async (p) => (await log(p), await p.locator('.menu-box > button').click())],
   ['palette', () => '/', async (p) => (await p.waitForSelector('.run-row'), await p.keyboard.press('Control+k'), await p.keyboard.type('ba'))],
   ['palette, nothing found', () => '/', async (p) => (await p.waitForSelector('.run-row'), await p.keyboard.press('Control+k'), await p.keyboard.type('zzzz'), await p.waitForSelector('.palette-none'))],
   ['shortcuts', () => '/', async (p) => (await p.waitForSelector('.run-row'), await p.keyboard.press('?'), await p.waitForSelector('dialog'))],
-  ['agent away', () => '/commands', async (p) => {
+  ['agent away', () => '/commands', async (p, fixture) => {
     await p.waitForSelector('.entry-row');
     const before = fixture.agent;
     fixture.agent = { ...before, state: 'away', reason: 'connection refused' };
@@ -55,18 +48,37 @@ const STATES = [
   }],
 ];
 
-for (const [size, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
-  for (const theme of ['light', 'dark']) {
-    for (const [name, at, act, options] of STATES) {
-      test(`${name}: ${size}, ${theme}`, { skip }, async () => {
+// One browser page for each size, which goes from state to state; both at the same time. What is not a
+// matter of colours is looked at once, colours in both themes.
+async function states(t, viewport) {
+  const fixture = await world.server();
+  fixture.add(liveBackup(500));
+  const { page, complaints, done } = await world.open(fixture, '/licences.txt', { viewport });
+  page.setDefaultTimeout(8000);
+  try {
+    for (const [name, at, act, { signedIn = true } = {}] of STATES) {
+      await t.test(name, async () => {
+        fixture.session = signedIn;
         fixture.reauthed = false;
-        const { page, done } = await world.open(fixture, at(), { viewport, theme, ...options });
-        page.setDefaultTimeout(8000);
-        await act(page);
+        complaints.length = 0;
+        await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+        await page.evaluate(() => localStorage.clear());
+        await page.goto(fixture.origin + at(fixture));
+        await act(page, fixture);
         assert.deepEqual(await axe(page), []);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing sticks out sideways');
-        assert.deepEqual(await done(), []);
+        await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+        assert.deepEqual(await axe(page, ['color-contrast', 'link-in-text-block']), []);
+        assert.deepEqual([...complaints, ...(await page.evaluate(() => globalThis.violations))], []);
       });
     }
+    assert.deepEqual(await done(), []);
+  } finally {
+    await fixture.close();
   }
 }
+
+test('no violation in any state', { skip, concurrency: 2 }, async (t) => {
+  await Promise.all([t.test('desktop', (u) => states(u, DESKTOP)), t.test('phone', (u) => states(u, PHONE))]);
+});

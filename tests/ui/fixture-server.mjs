@@ -28,6 +28,7 @@ export class Fixture {
     this.database = { state: 'ready', since_us: 0, reason: '' };
     this.assets = /name="ops-build" content="([^"]*)"/.exec(fs.readFileSync(path.join(dist, 'index.html'), 'utf8'))?.[1] ?? '';
     this.totp = false;
+    this.canSearch = true;
     this.keys = new Map();
     this.server = http.createServer((req, res) => this.#handle(req, res));
     this.server.on('upgrade', (req, tcp) => this.#upgrade(req, tcp));
@@ -159,6 +160,7 @@ export class Fixture {
     if (m[1] === 'GET' && !m[3]) return this.#send(res, 200, { run: run.doc });
     if (m[3] === '/cancel') return this.#cancel(res, run);
     if (m[3] === '/log/locate') return this.#send(res, 200, run.journal.locateLine(Number(url.searchParams.get('line'))));
+    if (m[3] === '/log/search' && this.canSearch) return this.#search(res, run, url.searchParams);
     if (m[3] === '/log') return this.#log(res, run, url.searchParams);
     return this.#problem(res, 404, 'not_found', 'No such route.');
   }
@@ -230,6 +232,15 @@ export class Fixture {
       endRun(run, us, 'cancelled', { reason: 'cancelled' });
     }, 300);
     this.#send(res, 202, { run: run.doc });
+  }
+
+  #search(res, run, query) {
+    const q = query.get('q') ?? '';
+    const re = query.get('preset') === 'errors' ? /\berror\b/i : new RegExp(query.get('regex') === '1' ? q : q.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), query.get('case') === '1' ? '' : 'i');
+    const found = [...run.journal.search((text) => re.test(text))];
+    const limit = Number(query.get('limit') ?? 1000);
+    const lines = [...found.slice(0, limit), { total: found.length, truncated: found.length > limit }];
+    this.#send(res, 200, Buffer.from(lines.map((l) => `${JSON.stringify(l)}\n`).join('')), { 'Content-Type': 'application/x-ndjson' });
   }
 
   #log(res, run, query) {

@@ -68,7 +68,7 @@ journey('it follows, stops at the first sign of reading, and comes back', 'live'
   await page.waitForTimeout(300);
   assert.ok(await atBottom(page));
   await page.keyboard.press('Home');
-  await page.waitForFunction(() => [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === '1'));
+  await page.waitForFunction(() => document.querySelector('.log-scroll').scrollTop === 0 && document.querySelector('.lr.event.step')?.textContent.includes('Dump'));
   await page.keyboard.press('End');
   await page.waitForFunction(() => !document.querySelector('.follow-pill'));
 });
@@ -136,21 +136,60 @@ journey('a selection that is scrolled away is copied whole', 'demo.flood', { has
   assert.deepEqual(got.slice(0, -1), lines.slice(999, 999 + got.length - 1));
 });
 
-journey('search counts, marks, goes round, and says what it has not searched', 'demo.flood', {}, async (page) => {
+journey('search counts the whole log, marks, goes round', 'demo.flood', {}, async (page, _fixture, run) => {
+  const all = plain(run.journal.raw()).split('\n').filter((l) => l.includes('id=12')).length;
   await page.keyboard.press('Control+f');
   await page.keyboard.type('id=12');
-  await page.waitForFunction(() => /^\d[\d,]* lines?$/.test(document.querySelector('.find-count')?.textContent.trim() ?? ''));
-  await page.waitForSelector('.find-note');
-  assert.match(await page.locator('.find-note').innerText(), /Searched the .* of 9\.1.MB/);
+  await page.waitForFunction((n) => document.querySelector('.find-count')?.textContent.trim() === `${n.toLocaleString('en-GB')} lines`, all);
+  assert.equal(await page.locator('.find-note').count(), 0, 'all of it was searched');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.lr.current .mark');
   assert.equal(await page.locator('.lr.current .mark').first().innerText(), 'id=12');
-  assert.match(await page.locator('.find-count').innerText(), /^1 of/);
+  const at = (n) => page.waitForFunction(([i, of]) => document.querySelector('.find-count').textContent === `${i.toLocaleString('en-GB')} of ${of.toLocaleString('en-GB')}`, [n, all]);
+  await at(1);
   await page.keyboard.press('Shift+Enter');
-  await page.waitForFunction(() => !/^1 of/.test(document.querySelector('.find-count').textContent));
+  await at(all);
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Enter');
+  await at(2);
+  assert.equal(await page.locator('.lr.current .mark').first().innerText(), 'id=12');
   await page.keyboard.press('Escape');
   await page.waitForSelector('.find', { state: 'detached' });
   await page.waitForFunction(() => document.querySelector('.mark') === null);
+});
+
+test('where the dashboard cannot search, it says what was', { skip }, async () => {
+  const fixture = await world.server();
+  fixture.canSearch = false;
+  const { page, done } = await world.open(fixture, `/runs/${fixture.byName('demo.flood').doc.number}`);
+  await page.waitForSelector('.lr:not(.wait)');
+  await page.keyboard.press('/');
+  await page.keyboard.type('id=12');
+  await page.waitForSelector('.find-note');
+  assert.match(await page.locator('.find-note').innerText(), /Searched the .* of 9\.1.MB/);
+  assert.deepEqual(await done(), []);
+  await fixture.close();
+});
+
+journey('steps are folded and unfolded, one stream is shown alone', 'live', { everyMs: 1000 }, async (page) => {
+  await page.keyboard.press('Home');
+  // What went well is folded away on opening.
+  const header = (name) => page.locator('.lr.event.step', { hasText: name });
+  await header('Dump').waitFor();
+  assert.match(await header('Dump').innerText(), /folded/);
+  await header('Dump').locator('.le').click();
+  await page.waitForFunction(() => document.querySelectorAll('.lr .ln').length > 30 && [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === '1'));
+  await page.keyboard.press('o');
+  await page.waitForFunction(() => ![...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === '1'));
+  await page.locator('.menu-box > button').click();
+  await page.getByRole('button', { name: 'Unfold all steps' }).click();
+  await page.locator('.menu-box > button').click();
+  await page.getByRole('radio', { name: 'stderr' }).check({ force: true });
+  await page.keyboard.press('Escape');
+  await page.locator('.stream-chip').waitFor();
+  await page.waitForFunction(() => document.querySelectorAll('.lr:not(.event):not(.open)').length > 0 && document.querySelectorAll('.lr:not(.event):not(.stderr)').length === 0);
+  await page.locator('.stream-chip').click();
+  await page.waitForFunction(() => document.querySelectorAll('.lr:not(.event):not(.stderr)').length > 0);
 });
 
 journey('a failed run opens where it failed; e goes to the next error', (f) => [...f.runs.values()].find((r) => r.doc.status === 'failed'), {}, async (page) => {

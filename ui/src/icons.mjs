@@ -3,9 +3,9 @@ export default [
   'activity', 'archive', 'arrow-down-to-line', 'arrow-left', 'arrow-up', 'ban', 'check', 'chevron-down', 'chevron-left',
   'chevron-right', 'chevron-up', 'circle', 'circle-alert', 'circle-check', 'circle-dashed', 'circle-help', 'circle-pause',
   'circle-play', 'circle-slash', 'circle-x', 'clock', 'cloud-off', 'copy', 'corner-down-left', 'cpu', 'database', 'download',
-  'ellipsis', 'external-link', 'eye', 'eye-off', 'file-text', 'git-branch', 'hard-drive', 'history', 'info', 'key-round',
+  'ellipsis', 'external-link', 'eye', 'eye-off', 'file-text', 'fold-vertical', 'git-branch', 'hard-drive', 'history', 'info', 'key-round',
   'keyboard', 'languages', 'layers', 'layout-dashboard', 'link', 'list-tree', 'lock', 'log-out', 'maximize', 'minimize',
   'monitor', 'moon', 'network', 'package', 'palette', 'play', 'plug-zap', 'refresh-cw', 'rotate-cw', 'search', 'server',
   'settings', 'shield-alert', 'shield-check', 'square', 'star', 'sun', 'terminal', 'trash-2', 'triangle-alert', 'unplug',
-  'upload', 'user', 'workflow', 'wrap-text', 'x', 'zap',
+  'unfold-vertical', 'upload', 'user', 'workflow', 'wrap-text', 'x', 'zap',
 ];

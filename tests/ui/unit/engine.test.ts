@@ -1,115 +1,10 @@
-// The worker's engine with a journal of 40,000 lines behind a transport of its own.
+// The worker's engine with a journal of 40,000 lines.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { encodeRecord, Kind, RECORD_STEP_RUN } from '../../../ui/src/proto/record.ts';
-import { Engine } from '../../../ui/src/log/engine.ts';
-import { FetchError, plan, type Transport } from '../../../ui/src/log/loader.ts';
+import { plan } from '../../../ui/src/log/loader.ts';
 import { Extent } from '../../../ui/src/log/extent.ts';
-import type { FromWorker, LineRow, Row, ToWorker } from '../../../ui/src/log/messages.ts';
-
-const enc = new TextEncoder();
-
-function build(lines: number): { bytes: Uint8Array; offsets: number[]; before: number[] } {
-  const parts: Uint8Array[] = [];
-  const offsets: number[] = [];
-  const before: number[] = [];
-  let size = 0;
-  const put = (r: Uint8Array, line: number) => {
-    offsets.push(size);
-    before.push(line);
-    parts.push(r);
-    size += r.length;
-  };
-  put(encodeRecord({ timeUs: 1, line: 0, step: 0, kind: Kind.event, flags: 0 }, enc.encode('{"event":"step.started","step_id":"a","attempt":1}')), 0);
-  for (let n = 0; n < lines; n += 20) {
-    let text = '';
-    for (let k = 1; k <= 20; k++) text += `\x1b[3${2 + ((n + k) % 5)}mline ${n + k}${(n + k) % 1000 === 0 ? ' error' : ''} ${'x'.repeat(40)}\n`;
-    put(encodeRecord({ timeUs: 2 + n, line: n, step: 0, kind: Kind.stdout, flags: 0 }, enc.encode(text)), n);
-  }
-  put(encodeRecord({ timeUs: 9e6, line: lines, step: RECORD_STEP_RUN, kind: Kind.event, flags: 0 }, enc.encode('{"event":"run.finished","status":"succeeded"}')), lines);
-  const bytes = new Uint8Array(size);
-  let o = 0;
-  for (const p of parts) {
-    bytes.set(p, o);
-    o += p.length;
-  }
-  return { bytes, offsets, before };
-}
-
-const LINES = 40_000;
-const LOG = build(LINES);
-
-class Bench {
-  readonly engine: Engine;
-  messages: FromWorker[] = [];
-  fetched: [number, number][] = [];
-  fail = 0;
-  private queue: (() => void)[] = [];
-  private id = 1;
-
-  constructor(memory = 64 << 20) {
-    const transport: Transport = {
-      records: async (offset, limit) => {
-        if (this.fail > 0) {
-          this.fail--;
-          throw new FetchError(503, 'HTTP 503');
-        }
-        assert.ok(LOG.offsets.includes(offset), 'a fetch begins at a record');
-        let end = offset;
-        for (const o of [...LOG.offsets.slice(1), LOG.bytes.length]) if (o > offset && (o - offset <= limit || end === offset)) end = o;
-        this.fetched.push([offset, end]);
-        return LOG.bytes.slice(offset, end);
-      },
-      locate: async (line) => {
-        let i = 0;
-        while (i + 1 < LOG.before.length && LOG.before[i + 1]! <= line) i++;
-        return LOG.offsets[i]!;
-      },
-    };
-    this.engine = new Engine({ post: (m) => this.messages.push(m), soon: (fn) => this.queue.push(fn), later: (fn) => this.queue.push(fn), transport: () => transport });
-    this.send({ t: 'open', url: '', memory });
-  }
-
-  send(m: ToWorker): void {
-    this.engine.receive(m);
-  }
-
-  /** Runs everything that is due, as an idle worker does; every view counts as painted. */
-  async settle(): Promise<void> {
-    for (let idle = 0; idle < 4; ) {
-      const work = this.queue.splice(0);
-      for (const fn of work) fn();
-      await new Promise((r) => setTimeout(r, 0));
-      this.send({ t: 'painted' });
-      idle = work.length === 0 ? idle + 1 : 0;
-    }
-  }
-
-  tail(from: number): void {
-    this.send({ t: 'start', offset: from });
-    this.send({ t: 'chunk', offset: from, buffer: LOG.bytes.slice(from).buffer as ArrayBuffer, at: 0, length: LOG.bytes.length - from });
-  }
-
-  async view(from: number, count = 30): Promise<Row[]> {
-    this.send({ t: 'view', from, count, top: from, follow: false });
-    await this.settle();
-    return this.last('view').rows;
-  }
-
-  last<T extends FromWorker['t']>(t: T): Extract<FromWorker, { t: T }> {
-    return this.messages.filter((m): m is Extract<FromWorker, { t: T }> => m.t === t).pop()!;
-  }
-
-  async ask(make: (id: number) => ToWorker): Promise<number | null> {
-    const id = this.id++;
-    this.send(make(id));
-    await this.settle();
-    return (this.messages.find((m) => m.t === 'row' && m.id === id) as { row: number | null }).row;
-  }
-}
-
-const textOf = (r: Row | undefined): string => (r?.k === 'line' ? r.runs.map((x) => x.text).join('') : (r?.k ?? 'nothing'));
-const TAIL_FROM = LOG.offsets[LOG.offsets.length - 60]!;
+import type { LineRow } from '../../../ui/src/log/messages.ts';
+import { Bench, LINES, LOG, TAIL_FROM, textOf } from './bench.ts';
 
 test('a log opens at its tail, knows its length, and fetches what is looked at', async () => {
   const b = new Bench();
@@ -181,8 +76,9 @@ test('what could not be fetched says so and can be tried again', async () => {
   assert.equal(rows[0]!.k, 'line');
 });
 
-test('search covers what is here and says how much that is', async () => {
+test('without a search of the server it covers what is here and says how much that is', async () => {
   const b = new Bench();
+  b.cannotSearch = true;
   b.tail(TAIL_FROM);
   await b.settle();
   b.send({ t: 'find', query: { text: 'line 39', regex: false } });

@@ -26,6 +26,8 @@ export function Shortcuts() {
         ['/', m.findInLog],
         ['n · N', m.nextPreviousHit],
         ['e · E', m.nextPreviousError],
+        ['s · S', m.nextPreviousStep],
+        ['o', m.foldHere],
         ['w', m.wrapLines],
         ['t', m.timestamps],
         ['z', m.focusMode],

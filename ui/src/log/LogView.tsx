@@ -6,6 +6,7 @@ import { number } from '../lib/format.ts';
 import { here, setHash } from '../lib/router.ts';
 import { darkNow } from '../lib/theme.ts';
 import { isActive } from '../live/store.ts';
+import { IconButton } from '../ui/Button.tsx';
 import { Icon } from '../ui/Icon.tsx';
 import { Status } from '../ui/Status.tsx';
 import { Took } from '../ui/Time.tsx';
@@ -26,7 +27,8 @@ interface Props {
 function Pill({ control }: { control: LogControl }) {
   const m = t.value;
   const list = control.list.value;
-  if (!list || list.follow.value.on) return null;
+  // Of a log that has ended, the end in view is all there is to come to.
+  if (!list || list.follow.value.on || (control.client.ended.value && list.atEnd.value)) return null;
   const n = pending(list.follow.value, control.client.size.value.lines);
   return (
     <button type="button" class="follow-pill" onClick={() => list.toEnd()}>
@@ -39,15 +41,24 @@ function Pill({ control }: { control: LogControl }) {
 
 /** Header of the step whose lines are at the top. */
 function StickyStep({ control, run }: Props) {
+  const m = t.value;
   const index = control.list.value?.topStep.value ?? null;
   const step = index === null ? undefined : run.value.steps[index];
   if (!step) return null;
+  const name = step.title || step.id;
+  const fold = () => {
+    control.toggleFold(step.index);
+    if (step.offset !== null) void control.show({ offset: step.offset }, 0);
+  };
   return (
-    <button type="button" class="sticky-step" onClick={() => step.offset !== null && void control.show({ offset: step.offset }, 0)}>
-      <Status status={step.status} quiet />
-      <b>{step.title || step.id}</b>
-      <Took of={step} />
-    </button>
+    <div class="sticky-step">
+      <button type="button" class="sticky-name" onClick={() => step.offset !== null && void control.show({ offset: step.offset }, 0)}>
+        <Status status={step.status} quiet />
+        <b>{name}</b>
+        <Took of={step} />
+      </button>
+      {run.value.steps.length > 1 && <IconButton icon="fold-vertical" label={m.foldStep(name)} keys="o" onClick={fold} />}
+    </div>
   );
 }
 
@@ -75,6 +86,7 @@ export function LogView({ control, run }: Props) {
 
   useEffect(() => {
     const list = control.mount(scroll.current!, look.peek());
+    list.onFold = (step) => control.toggleFold(step);
     const lines = parseLines(location.hash);
     if (lines) {
       list.hold();
@@ -111,7 +123,7 @@ export function LogView({ control, run }: Props) {
 
   return (
     <section class={`log ${control.focusMode.value ? 'focus' : ''}`} aria-label={m.log}>
-      <Toolbar control={control} download={`${base}?format=raw&download=1`} raw={`${base}?format=text`} />
+      <Toolbar control={control} download={`${base}?format=raw&download=1`} raw={`${base}?format=text`} steps={run.value.steps.length} />
       <div class="log-body" translate={false}>
         <div ref={scroll} class={`log-scroll ${timestamps.value === 'off' ? '' : 'with-times'}`} tabIndex={0} role="log" aria-live="off" aria-label={m.logOutput} />
         <StickyStep control={control} run={run} />

@@ -3,14 +3,18 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { bytes, number } from '../lib/format.ts';
 import { IconButton } from '../ui/Button.tsx';
+import { Segmented } from '../ui/Field.tsx';
 import { Icon } from '../ui/Icon.tsx';
 import type { LogControl } from './control.ts';
+import { STREAMS, type Stream } from './messages.ts';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 
 interface Props {
   control: LogControl;
   download: string;
   raw: string;
+  /** How many steps the run has. */
+  steps: number;
 }
 
 function Find({ control }: { control: LogControl }) {
@@ -19,9 +23,7 @@ function Find({ control }: { control: LogControl }) {
   // At once, so that what is typed next lands in it.
   useLayoutEffect(() => input.current?.focus(), []);
   const found = control.client.found.value;
-  const size = control.client.size.value;
   const empty = control.query.value === '';
-  const complete = found.searched >= size.end;
   const onKey = (e: KeyboardEvent) => {
     if (e.key === 'Escape') control.closeFind();
     else if (e.key === 'Enter' && !e.isComposing) void control.nextHit(!e.shiftKey);
@@ -57,12 +59,11 @@ function Find({ control }: { control: LogControl }) {
       <IconButton icon="chevron-up" label={m.previousHit} keys="N" disabled={found.rows === 0} onClick={() => void control.nextHit(false)} />
       <IconButton icon="chevron-down" label={m.nextHit} keys="n" disabled={found.rows === 0} onClick={() => void control.nextHit(true)} />
       <IconButton icon="x" label={m.closeFind} keys="Esc" onClick={() => control.closeFind()} />
-      {!empty && !complete && !found.busy && found.problem === '' && <span class="find-note">{m.searchedPart(bytes(found.searched), bytes(size.end))}</span>}
     </div>
   );
 }
 
-function More({ control, download, raw }: Props) {
+function More({ control, download, raw, steps }: Props) {
   const m = t.value;
   const open = useSignal(false);
   const box = useRef<HTMLDivElement>(null);
@@ -95,6 +96,15 @@ function More({ control, download, raw }: Props) {
             <Icon name="clock" />
             {m.timestamps}: {m.times[timestamps.value]}
           </button>
+          {steps > 1 && (
+            <button type="button" onClick={act(() => control.fold(control.client.folded.value.size > 0 ? new Set() : new Set(Array.from({ length: steps }, (_, i) => i))))}>
+              <Icon name={control.client.folded.value.size > 0 ? 'unfold-vertical' : 'fold-vertical'} />
+              {control.client.folded.value.size > 0 ? m.unfoldAll : m.foldAll}
+            </button>
+          )}
+          <div class="menu-streams">
+            <Segmented name="streams" label={m.streams} value={control.client.streams.value} options={STREAMS.map((s) => [s, m.stream[s]] as const)} onChange={(v) => control.setStreams(v as Stream)} />
+          </div>
           <button type="button" onClick={act(() => control.list.value?.toTop())}>
             <Icon name="arrow-up" />
             {m.toTop}
@@ -125,16 +135,42 @@ function More({ control, download, raw }: Props) {
   );
 }
 
+/** What the search has not covered. */
+function FindNote({ control }: { control: LogControl }) {
+  const m = t.value;
+  const found = control.client.found.value;
+  const { end } = control.client.size.value;
+  if (control.query.value === '' || found.problem !== '') return null;
+  if (found.truncated) return <p class="find-note">{m.searchTruncated(number(found.rows))}</p>;
+  if (found.busy || found.searched >= end) return null;
+  return <p class="find-note">{m.searchedPart(bytes(found.searched), bytes(end))}</p>;
+}
+
 export function Toolbar(props: Props) {
   const m = t.value;
   const { control } = props;
   const size = control.client.size.value;
   const errors = size.errors;
+  const streams = control.client.streams.value;
   return (
     <div class="log-bar">
       <div class="log-tools" role="toolbar" aria-label={m.logTools}>
-        {!control.findOpen.value && <IconButton icon="search" label={m.findInLog} keys="/" onClick={() => control.openFind()} />}
+        {control.findOpen.value ? (
+          <Find control={control} />
+        ) : (
+          <button type="button" class="find-button" onClick={() => control.openFind()} title={`${m.findInLog} (/)`}>
+            <Icon name="search" />
+            <span>{m.findInLog}</span>
+            <kbd aria-hidden="true">/</kbd>
+          </button>
+        )}
         <span class="log-size mono">{m.linesAndBytes(size.lines, number(size.lines), bytes(size.end))}</span>
+        {streams !== 'both' && (
+          <button type="button" class="stream-chip" onClick={() => control.setStreams('both')}>
+            {m.onlyStream(m.stream[streams])}
+            <Icon name="x" />
+          </button>
+        )}
         <span class="grow" />
         {errors > 0 && (
           <span class="errors">
@@ -151,8 +187,8 @@ export function Toolbar(props: Props) {
         <IconButton icon="clock" class="wide-only" label={`${m.timestamps}: ${m.times[timestamps.value]}`} keys="t" pressed={timestamps.value !== 'off'} onClick={nextTimes} />
         <IconButton icon={control.focusMode.value ? 'minimize' : 'maximize'} label={m.focusMode} keys="z" pressed={control.focusMode.value} onClick={() => (control.focusMode.value = !control.focusMode.value)} />
         <More {...props} />
+        {control.findOpen.value && <FindNote control={control} />}
       </div>
-      {control.findOpen.value && <Find control={control} />}
     </div>
   );
 }

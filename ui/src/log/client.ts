@@ -6,7 +6,7 @@ import { EndReason } from '../proto/frame.ts';
 import type { Subscription } from '../live/socket.ts';
 import { onUnauthorized } from '../api/http.ts';
 import { connection, socket } from '../live/store.ts';
-import type { Found, FromWorker, Point, Query, Row, Size, Target, ToWorker } from './messages.ts';
+import type { Found, FromWorker, Point, Query, Row, Size, Stream, Target, ToWorker } from './messages.ts';
 
 /** A log is opened at about so many bytes before its end. */
 const TAIL_BYTES = 512 * 1024;
@@ -42,7 +42,10 @@ function workerUrl(): string {
 
 export class LogClient {
   readonly size = signal<Size>({ rows: 0, lines: 0, end: 0, held: 0, errors: 0, errorsComplete: false });
-  readonly found = signal<Found>({ rows: 0, searched: 0, busy: false, problem: '' });
+  readonly found = signal<Found>({ rows: 0, searched: 0, busy: false, truncated: false, problem: '' });
+  /** Steps whose lines are folded away. */
+  readonly folded = signal<ReadonlySet<number>>(new Set());
+  readonly streams = signal<Stream>('both');
   readonly ticks = signal<{ errors: number[]; hits: number[] }>({ errors: [], hits: [] });
   /** Something went wrong with the stream; '' when not. */
   readonly problem = signal<'' | 'pruned' | 'damaged' | 'failed'>('');
@@ -153,6 +156,10 @@ export class LogClient {
       case 'ticks':
         this.ticks.value = m;
         break;
+      case 'shows':
+        this.folded.value = new Set(m.folded);
+        this.streams.value = m.stream;
+        break;
       case 'row':
       case 'text':
         this.waiting.get(m.id)?.(m);
@@ -180,6 +187,12 @@ export class LogClient {
   find(query: Query | null): void {
     this.send({ t: 'find', query });
   }
+  /** Folds steps away, shows one stream or both. */
+  show(folded: ReadonlySet<number>, streams: Stream): void {
+    this.folded.value = folded;
+    this.streams.value = streams;
+    this.send({ t: 'show', folded: [...folded], stream: streams });
+  }
   expand(row: number): void {
     this.send({ t: 'expand', row });
   }
@@ -198,8 +211,8 @@ export class LogClient {
   async seek(target: Target): Promise<number | null> {
     return (await this.ask<'row'>((id) => ({ t: 'seek', id, target }))).row;
   }
-  async next(what: 'hit' | 'error', from: number, forward: boolean): Promise<number | null> {
-    return (await this.ask<'row'>((id) => ({ t: 'next', id, what, from, forward }))).row;
+  async next(what: 'hit' | 'error', from: number, forward: boolean): Promise<{ row: number | null; rank: number }> {
+    return this.ask<'row'>((id) => ({ t: 'next', id, what, from, forward }));
   }
   async text(from: Point, to: Point): Promise<{ text: string; missing: number }> {
     return this.ask<'text'>((id) => ({ t: 'text', id, from, to }));

@@ -4,9 +4,10 @@ import { signal } from '@preact/signals';
 import { t } from '../i18n/index.ts';
 import { number } from '../lib/format.ts';
 import { copyText, say } from '../ui/toast.ts';
+import type { Step } from '../api/types.ts';
 import { LogClient } from './client.ts';
 import { LogList, type ListLook } from './list.ts';
-import type { Target } from './messages.ts';
+import type { Stream, Target } from './messages.ts';
 import { linesHash, type Lines } from './selection.ts';
 
 export class LogControl {
@@ -18,6 +19,7 @@ export class LogControl {
   /** Which hit is the current one, from 1; 0: none yet. */
   readonly hitAt = signal(0);
   readonly focusMode = signal(false);
+  private stepping: Promise<number> = Promise.resolve(0);
 
   constructor(run: string) {
     this.client = new LogClient(run);
@@ -40,6 +42,7 @@ export class LogControl {
   }
 
   search(text: string, regex: boolean): void {
+    if (text === this.query.value && regex === this.regex.value) return;
     this.query.value = text;
     this.regex.value = regex;
     this.hitAt.value = 0;
@@ -58,28 +61,67 @@ export class LogControl {
     this.list.value?.root.focus({ preventScroll: true });
   }
 
-  private async step(what: 'hit' | 'error', forward: boolean): Promise<boolean> {
+  /** One after the other: each goes on from where the one before it came to. */
+  private step(what: 'hit' | 'error', forward: boolean): Promise<number> {
+    this.stepping = this.stepping.then(() => this.stepOnce(what, forward));
+    return this.stepping;
+  }
+
+  private async stepOnce(what: 'hit' | 'error', forward: boolean): Promise<number> {
     const list = this.list.value;
-    if (!list) return false;
-    let row = await this.client.next(what, list.reference, forward);
-    // Past the end it goes on at the other side.
-    if (row === null) row = await this.client.next(what, forward ? -1 : this.client.size.value.rows, forward);
-    if (row === null) return false;
+    if (!list) return 0;
+    const { row, rank } = await this.client.next(what, list.reference, forward);
+    if (row === null) return 0;
     list.showRow(row, 4);
     list.setCurrent(row);
-    return true;
+    return rank;
   }
 
   async nextHit(forward: boolean): Promise<void> {
     if (this.query.value === '') return this.openFind();
-    const total = this.client.found.value.rows;
-    if (!(await this.step('hit', forward))) return;
-    const at = this.hitAt.value;
-    this.hitAt.value = at === 0 ? (forward ? 1 : total) : ((at - 1 + (forward ? 1 : -1) + total) % Math.max(1, total)) + 1;
+    this.hitAt.value = await this.step('hit', forward);
   }
 
   async nextError(forward: boolean): Promise<void> {
-    if (!(await this.step('error', forward))) say(t.value.noErrors);
+    if ((await this.step('error', forward)) > 0) return;
+    say(this.client.size.value.errorsComplete ? t.value.noErrors : t.value.noErrorsHere);
+  }
+
+  // ---- steps
+
+  fold(steps: ReadonlySet<number>): void {
+    this.list.value?.forget();
+    this.client.show(steps, this.client.streams.value);
+  }
+
+  setStreams(streams: Stream): void {
+    this.list.value?.forget();
+    this.client.show(this.client.folded.value, streams);
+  }
+
+  /** Folds the lines of a step away, or brings them back. */
+  toggleFold(step: number): void {
+    const steps = new Set(this.client.folded.value);
+    if (!steps.delete(step)) steps.add(step);
+    this.fold(steps);
+  }
+
+  /** The step that is read: the one at the top, or the last one while following. */
+  foldHere(): void {
+    const step = this.list.value?.stepAtTop ?? null;
+    if (step !== null) this.toggleFold(step);
+  }
+
+  /** To the header of the next or the previous step. */
+  async nextStep(steps: readonly Step[], forward: boolean): Promise<void> {
+    const list = this.list.value;
+    const begun = steps.filter((s) => s.offset !== null).sort((a, b) => a.offset! - b.offset!);
+    if (!list || begun.length === 0) return;
+    const at = begun.findIndex((s) => s.index === list.stepAtTop);
+    // Back goes to the beginning of the step first.
+    const inside = list.topStep.value !== null;
+    const to = begun[Math.max(0, Math.min(begun.length - 1, at + (forward ? 1 : inside ? 0 : -1)))]!;
+    await this.show({ offset: to.offset! }, 0);
   }
 
   /** Opens a line, an offset; the current lines are marked when they are lines. */

@@ -4,18 +4,17 @@
 import { RecordError } from '../proto/record.ts';
 import { parseEvent } from './events.ts';
 import { RowFlag, type Extent } from './extent.ts';
+import { Finder } from './finder.ts';
 import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
-import type { FromWorker, Point, Query, Row, Size, Target, ToWorker } from './messages.ts';
+import type { FromWorker, Point, Row, Size, Stream, Target, ToWorker } from './messages.ts';
 import { lineAt, placeText } from './rows.ts';
-import { errorScan, markRuns, queryRegExp, queryScan, type Scan } from './scan.ts';
+import { markRuns, type Spot } from './scan.ts';
 import { runsText } from './text.ts';
 
 /** Rows beyond the window that are fetched before somebody scrolls there. */
 const AHEAD = 150;
-const SLICE_MS = 6;
 const MAX_COPY = 8 * 1024 * 1024;
-const TICK_BUCKETS = 400;
 /** Consumed bytes are reported in pieces of this size. */
 const CREDIT_STEP = 128 * 1024;
 
@@ -37,22 +36,21 @@ export class Engine {
   private dirty = false;
   private viewDue = false;
   private consumed = 0;
-  private errors: Scan;
-  private hits: Scan | null = null;
-  private re: RegExp | null = null;
-  private scanning = false;
-  private ticksDue = false;
+  private readonly finder: Finder;
+  private readonly folded = new Set<number>();
+  private stream: Stream = 'both';
   private readonly expanded = new Map<Extent, Set<number>>();
 
   constructor(private readonly host: Host) {
-    this.errors = errorScan(this.journal);
+    this.finder = new Finder(this.journal, host, () => this.redraw());
   }
 
   receive(m: ToWorker): void {
     switch (m.t) {
       case 'open':
         this.memory = m.memory;
-        this.loader = new Loader(this.journal, this.host.transport(m.url), (work) => this.change(work), (e) => this.fetchFailed(e));
+        this.finder.transport = this.host.transport(m.url);
+        this.loader = new Loader(this.journal, this.finder.transport, (work) => this.change(work), (e) => this.fetchFailed(e));
         break;
       case 'start':
         this.change(() => this.journal.startAt(m.offset));
@@ -76,10 +74,16 @@ export class Engine {
         void this.seek(m.id, m.target);
         break;
       case 'find':
-        this.find(m.query);
+        this.finder.find(m.query);
         break;
       case 'next':
-        this.host.post({ t: 'row', id: m.id, row: (m.what === 'hit' ? this.hits : this.errors)?.next(m.from, m.forward) ?? null });
+        void this.next(m.id, m.what, m.from, m.forward);
+        break;
+      case 'show':
+        this.folded.clear();
+        for (const step of m.folded) this.folded.add(step);
+        this.stream = m.stream;
+        this.applyFilter();
         break;
       case 'text':
         this.text(m.id, m.from, m.to);
@@ -129,9 +133,32 @@ export class Engine {
   }
 
   private changed(): void {
+    this.redraw();
+    this.finder.scan();
+  }
+
+  private redraw(): void {
     this.dirty = true;
     if (this.painted) this.scheduleView();
-    this.scan();
+  }
+
+  // ---- what is shown
+
+  private applyFilter(): void {
+    const { folded, stream } = this;
+    this.finder.setStream(stream);
+    const all = folded.size === 0 && stream === 'both';
+    this.change(() => this.journal.setFilter(all ? null : (pen) => !folded.has(pen >> 1) && (stream === 'both' || (stream === 'stderr') === ((pen & 1) === 1))));
+  }
+
+  /** Shows a row that somebody jumped to, when it is hidden. */
+  private reveal(e: Extent, row: number): void {
+    if (!e.loaded || e.passes(row)) return;
+    const pen = e.pen(row);
+    this.folded.delete(pen >> 1);
+    if (this.stream !== 'both' && (this.stream === 'stderr') !== ((pen & 1) === 1)) this.stream = 'both';
+    this.applyFilter();
+    this.host.post({ t: 'shows', folded: [...this.folded], stream: this.stream });
   }
 
   private scheduleView(): void {
@@ -157,8 +184,8 @@ export class Engine {
       lines: j.lines,
       end: j.end,
       held: j.heldBytes,
-      errors: this.errors.total,
-      errorsComplete: this.errors.bytes >= j.end,
+      errors: this.finder.errors.total,
+      errorsComplete: this.finder.errorsComplete,
     };
   }
 
@@ -190,7 +217,17 @@ export class Engine {
     const flags = e.flags[p.row]!;
     if (flags & RowFlag.event) {
       const event = parseEvent(e.bytes(p.row));
-      return { k: 'event', name: event.name, step: e.step(p.row), timeUs: e.time(p.row), fields: slim(event.fields) };
+      const step = e.step(p.row);
+      const header = event.name === 'step.started';
+      return {
+        k: 'event',
+        name: event.name,
+        step,
+        timeUs: e.time(p.row),
+        fields: slim(event.fields),
+        folded: header && this.folded.has(step),
+        errors: header ? this.finder.errors.ofStep(step) : 0,
+      };
     }
     const line = lineAt(this.journal, p, this.expanded.get(e)?.has(p.row) ?? false);
     return {
@@ -198,7 +235,7 @@ export class Engine {
       n: e.line[p.row]!,
       step: e.step(p.row),
       stderr: (flags & RowFlag.stderr) !== 0,
-      error: this.errors.has(e, p.row),
+      error: this.finder.errors.has(e, p.row),
       timeUs: e.time(p.row),
       runs: this.marked(line.runs),
       more: line.more,
@@ -206,7 +243,7 @@ export class Engine {
   }
 
   private marked(runs: ReturnType<typeof lineAt>['runs']): ReturnType<typeof lineAt>['runs'] {
-    return this.re ? markRuns(runs, this.re) : runs;
+    return this.finder.re ? markRuns(runs, this.finder.re) : runs;
   }
 
   private extentsOf(from: number, to: number): Place[] {
@@ -215,7 +252,7 @@ export class Engine {
       const p = this.journal.place(r);
       if (!p || p.open >= 0) break;
       out.push(p);
-      r += Math.max(1, p.extent.rows - p.row);
+      r = Math.max(r + 1, this.journal.start(p.index) + p.extent.rows);
     }
     return out;
   }
@@ -252,6 +289,11 @@ export class Engine {
 
   /** Finds the row of a line or an offset, fetching its surroundings when they are not here. */
   private async seek(id: number, target: Target): Promise<void> {
+    await this.bring(target);
+    this.host.post({ t: 'row', id, row: this.rowOf(target), rank: 0 });
+  }
+
+  private async bring(target: Target): Promise<void> {
     const j = this.journal;
     for (let attempt = 0; attempt < 6; attempt++) {
       const i = 'line' in target ? j.indexOfLine(target.line) : j.indexOfOffset(target.offset);
@@ -262,70 +304,46 @@ export class Engine {
       else await this.loader.load(e, e.line0 + 1, e.indexed ? -1 : target.offset);
       if (e.problem !== '') break;
     }
-    this.host.post({ t: 'row', id, row: this.rowOf(target) });
   }
 
   private rowOf(target: Target): number | null {
     const j = this.journal;
-    if (j.rows === 0) return null;
-    if ('line' in target) return j.rowOfLine(target.line);
+    if (j.extents.length === 0) return null;
+    if ('line' in target) {
+      const e = j.extents[j.indexOfLine(target.line)];
+      if (e?.loaded) this.reveal(e, e.rowOfLine(target.line));
+      return j.rowOfLine(target.line);
+    }
     const i = j.indexOfOffset(target.offset);
-    if (i < 0) return j.rows - 1;
+    if (i < 0) return Math.max(0, j.rows - 1);
     const e = j.extents[i]!;
-    return j.start(i) + (e.loaded ? e.rowOfOffset(target.offset) : 0);
+    return j.start(i) + (e.loaded ? e.shownOf(e.rowOfOffset(target.offset)) : 0);
   }
 
-  private find(query: Query | null): void {
-    this.hits = null;
-    this.re = null;
-    let problem = '';
-    if (query && query.text !== '') {
-      try {
-        this.re = queryRegExp(query);
-        this.hits = queryScan(this.journal, queryRegExp(query));
-      } catch (e) {
-        problem = e instanceof Error ? e.message : String(e);
-      }
+  /** Where in the journal a row of the window is; before all of it, or behind. */
+  private spot(row: number): Spot {
+    const p = row < 0 ? null : this.journal.place(row);
+    if (row < 0) return { index: 0, row: -1, line: 0 };
+    if (!p) return { index: Math.max(0, this.journal.extents.length - 1), row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER };
+    const e = p.extent;
+    return { index: p.index, row: p.row, line: e.loaded ? 0 : e.line0 + p.row + 1 };
+  }
+
+  private async next(id: number, what: 'hit' | 'error', from: number, forward: boolean): Promise<void> {
+    const hit = await this.finder.next(what, this.spot(from), forward);
+    let row: number | null = null;
+    const e = hit && this.journal.extents[hit.index];
+    if (hit && e && hit.row >= 0 && e.loaded) {
+      this.reveal(e, hit.row);
+      row = this.journal.start(hit.index) + e.shownOf(hit.row);
+    } else if (hit && e) {
+      // Seen before its bytes went, or told by the server: they have to be here to show it.
+      if (hit.row >= 0) await this.bring({ offset: e.off });
+      else await this.bring({ line: hit.line });
+      if (hit.row >= 0 && e.loaded) this.reveal(e, hit.row);
+      row = hit.row >= 0 ? this.journal.start(this.journal.extents.indexOf(e)) + e.shownOf(hit.row) : this.rowOf({ line: hit.line });
     }
-    this.host.post({ t: 'found', found: { rows: 0, searched: 0, busy: this.hits !== null, problem } });
-    this.ticks();
-    this.changed();
-  }
-
-  private scan(): void {
-    if (this.scanning) return;
-    this.scanning = true;
-    this.host.soon(() => this.scanSlice());
-  }
-
-  private scanSlice(): void {
-    const deadline = performance.now() + SLICE_MS;
-    const before = this.errors.total + (this.hits?.total ?? 0);
-    const hitsLeft = this.hits?.slice(deadline) ?? false;
-    const errorsLeft = this.errors.slice(deadline);
-    if (this.hits) this.host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: hitsLeft, problem: '' } });
-    const more = hitsLeft || errorsLeft;
-    if (this.errors.total + (this.hits?.total ?? 0) !== before) {
-      this.dirty = true; // rows of the window may be marked now
-      if (this.painted) this.scheduleView();
-      this.ticks();
-    }
-    if (more) this.host.soon(() => this.scanSlice());
-    else {
-      this.scanning = false;
-      // Now it is known whether everything was looked at.
-      this.dirty = true;
-      if (this.painted) this.scheduleView();
-    }
-  }
-
-  private ticks(): void {
-    if (this.ticksDue) return;
-    this.ticksDue = true;
-    this.host.later(() => {
-      this.ticksDue = false;
-      this.host.post({ t: 'ticks', errors: this.errors.ticks(TICK_BUCKETS), hits: this.hits?.ticks(TICK_BUCKETS) ?? [] });
-    }, 120);
+    this.host.post({ t: 'row', id, row, rank: hit?.rank ?? 0 });
   }
 
   private expand(row: number): void {
@@ -359,6 +377,7 @@ export class Engine {
 
   stop(): void {
     this.loader?.stop();
+    this.finder.stop();
   }
 }
 

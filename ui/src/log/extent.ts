@@ -33,12 +33,27 @@ export interface Pieces {
   spans: number[];
 }
 
+/** Whether lines of a pen (step * 2, + 1 for stderr) are shown. */
+export type RowFilter = (pen: number) => boolean;
+
+/** The first index whose value is at least v. */
+export function lowerBound(a: readonly number[], v: number): number {
+  let lo = 0;
+  let hi = a.length;
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    if (a[mid]! < v) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
+}
+
 export class Extent {
   end: number;
   /** Newlines in it. */
   lines = 0;
-  /** Rows it shows; for an unknown extent a guess: one a line, at least one. */
-  rows: number;
+  /** Rows in it, shown or not; for an unknown extent a guess: one a line, at least one. */
+  count: number;
   buf: Uint8Array | null = null;
   used = 0;
   /** Its rows were counted once (the bytes may be gone again). */
@@ -59,6 +74,14 @@ export class Extent {
   line = new Uint32Array(0);
   multi = new Map<number, Pieces>();
 
+  private filter: RowFilter | null = null;
+  /** With a filter: the rows that pass, while the bytes are here. */
+  private passing: number[] | null = null;
+  /** With a filter: how many rows pass, when the bytes are gone. */
+  private passed = 0;
+  /** What the rows were, for counting when the bytes are gone: lines by pen, and events under -1. */
+  private tally: ReadonlyMap<number, number> | null = null;
+
   constructor(
     readonly off: number,
     end: number,
@@ -68,11 +91,55 @@ export class Extent {
   ) {
     this.end = end;
     this.lines = lines;
-    this.rows = Math.max(1, lines);
+    this.count = Math.max(1, lines);
   }
 
   get size(): number {
     return this.end - this.off;
+  }
+
+  /** Rows it shows. */
+  get rows(): number {
+    if (!this.filter || !this.indexed) return this.count;
+    return this.passing ? this.passing.length : this.passed;
+  }
+
+  /** Shows only lines that pass; null: everything. */
+  setFilter(filter: RowFilter | null): void {
+    this.filter = filter;
+    this.passing = null;
+    if (!filter) return;
+    if (this.buf) {
+      this.passing = [];
+      for (let i = 0; i < this.count; i++) if (this.passes(i)) this.passing.push(i);
+    } else this.countPassing();
+  }
+
+  private countPassing(): void {
+    this.passed = 0;
+    for (const [key, n] of this.tally ?? []) if (key < 0 || this.filter!(key)) this.passed += n;
+  }
+
+  /** Pen of a line, step * 2 + 1 for stderr; -1 for an event. */
+  pen(row: number): number {
+    const flags = this.flags[row]!;
+    return flags & RowFlag.event ? -1 : this.step(row) * 2 + (flags & RowFlag.stderr ? 1 : 0);
+  }
+
+  /** Whether a row is shown. Its bytes must be here. */
+  passes(row: number): boolean {
+    const pen = this.filter ? this.pen(row) : -1;
+    return pen < 0 || this.filter!(pen);
+  }
+
+  /** Shown rows before a row. */
+  shownOf(row: number): number {
+    return this.passing ? lowerBound(this.passing, row) : row;
+  }
+
+  /** The row that is shown at a place. */
+  rowAt(shown: number): number {
+    return this.passing ? (this.passing[shown] ?? this.count) : shown;
   }
 
   get loaded(): boolean {
@@ -96,15 +163,24 @@ export class Extent {
   }
 
   resetRows(): void {
-    this.rows = 0;
+    this.count = 0;
     this.lines = 0;
     this.multi = new Map();
     this.indexed = true;
+    this.passing = this.filter ? [] : null;
     if (this.flags.length === 0) this.grow(Math.max(64, this.used >> 6));
   }
 
   /** Lets go of the bytes and the rows, keeps the counts. */
   evict(): void {
+    const tally = new Map<number, number>();
+    for (let i = 0; i < this.count; i++) {
+      const pen = this.pen(i);
+      tally.set(pen, (tally.get(pen) ?? 0) + 1);
+    }
+    this.tally = tally;
+    this.passing = null;
+    if (this.filter) this.countPassing();
     this.buf = null;
     this.used = 0;
     this.flags = new Uint8Array(0);
@@ -114,7 +190,7 @@ export class Extent {
   }
 
   addRow(flags: number, from: number, to: number, style: number, record: number, line: number): number {
-    const i = this.rows++;
+    const i = this.count++;
     if (i >= this.flags.length) this.grow(Math.max(64, i * 2));
     this.flags[i] = flags;
     this.from[i] = from;
@@ -122,6 +198,7 @@ export class Extent {
     this.style[i] = style;
     this.record[i] = record;
     this.line[i] = line;
+    if (this.passing && this.passes(i)) this.passing.push(i);
     return i;
   }
 
@@ -154,15 +231,15 @@ export class Extent {
 
   /** The row of line number `n` (1-based), or the first row after it. */
   rowOfLine(n: number): number {
-    for (let i = 0; i < this.rows; i++) if (this.line[i]! >= n) return i;
-    return Math.max(0, this.rows - 1);
+    for (let i = 0; i < this.count; i++) if (this.line[i]! >= n) return i;
+    return Math.max(0, this.count - 1);
   }
 
   /** The first row made by the record at journal offset `offset` or one after it. */
   rowOfOffset(offset: number): number {
     const at = offset - this.off;
-    for (let i = 0; i < this.rows; i++) if (this.record[i]! >= at) return i;
-    return Math.max(0, this.rows - 1);
+    for (let i = 0; i < this.count; i++) if (this.record[i]! >= at) return i;
+    return Math.max(0, this.count - 1);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { recordLine, recordSize, recordVerify, RECORD_MAX_PAYLOAD, RECORD_HEADER_BYTES } from '../proto/record.ts';
 import { StyleTable } from './ansi.ts';
-import { Extent, EXTENT_BYTES } from './extent.ts';
+import { Extent, EXTENT_BYTES, type RowFilter } from './extent.ts';
 import { indexRecords } from './indexer.ts';
 import { NO_PENS, Pens, samePens } from './pens.ts';
 
@@ -13,12 +13,13 @@ const TAIL_CAPACITY = EXTENT_BYTES + RECORD_HEADER_BYTES + RECORD_MAX_PAYLOAD;
 export interface Place {
   index: number;
   extent: Extent;
+  /** Its row in the extent, hidden ones counted; while the bytes are not here: shown ones. */
   row: number;
   open: number;
 }
 
 /** Something that stays the same row while rows come and go above it. */
-export type Anchor = { extent: Extent; row: number; line: number } | { open: number } | null;
+export type Anchor = { extent: Extent; row: number; exact: boolean; line: number } | { open: number } | null;
 
 export class Journal {
   readonly styles = new StyleTable();
@@ -30,6 +31,7 @@ export class Journal {
   /** The start of a record whose rest has not come yet. */
   private carry = new Uint8Array(0);
   private clock = 0;
+  private filter: RowFilter | null = null;
 
   /** Journal bytes known about, up to the last whole record. */
   get end(): number {
@@ -48,7 +50,25 @@ export class Journal {
   }
 
   get openLines(): number {
-    return this.tail ? this.tailPens.open().length : 0;
+    return this.tail ? this.openPens().length : 0;
+  }
+
+  private openPens(): ReturnType<Pens['open']> {
+    const open = this.tailPens.open();
+    return this.filter ? open.filter(([pen]) => this.filter!(pen)) : open;
+  }
+
+  /** Shows only lines of pens that pass; null: all of them. Events are always shown. */
+  setFilter(filter: RowFilter | null): void {
+    this.filter = filter;
+    for (const e of this.extents) e.setFilter(filter);
+    this.startsGood = 0;
+  }
+
+  private extent(off: number, end: number, line0: number, lines: number): Extent {
+    const e = new Extent(off, end, line0, lines);
+    e.setFilter(this.filter);
+    return e;
   }
 
   get rows(): number {
@@ -154,10 +174,10 @@ export class Journal {
     if (before && !before.indexed) {
       // Only now is it known how many lines the stretch before the stream holds.
       before.lines = Math.max(0, line - before.line0);
-      before.rows = Math.max(1, before.lines);
+      before.count = Math.max(1, before.lines);
       this.touched(this.extents.length - 1);
     }
-    const e = new Extent(this.end, this.end, line, 0);
+    const e = this.extent(this.end, this.end, line, 0);
     if (last) {
       last.exit = this.tailPens.states(last.buf!);
       e.entry = last.exit;
@@ -179,8 +199,8 @@ export class Journal {
     // Two unknown stretches in a row are one.
     if (before && !before.indexed) {
       this.extents.pop();
-      this.extents.push(new Extent(before.off, offset, before.line0, Math.max(0, next - before.line0)));
-    } else this.extents.push(new Extent(from, offset, lines, Math.max(0, next - lines)));
+      this.extents.push(this.extent(before.off, offset, before.line0, Math.max(0, next - before.line0)));
+    } else this.extents.push(this.extent(from, offset, lines, Math.max(0, next - lines)));
     this.touched(this.extents.length - 1);
   }
 
@@ -208,15 +228,15 @@ export class Journal {
     let e = old;
     if (!old.indexed) {
       const line = n > 0 ? recordLine(bytes, 0) : old.line0;
-      e = new Extent(offset, offset + n, line, 0);
+      e = this.extent(offset, offset + n, line, 0);
       const parts = [e];
-      if (offset > old.off) parts.unshift(new Extent(old.off, offset, old.line0, line - old.line0));
+      if (offset > old.off) parts.unshift(this.extent(old.off, offset, old.line0, line - old.line0));
       at = i + parts.length - 1;
       this.extents.splice(i, 1, ...parts);
       e.hold(bytes);
       this.index(at);
       const done = e.line0 + e.lines;
-      if (offset + n < old.end) this.extents.splice(at + 1, 0, new Extent(offset + n, old.end, done, old.line0 + old.lines - done));
+      if (offset + n < old.end) this.extents.splice(at + 1, 0, this.extent(offset + n, old.end, done, old.line0 + old.lines - done));
     } else {
       e.hold(bytes);
       this.index(at);
@@ -302,12 +322,13 @@ export class Journal {
     }
     // Extents without rows share their start with the next one.
     while (row - this.starts[lo]! >= this.extents[lo]!.rows && lo < n - 1) lo++;
-    return { index: lo, extent: this.extents[lo]!, row: row - this.starts[lo]!, open: -1 };
+    const extent = this.extents[lo]!;
+    return { index: lo, extent, row: extent.rowAt(row - this.starts[lo]!), open: -1 };
   }
 
   /** The pen of unfinished line `i` and whether it writes stderr. */
   openLine(i: number): { step: number; stderr: boolean; pen: ReturnType<Pens['get']> } | null {
-    const found = this.tailPens.open()[i];
+    const found = this.openPens()[i];
     return found ? { step: found[0] >> 1, stderr: (found[0] & 1) === 1, pen: found[1] } : null;
   }
 
@@ -325,21 +346,21 @@ export class Journal {
     const i = this.indexOfLine(n);
     if (i < 0) return n <= 1 ? 0 : Math.max(0, this.rows - 1);
     const e = this.extents[i]!;
-    return this.start(i) + (e.buf ? e.rowOfLine(n) : Math.max(0, Math.min(e.rows - 1, n - e.line0 - 1)));
+    return this.start(i) + (e.buf ? e.shownOf(e.rowOfLine(n)) : Math.max(0, Math.min(e.rows - 1, n - e.line0 - 1)));
   }
 
   anchor(row: number): Anchor {
     const p = this.place(row);
     if (!p) return null;
     if (p.open >= 0) return { open: p.open };
-    return { extent: p.extent, row: p.row, line: p.extent.indexed ? 0 : p.extent.line0 + p.row + 1 };
+    return { extent: p.extent, row: p.row, exact: p.extent.loaded, line: p.extent.indexed ? 0 : p.extent.line0 + p.row + 1 };
   }
 
   rowOfAnchor(a: Anchor): number | null {
     if (!a) return null;
     if ('open' in a) return Math.max(0, this.rows - this.openLines + a.open);
     const i = this.extents.indexOf(a.extent);
-    if (i >= 0) return this.start(i) + Math.min(a.row, a.extent.rows);
+    if (i >= 0) return this.start(i) + Math.min(a.exact ? a.extent.shownOf(a.row) : a.row, a.extent.rows);
     return a.line > 0 ? this.rowOfLine(a.line) : null;
   }
 }

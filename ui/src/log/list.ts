@@ -22,6 +22,12 @@ export class LogList {
   readonly follow = signal<Follow>(following);
   /** Step of the first visible row, when its header is not what is seen. */
   readonly topStep = signal<number | null>(null);
+  /** The last row is in view. */
+  readonly atEnd = signal(true);
+  /** Step of the first visible row, header or not. */
+  stepAtTop: number | null = null;
+  /** A step's header was clicked. */
+  onFold: (step: number) => void = () => undefined;
   /** Text of the line under the cursor, for those who listen. */
   readonly cursorText = signal('');
   readonly selection: LogSelection;
@@ -143,6 +149,14 @@ export class LogList {
     this.sync();
   }
 
+  /** Rows will come and go in the middle: what is remembered by row is no longer true. */
+  forget(): void {
+    this.heights.clear();
+    this.currentHit = -1;
+    this.cursor = -1;
+    this.selection.clear();
+  }
+
   /** Shows a row with some context above it. */
   showRow(row: number, above = 3): void {
     this.to('hold');
@@ -160,7 +174,8 @@ export class LogList {
 
   /** From where the next error or hit is looked for. */
   get reference(): number {
-    return this.currentHit >= 0 && this.shown.has(this.currentHit) ? this.currentHit : this.follow.value.on ? this.map.rows : this.map.row + 2;
+    const inView = this.currentHit >= this.map.row && this.currentHit <= this.lastVisible();
+    return this.currentHit >= 0 && inView ? this.currentHit : this.follow.value.on ? this.map.rows : this.map.row + 2;
   }
 
   setCurrent(row: number): void {
@@ -228,6 +243,9 @@ export class LogList {
       const row = this.dataOf(el.row);
       if (row?.k === 'line' && row.n > 0) this.selection.pickLine(row.n, e.shiftKey);
       this.schedule();
+    } else if (e.target.closest('.le')) {
+      const row = this.dataOf(el.row);
+      if (row?.k === 'event' && row.name === 'step.started') this.onFold(row.step);
     }
   };
 
@@ -302,6 +320,7 @@ export class LogList {
     }
     this.box.style.transform = `translateY(${-this.map.px}px)`;
     this.headOf(this.dataOf(this.map.row));
+    this.atEnd.value = this.map.atEnd;
     this.ask();
     this.client.painted();
   }
@@ -375,7 +394,9 @@ export class LogList {
 
   private headOf(row: Row | undefined): void {
     const isHeader = row?.k === 'event' && row.name === 'step.started';
-    const step = row && (row.k === 'line' || row.k === 'event') && row.step !== 0xffff && !isHeader ? row.step : null;
+    const of = row && (row.k === 'line' || row.k === 'event') && row.step !== 0xffff ? row.step : null;
+    if (row && row.k !== 'wait') this.stepAtTop = of;
+    const step = isHeader ? null : of;
     if (this.topStep.value !== step) this.topStep.value = step;
   }
 }

@@ -1,6 +1,8 @@
 // Fetches what the window needs and the journal does not hold.
 
 import { Journal } from './journal.ts';
+import type { Query } from './messages.ts';
+import { exactCase, matches } from './search.ts';
 import type { Extent } from './extent.ts';
 
 /** Bytes of one fetch. */
@@ -10,6 +12,8 @@ export const LOOK_BACK = 64 * 1024;
 /** A stretch without a line end is not fetched by itself past this. */
 export const LINELESS = 1024 * 1024;
 const MAX_PARALLEL = 2;
+/** As many matches as are asked for at once. */
+const MAX_MATCHES = 100_000;
 
 export class FetchError extends Error {
   constructor(
@@ -25,6 +29,8 @@ export interface Transport {
   records(offset: number, limit: number, signal: AbortSignal): Promise<Uint8Array>;
   /** The offset of a record at or before the one that holds line n (0-based). */
   locate(line: number, signal: AbortSignal): Promise<number>;
+  /** Searches the whole log; tells of each match as it comes. Resolves to whether there are more. */
+  search(query: Query | 'errors', onMatch: (line: number, stream: string) => void, signal: AbortSignal): Promise<boolean>;
 }
 
 export function httpTransport(url: string): Transport {
@@ -43,6 +49,12 @@ export function httpTransport(url: string): Transport {
       const offset = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)['offset'] : null;
       if (typeof offset !== 'number') throw new FetchError(502, 'locate: no offset');
       return offset;
+    },
+    async search(query, onMatch, signal) {
+      const q = query === 'errors' ? 'preset=errors' : new URLSearchParams({ q: query.text, regex: query.regex ? '1' : '0', case: exactCase(query) ? '1' : '0' }).toString();
+      const r = await get(`/search?${q}&before=0&after=0&limit=${MAX_MATCHES}`, signal);
+      if (!r.body) throw new FetchError(502, 'search: no body');
+      return matches(r.body.getReader(), onMatch);
     },
   };
 }

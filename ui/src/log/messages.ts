@@ -22,6 +22,10 @@ export interface EventRow {
   step: number;
   timeUs: number;
   fields: Readonly<Record<string, unknown>>;
+  /** Of a step's header: its lines are folded away. */
+  folded: boolean;
+  /** Of a step's header: errors among its lines, as far as they were seen. */
+  errors: number;
 }
 
 /** A line whose bytes are on their way. */
@@ -51,6 +55,10 @@ export interface Point {
   col: number;
 }
 
+export const STREAMS = ['both', 'stdout', 'stderr'] as const;
+/** Which lines are shown. */
+export type Stream = (typeof STREAMS)[number];
+
 export type Target = { line: number } | { offset: number };
 
 export type ToWorker =
@@ -67,6 +75,8 @@ export type ToWorker =
   | { t: 'find'; query: Query | null }
   | { t: 'next'; id: number; what: 'hit' | 'error'; from: number; forward: boolean }
   | { t: 'text'; id: number; from: Point; to: Point }
+  /** Steps whose lines are folded away, and which streams are shown. */
+  | { t: 'show'; folded: readonly number[]; stream: Stream }
   | { t: 'expand'; row: number }
   | { t: 'load'; row: number }
   /** The connection is back: what failed may be tried again. */
@@ -89,6 +99,8 @@ export interface Found {
   /** Journal bytes that were searched. */
   searched: number;
   busy: boolean;
+  /** There are more hits than were told. */
+  truncated: boolean;
   /** Why the pattern is none; ''. */
   problem: string;
 }
@@ -98,7 +110,10 @@ export type FromWorker =
   /** Rows came or went above the top of the window. */
   | { t: 'shift'; delta: number }
   | { t: 'consumed'; bytes: number }
-  | { t: 'row'; id: number; row: number | null }
+  /** `rank`: which of the hits it is, from 1; 0: none. */
+  | { t: 'row'; id: number; row: number | null; rank: number }
+  /** A jump went to something hidden: this is what is shown now. */
+  | { t: 'shows'; folded: readonly number[]; stream: Stream }
   | { t: 'text'; id: number; text: string; missing: number }
   | { t: 'found'; found: Found }
   /** Where in the log errors and hits are, as fractions of its rows. */

@@ -202,11 +202,16 @@ export function eventText(e: EventRow, look: Look): EventText {
 
 function drawEvent(e: RowElement, r: EventRow, look: Look): void {
   const said = eventText(r, look);
-  e.className = `lr event ${said.tone}`;
+  e.className = `lr event ${said.tone}${r.folded ? ' folded' : ''}`;
   const body = document.createElement('span');
   body.className = 'le';
+  const header = r.name === 'step.started';
+  // For the mouse; the sticky header and the key o do the same.
+  if (header) body.append(icon(r.folded ? 'chevron-right' : 'chevron-down'));
   body.append(icon(said.icon), span('le-words', said.words));
   if (said.detail) body.append(span('le-detail', said.detail));
+  if (r.folded && r.errors > 0) body.append(span('le-errors', t.value.errorsInside(r.errors)));
+  else if (r.folded) body.append(span('le-detail', t.value.folded));
   e.replaceChildren(...gutter('', r.name === 'step.started' || look.times !== 'off' ? r.timeUs : 0, look), body);
 }
 
@@ -216,7 +221,7 @@ function signature(r: Row, look: Look): string {
   const base = `${look.dark}${look.times}${look.startUs}`;
   if (r.k === 'event') {
     const s = look.steps[r.step];
-    return `e${base}${r.timeUs}${r.name}${s?.status ?? ''}${s?.finished_us ?? 0}`;
+    return `e${base}${r.timeUs}${r.name}${s?.status ?? ''}${s?.finished_us ?? 0}/${r.folded}/${r.errors}`;
   }
   const first = r.runs[0];
   // An unfinished line may change in any way.

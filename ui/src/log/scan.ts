@@ -1,10 +1,10 @@
 // Looks through the rows that are here, in slices: for errors, and for what somebody searches.
 
-import type { Extent } from './extent.ts';
-import { RowFlag } from './extent.ts';
+import { lowerBound, RowFlag, type Extent } from './extent.ts';
 import type { Journal } from './journal.ts';
 import type { Query } from './messages.ts';
 import { lineAt, placeText } from './rows.ts';
+import { exactCase } from './search.ts';
 import { isRed, runsText, type Run } from './text.ts';
 
 const ERROR = /\b(?:error|errors|fatal|panic|panicked|exception|traceback|failed|failure|segfault|denied)\b|[✖✗✘❌]/i;
@@ -17,7 +17,7 @@ export function isErrorText(text: string): boolean {
 /** The expression of a query: smart case (capitals make it exact). Throws on a bad pattern. */
 export function queryRegExp(q: Query): RegExp {
   const source = q.regex ? q.text : q.text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(source, /\p{Lu}/u.test(q.regex ? q.text.replace(/\\./g, '') : q.text) ? 'gu' : 'giu');
+  return new RegExp(source, exactCase(q) ? 'gu' : 'giu');
 }
 
 /** Splits runs where the expression matches. */
@@ -55,12 +55,32 @@ interface Seen {
   /** Rows looked at. */
   upTo: number;
   rows: number[];
+  /** How many of them are of which step. */
+  steps: Map<number, number>;
 }
 
-/** Rows of a kind, found extent by extent as their bytes are here; kept when the bytes go. */
+/** A row of the journal, hidden ones counted; `row` -1: its bytes are not here, only the line is known. */
+export interface Spot {
+  index: number;
+  row: number;
+  line: number;
+}
+
+export interface Hit extends Spot {
+  /** Its number among all hits, from 1. */
+  rank: number;
+}
+
+/**
+ * Rows of a kind, found extent by extent as their bytes are here and kept when the bytes go. What was
+ * never here is filled in from a search by the server, as line numbers.
+ */
 export class Scan {
   private readonly seen = new Map<Extent, Seen>();
-  total = 0;
+  private remote: number[] | null = null;
+  private sorted = true;
+  /** The server has looked at everything up to here. */
+  private remoteEnd = -1;
 
   constructor(
     private readonly journal: Journal,
@@ -70,28 +90,82 @@ export class Scan {
   /** Works until the deadline. False: nothing is left to do for now. */
   slice(deadline: number): boolean {
     const { extents } = this.journal;
-    if (this.seen.size > extents.length) for (const e of this.seen.keys()) if (!extents.includes(e)) this.drop(e);
+    if (this.seen.size > extents.length) for (const e of this.seen.keys()) if (!extents.includes(e)) this.seen.delete(e);
     // From the end: what just came in is what people look at.
     for (let i = extents.length - 1; i >= 0; i--) {
       const e = extents[i]!;
       if (!e.buf) continue;
       let s = this.seen.get(e);
-      if (!s) this.seen.set(e, (s = { upTo: 0, rows: [] }));
-      while (s.upTo < e.rows) {
+      if (!s) this.seen.set(e, (s = { upTo: 0, rows: [], steps: new Map() }));
+      while (s.upTo < e.count) {
         if ((s.upTo & 63) === 0 && performance.now() > deadline) return true;
         const row = s.upTo++;
         if (!(e.flags[row]! & RowFlag.event) && this.test(e, row, i)) {
           s.rows.push(row);
-          this.total++;
+          const step = e.step(row);
+          s.steps.set(step, (s.steps.get(step) ?? 0) + 1);
         }
       }
     }
     return false;
   }
 
-  private drop(e: Extent): void {
-    this.total -= this.seen.get(e)?.rows.length ?? 0;
-    this.seen.delete(e);
+  // ---- what the server found
+
+  /** The server's answer begins: what it finds comes by `found`. */
+  beginRemote(): void {
+    this.remote = [];
+    this.sorted = true;
+  }
+
+  found(line: number): void {
+    const { remote } = this;
+    if (!remote) return;
+    if (remote.length > 0 && line < remote[remote.length - 1]!) this.sorted = false;
+    if (line !== remote[remote.length - 1]) remote.push(line);
+  }
+
+  /** The server has looked at all bytes up to `end`. */
+  endRemote(end: number): void {
+    this.remoteEnd = end;
+  }
+
+  /** Lines of the server's in an extent that was not looked at here, as [from, to) of `remote`. */
+  private linesOf(e: Extent): [number, number] {
+    if (!this.remote) return [0, 0];
+    if (!this.sorted) {
+      this.remote = [...new Set(this.remote)].sort((a, b) => a - b);
+      this.sorted = true;
+    }
+    return [lowerBound(this.remote, e.line0 + 1), lowerBound(this.remote, e.line0 + e.lines + 1)];
+  }
+
+  /** The rows found in an extent, when all of it was looked at here. */
+  private rowsOf(e: Extent): number[] | null {
+    const s = this.seen.get(e);
+    return s && (!this.remote || s.upTo >= e.count) ? s.rows : null;
+  }
+
+  private countOf(e: Extent): number {
+    const rows = this.rowsOf(e);
+    if (rows) return rows.length;
+    const [from, to] = this.linesOf(e);
+    return to - from;
+  }
+
+  // ---- questions
+
+  get total(): number {
+    let n = 0;
+    for (const e of this.journal.extents) n += this.countOf(e);
+    return n;
+  }
+
+  /** How many were found in the lines of a step that were here. */
+  ofStep(step: number): number {
+    let n = 0;
+    for (const s of this.seen.values()) n += s.steps.get(step) ?? 0;
+    return n;
   }
 
   has(e: Extent, row: number): boolean {
@@ -99,35 +173,41 @@ export class Scan {
     return rows !== undefined && rows.length > 0 && rows[lowerBound(rows, row)] === row;
   }
 
-  /** Journal bytes that were looked at. */
+  /** Journal bytes that were looked at, here or by the server. */
   get bytes(): number {
     let n = 0;
-    for (const [e, s] of this.seen) if (e.rows === 0 || s.upTo >= e.rows) n += e.size;
+    for (const e of this.journal.extents) {
+      const s = this.seen.get(e);
+      if (e.end <= this.remoteEnd || (s && s.upTo >= e.count)) n += e.size;
+    }
     return n;
   }
 
-  /** The nearest found row after (or before) a row of the log; null when there is none. */
-  next(from: number, forward: boolean): number | null {
+  /** The nearest hit after (or before) a spot; null when there is none. */
+  next(from: Spot, forward: boolean): Hit | null {
     const { extents } = this.journal;
-    for (let k = 0; k < extents.length; k++) {
-      const i = forward ? k : extents.length - 1 - k;
-      const rows = this.seen.get(extents[i]!)?.rows;
-      if (!rows || rows.length === 0) continue;
-      const start = this.journal.start(i);
-      const at = lowerBound(rows, from - start + (forward ? 1 : 0));
-      const row = forward ? rows[at] : rows[at - 1];
-      if (row !== undefined) return start + row;
+    for (let i = from.index; i >= 0 && i < extents.length; i += forward ? 1 : -1) {
+      const e = extents[i]!;
+      const here = i === from.index;
+      const rows = this.rowsOf(e);
+      if (rows) {
+        const at = here ? lowerBound(rows, forward ? from.row + 1 : from.row) : forward ? 0 : rows.length;
+        const k = forward ? at : at - 1;
+        const row = rows[k];
+        if (row !== undefined) return { index: i, row, line: 0, rank: this.before(i) + k + 1 };
+        continue;
+      }
+      const [lo, hi] = this.linesOf(e);
+      const at = here ? lowerBound(this.remote ?? [], forward ? from.line + 1 : from.line) : forward ? lo : hi;
+      const k = forward ? Math.max(lo, at) : Math.min(hi, at) - 1;
+      if (k >= lo && k < hi) return { index: i, row: -1, line: this.remote![k]!, rank: this.before(i) + k - lo + 1 };
     }
     return null;
   }
 
-  /** How many found rows come before this row of the log. */
-  rank(row: number): number {
+  private before(index: number): number {
     let n = 0;
-    this.journal.extents.forEach((e, i) => {
-      const rows = this.seen.get(e)?.rows;
-      if (rows) n += lowerBound(rows, row - this.journal.start(i));
-    });
+    for (let i = 0; i < index; i++) n += this.countOf(this.journal.extents[i]!);
     return n;
   }
 
@@ -135,30 +215,26 @@ export class Scan {
   ticks(buckets: number): number[] {
     const all = Math.max(1, this.journal.rows);
     const out = new Set<number>();
+    const put = (row: number) => out.add(Math.min(buckets - 1, Math.floor((row / all) * buckets)));
     this.journal.extents.forEach((e, i) => {
-      const rows = this.seen.get(e)?.rows;
-      if (!rows) return;
       const start = this.journal.start(i);
-      for (const r of rows) out.add(Math.floor(((start + r) / all) * buckets));
+      const rows = this.rowsOf(e);
+      if (rows) for (const r of rows) put(start + e.shownOf(r));
+      else {
+        const [from, to] = this.linesOf(e);
+        for (let k = from; k < to; k++) put(start + Math.min(e.rows, this.remote![k]! - e.line0 - 1));
+      }
     });
     return [...out].map((b) => (b + 0.5) / buckets);
   }
 }
 
-/** The first index whose value is at least v. */
-function lowerBound(a: readonly number[], v: number): number {
-  let lo = 0;
-  let hi = a.length;
-  while (lo < hi) {
-    const mid = (lo + hi) >> 1;
-    if (a[mid]! < v) lo = mid + 1;
-    else hi = mid;
-  }
-  return lo;
-}
+/** Rows that count at all: those of the stream that is shown. */
+type RowTest = (extent: Extent, row: number) => boolean;
 
-export function errorScan(journal: Journal): Scan {
+export function errorScan(journal: Journal, wanted: RowTest): Scan {
   return new Scan(journal, (extent, row, index) => {
+    if (!wanted(extent, row)) return false;
     const place = { index, extent, row, open: -1 };
     if (extent.flags[row]! & RowFlag.escape) {
       const { runs } = lineAt(journal, place);
@@ -168,8 +244,9 @@ export function errorScan(journal: Journal): Scan {
   });
 }
 
-export function queryScan(journal: Journal, re: RegExp): Scan {
+export function queryScan(journal: Journal, re: RegExp, wanted: RowTest): Scan {
   return new Scan(journal, (extent, row, index) => {
+    if (!wanted(extent, row)) return false;
     re.lastIndex = 0;
     return re.test(placeText(journal, { index, extent, row, open: -1 }));
   });

@@ -73,6 +73,14 @@ export class LogSelection {
     this.anchorLine = l?.from ?? 0;
   }
 
+  /** Lets go of selected text; picked lines stay. */
+  clear(): void {
+    if (!this.selected) return;
+    this.selected = null;
+    this.ready = null;
+    getSelection()?.removeAllRanges();
+  }
+
   isPicked(n: number): boolean {
     const l = this.lines.peek();
     return l !== null && n >= l.from && n <= l.to;

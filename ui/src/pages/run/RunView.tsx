@@ -1,4 +1,4 @@
-import { useComputed, useSignal } from '@preact/signals';
+import { effect, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { shownRun } from '../../app/badge.ts';
@@ -6,7 +6,7 @@ import { t } from '../../i18n/index.ts';
 import { LogControl } from '../../log/control.ts';
 import { LogView } from '../../log/LogView.tsx';
 import { parseLines } from '../../log/selection.ts';
-import { isActive, watchRun } from '../../live/store.ts';
+import { watchRun } from '../../live/store.ts';
 import { RunHeader } from './RunHeader.tsx';
 import { Steps } from './Steps.tsx';
 import { useRunKeys } from './runKeys.ts';
@@ -14,15 +14,19 @@ import { useRunKeys } from './runKeys.ts';
 /** A failed run opens where it went wrong, when that is among what came first. */
 async function openAtFailure(control: LogControl, run: Run): Promise<void> {
   const failed = run.steps.find((s) => s.status === 'failed' || s.status === 'timed_out');
-  if (!failed || failed.offset === null || run.size > 64 * 1024 * 1024) return;
+  if (!failed || failed.offset === null) return;
   const start = await control.client.seek({ offset: failed.offset });
   if (start === null) return;
-  // The lines have to be looked at first.
-  for (let i = 0; i < 20 && !control.client.size.value.errorsComplete; i++) await new Promise((r) => setTimeout(r, 50));
-  const row = await control.client.next('error', start, true);
+  const { row } = await control.client.next('error', start, true);
   if (row === null) return;
   control.list.value?.showRow(row, 4);
   control.list.value?.setCurrent(row);
+}
+
+/** Steps that went well are folded away when somebody comes to see what did not, or what goes on. */
+function foldedAtFirst(run: Run): Set<number> {
+  if (run.status === 'succeeded' || run.steps.length < 2) return new Set();
+  return new Set(run.steps.filter((s) => s.status === 'succeeded').map((s) => s.index));
 }
 
 export function RunView({ first }: { first: Run }) {
@@ -47,9 +51,18 @@ export function RunView({ first }: { first: Run }) {
     };
   }, []);
   useEffect(() => {
-    if (isActive(first) || parseLines(location.hash) || (first.status !== 'failed' && first.status !== 'timed_out')) return undefined;
-    const stop = control.client.ended.subscribe((ended) => {
-      if (ended) setTimeout(() => (stop(), void openAtFailure(control, run.value)));
+    const wanted = !parseLines(location.hash) && (first.status === 'failed' || first.status === 'timed_out');
+    // A run that was known from a list gets its steps a moment later.
+    let folded = false;
+    const stop = effect(() => {
+      const r = run.value;
+      if (r.steps.length === 0) return;
+      if (!folded) {
+        folded = true;
+        const steps = foldedAtFirst(r);
+        if (steps.size > 0) control.fold(steps);
+      }
+      if (wanted && control.client.ended.value) setTimeout(() => (stop(), void openAtFailure(control, r)));
     });
     return () => stop();
   }, []);

@@ -25,6 +25,11 @@ export function useRunKeys(control: LogControl, run: ReadonlySignal<Run>): void 
       'Shift+N': () => void control.nextHit(false),
       e: () => void control.nextError(true),
       'Shift+E': () => void control.nextError(false),
+      s: () => void control.nextStep(run.value.steps, true),
+      'Shift+S': () => void control.nextStep(run.value.steps, false),
+      o: () => {
+        if (run.value.steps.length > 1) control.foldHere();
+      },
       w: toggleWrap,
       t: nextTimes,
       z: () => (control.focusMode.value = !control.focusMode.value),

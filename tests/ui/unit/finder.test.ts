@@ -1,0 +1,171 @@
+// Searching where the bytes are not, folding steps, showing one stream.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { encodeRecord, Kind, RECORD_STEP_RUN } from '../../../ui/src/proto/record.ts';
+import { matches } from '../../../ui/src/log/search.ts';
+import type { EventRow, LineRow, Row } from '../../../ui/src/log/messages.ts';
+import { Bench, LINES, TAIL_FROM, textOf, type Log } from './bench.ts';
+
+test('the server searches what is not here: counted, reached and marked', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  b.send({ t: 'find', query: { text: 'line 1234', regex: false } });
+  await b.settle();
+  const { found } = b.last('found');
+  assert.deepEqual([found.rows, found.busy, found.truncated], [11, false, false]); // 1234 and 12340…12349
+  assert.equal(found.searched, b.last('view').size.end);
+  const first = await b.ask((id) => ({ t: 'next', id, what: 'hit', from: -1, forward: true }));
+  assert.equal(b.last('row').rank, 1);
+  const row = (await b.view(first!))[0] as LineRow;
+  assert.equal(row.n, 1234);
+  assert.ok(row.runs.some((r) => r.mark === 1 && r.text === 'line 1234'));
+  // What was fetched meanwhile is not counted twice.
+  assert.equal(b.last('found').found.rows, 11);
+  const second = await b.ask((id) => ({ t: 'next', id, what: 'hit', from: first!, forward: true }));
+  assert.equal(((await b.view(second!))[0] as LineRow).n, 12340);
+  assert.equal(b.last('row').rank, 2);
+  const round = await b.ask((id) => ({ t: 'next', id, what: 'hit', from: first!, forward: false }));
+  assert.equal(((await b.view(round!))[0] as LineRow).n, 12349);
+  assert.equal(b.last('row').rank, 11);
+});
+
+test('a log that is here whole is not searched by the server', async () => {
+  const b = new Bench();
+  b.tail(0);
+  await b.settle();
+  b.send({ t: 'find', query: { text: 'line 1234', regex: false } });
+  await b.settle();
+  assert.equal(b.last('found').found.rows, 11);
+  assert.deepEqual(b.searched, []);
+});
+
+test('the first error of a log that is not here is asked of the server', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const row = await b.ask((id) => ({ t: 'next', id, what: 'error', from: -1, forward: true }));
+  const line = (await b.view(row!))[0] as LineRow;
+  assert.deepEqual([line.n, line.error], [1000, true]);
+  assert.equal(b.last('view').size.errors, LINES / 1000);
+  assert.ok(b.last('view').size.errorsComplete);
+});
+
+test('an answer is read alike in any split, and a cut one is an error', async () => {
+  const text = '{"offset":0,"line":7,"step":0,"stream":"stdout","time_us":1,"text":"\u00e9","ranges":[],"before":[],"after":[]}\n{"line":9,"stream":"stderr"}\n{"total":2,"truncated":true}\n';
+  const bytes = new TextEncoder().encode(text);
+  const reader = (sizes: number) => {
+    let at = 0;
+    return { read: async () => (at >= bytes.length ? { done: true as const } : { done: false as const, value: bytes.subarray(at, (at += sizes)) }) };
+  };
+  for (const size of [1, 2, 3, 7, 50, 1000]) {
+    const got: [number, string][] = [];
+    assert.equal(await matches(reader(size), (line, stream) => got.push([line, stream])), true);
+    assert.deepEqual(got, [[7, 'stdout'], [9, 'stderr']]);
+  }
+  await assert.rejects(matches({ read: async () => ({ done: true }) }, () => undefined), /cut off/);
+});
+
+// ---- three steps, the last two at the same time
+
+const enc = new TextEncoder();
+
+function parallel(): Log {
+  const parts: Uint8Array[] = [];
+  const offsets: number[] = [];
+  const before: number[] = [];
+  let size = 0;
+  let line = 0;
+  const put = (step: number, kind: Kind, text: string) => {
+    const r = encodeRecord({ timeUs: 1 + line, line, step, kind, flags: 0 }, enc.encode(text));
+    offsets.push(size);
+    before.push(line);
+    parts.push(r);
+    size += r.length;
+    if (kind !== Kind.event) line += text.split('\n').length - 1;
+  };
+  const begin = (step: number) => put(step, Kind.event, `{"event":"step.started","step_id":"s${step}","attempt":1}`);
+  begin(0);
+  for (let i = 0; i < 10; i++) put(0, Kind.stdout, `zero ${i}\n`);
+  begin(1);
+  begin(2);
+  for (let i = 0; i < 10; i++) {
+    put(1, Kind.stdout, `one ${i}\n`);
+    put(2, i === 4 ? Kind.stderr : Kind.stdout, i === 4 ? 'an error\n' : `two ${i}\n`);
+  }
+  put(RECORD_STEP_RUN, Kind.event, '{"event":"run.finished","status":"failed"}');
+  const bytes = new Uint8Array(size);
+  let o = 0;
+  for (const p of parts) {
+    bytes.set(p, o);
+    o += p.length;
+  }
+  return { bytes, offsets, before };
+}
+
+const LOG3 = parallel();
+const shape = (rows: Row[]): string[] => rows.map((r) => (r.k === 'event' ? `${r.name === 'step.started' ? `[${r.step}${r.folded ? '+' : ''}]` : '.'}` : textOf(r)));
+
+async function opened(): Promise<Bench> {
+  const b = new Bench(64 << 20, LOG3);
+  b.send({ t: 'chunk', offset: 0, buffer: LOG3.bytes.slice().buffer as ArrayBuffer, at: 0, length: LOG3.bytes.length });
+  await b.settle();
+  return b;
+}
+
+test('a folded step leaves its header, also between the lines of another', async () => {
+  const b = await opened();
+  b.send({ t: 'show', folded: [0, 2], stream: 'both' });
+  const rows = await b.view(0, 40);
+  assert.deepEqual(shape(rows), ['[0+]', '[1]', '[2+]', ...Array.from({ length: 10 }, (_, i) => `one ${i}`), '.']);
+  assert.equal((rows[2] as EventRow).errors, 1, 'the header tells of the error inside');
+  b.send({ t: 'show', folded: [], stream: 'both' });
+  assert.equal((await b.view(0, 60)).length, 34);
+});
+
+test('folded lines that arrive later stay away, and rows that are counted are there', async () => {
+  const b = new Bench(64 << 20, LOG3);
+  b.send({ t: 'show', folded: [1], stream: 'both' });
+  for (let i = 0; i < LOG3.offsets.length; i++) {
+    const bytes = LOG3.bytes.slice(LOG3.offsets[i], LOG3.offsets[i + 1] ?? LOG3.bytes.length);
+    b.send({ t: 'chunk', offset: LOG3.offsets[i]!, buffer: bytes.buffer as ArrayBuffer, at: 0, length: bytes.length });
+  }
+  await b.settle();
+  const rows = await b.view(0, 60);
+  assert.equal(rows.length, b.last('view').size.rows);
+  assert.ok(!shape(rows).some((t) => t.startsWith('one')));
+  assert.ok(shape(rows).includes('two 9'));
+});
+
+test('one stream alone: numbers stay those of the whole log', async () => {
+  const b = await opened();
+  b.send({ t: 'show', folded: [], stream: 'stderr' });
+  const rows = await b.view(0, 40);
+  assert.deepEqual(shape(rows), ['[0]', '[1]', '[2]', 'an error', '.']);
+  assert.equal((rows[3] as LineRow).n, 20);
+});
+
+test('what is jumped to opens itself', async () => {
+  for (const how of ['line', 'error', 'hit'] as const) {
+    const b = await opened();
+    b.send({ t: 'show', folded: [0, 1, 2], stream: 'stdout' });
+    if (how === 'hit') b.send({ t: 'find', query: { text: 'two 9', regex: false } });
+    await b.settle();
+    if (how === 'error') b.send({ t: 'show', folded: [0, 1, 2], stream: 'both' });
+    await b.settle();
+    const row = how === 'line' ? await b.ask((id) => ({ t: 'seek', id, target: { line: 20 } })) : await b.ask((id) => ({ t: 'next', id, what: how, from: -1, forward: true }));
+    assert.equal(textOf((await b.view(row!))[0]), how === 'hit' ? 'two 9' : 'an error');
+    assert.deepEqual(b.last('shows'), { t: 'shows', folded: [0, 1], stream: how === 'line' ? 'both' : how === 'hit' ? 'stdout' : 'both' });
+  }
+});
+
+test('a fold holds when the bytes have gone and come back', async () => {
+  const b = await opened();
+  b.send({ t: 'show', folded: [1], stream: 'both' });
+  const whole = shape(await b.view(0, 60));
+  const { rows } = b.last('view').size;
+  const extent = (b.engine as unknown as { journal: { extents: { evict(): void; rows: number }[] } }).journal.extents[0]!;
+  extent.evict();
+  assert.equal(extent.rows, rows, 'counted without the bytes');
+  assert.deepEqual(shape(await b.view(0, 60)), whole);
+});

@@ -1,0 +1,201 @@
+// Errors and hits of a log: looked for in slices where the bytes are here, asked of the server where
+// they are not.
+//
+// find → hits are scanned here; when part of the log is not here, after a moment the server is asked too
+// and its lines stand for what was not looked at. A server that cannot search leaves what was found here.
+
+import type { Journal } from './journal.ts';
+import type { Transport } from './loader.ts';
+import type { FromWorker, Query, Stream } from './messages.ts';
+import { errorScan, queryRegExp, queryScan, type Hit, type Scan, type Spot } from './scan.ts';
+import { RowFlag, type Extent } from './extent.ts';
+
+const SLICE_MS = 6;
+/** An answer waits so many times 20 ms for the scan of what is here. */
+const SCAN_WAITS = 100;
+const TICK_BUCKETS = 400;
+/** Somebody who types is not yet asking. */
+const PAUSE_MS = 220;
+/** Matches are counted anew so often while they come in. */
+const TELL_EVERY = 500;
+
+export interface FinderHost {
+  post(message: FromWorker): void;
+  soon(fn: () => void): void;
+  later(fn: () => void, ms: number): void;
+}
+
+interface Search {
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+export class Finder {
+  transport: Transport | null = null;
+  errors: Scan;
+  hits: Scan | null = null;
+  /** What is marked in the lines. */
+  re: RegExp | null = null;
+  private query: Query | null = null;
+  private stream: Stream = 'both';
+  private scanning = false;
+  private ticksDue = false;
+  private truncated = false;
+  private asked: Search | null = null;
+  private askedErrors: Search | null = null;
+  private generation = 0;
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly host: FinderHost,
+    /** Rows of the window may look different now. */
+    private readonly changed: () => void,
+  ) {
+    this.errors = this.newErrors();
+  }
+
+  private readonly wanted = (e: Extent, row: number): boolean => this.stream === 'both' || (this.stream === 'stderr') === ((e.flags[row]! & RowFlag.stderr) !== 0);
+
+  private newErrors(): Scan {
+    return errorScan(this.journal, this.wanted);
+  }
+
+  /** Only lines of this stream count. */
+  setStream(stream: Stream): void {
+    if (stream === this.stream) return;
+    this.stream = stream;
+    this.askedErrors?.abort.abort();
+    this.askedErrors = null;
+    this.errors = this.newErrors();
+    this.find(this.query);
+  }
+
+  /** Everything was looked at, here or by the server. */
+  get errorsComplete(): boolean {
+    return this.errors.bytes >= this.journal.end;
+  }
+
+  /** Part of the log was never here. */
+  private get partly(): boolean {
+    return this.journal.extents.some((e) => !e.indexed && e.size > 0);
+  }
+
+  // ---- searching
+
+  find(query: Query | null): void {
+    this.query = query;
+    this.hits = null;
+    this.re = null;
+    this.truncated = false;
+    this.asked?.abort.abort();
+    this.asked = null;
+    const generation = ++this.generation;
+    let problem = '';
+    if (query && query.text !== '') {
+      try {
+        this.re = queryRegExp(query);
+        this.hits = queryScan(this.journal, queryRegExp(query), this.wanted);
+      } catch (e) {
+        problem = e instanceof Error ? e.message : String(e);
+      }
+    }
+    this.host.post({ t: 'found', found: { rows: 0, searched: 0, busy: this.hits !== null, truncated: false, problem } });
+    this.ticks();
+    this.changed();
+    this.scan();
+    if (query && this.hits) {
+      this.host.later(() => {
+        if (generation === this.generation && this.partly && this.hits) this.asked = this.ask(query, this.hits);
+      }, PAUSE_MS);
+    }
+  }
+
+  private ask(what: Query | 'errors', scan: Scan): Search | null {
+    const { transport } = this;
+    if (!transport) return null;
+    const abort = new AbortController();
+    const { end } = this.journal;
+    let n = 0;
+    scan.beginRemote();
+    const onMatch = (line: number, stream: string) => {
+      if (this.stream !== 'both' && stream !== '' && stream !== this.stream) return;
+      scan.found(line);
+      if (++n % TELL_EVERY === 0) this.tell(true);
+    };
+    const done = transport.search(what, onMatch, abort.signal).then(
+      (truncated) => {
+        if (what !== 'errors') this.truncated = truncated;
+        // Past the last match told nothing is known.
+        if (!truncated) scan.endRemote(end);
+      },
+      // It cannot, or not now: what was looked at here has to do, and the page says how much that is.
+      () => undefined,
+    );
+    const search: Search = { abort, done };
+    void done.then(() => {
+      if (abort.signal.aborted) return;
+      if (this.asked === search) this.asked = null;
+      this.tell(false);
+      this.ticks();
+      this.changed();
+    });
+    return search;
+  }
+
+  private tell(busy: boolean): void {
+    if (!this.hits) return;
+    this.host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: busy || this.asked !== null, truncated: this.truncated, problem: '' } });
+  }
+
+  /** The next error or hit; past the end it goes on at the other side. */
+  async next(what: 'hit' | 'error', from: Spot, forward: boolean): Promise<Hit | null> {
+    if (what === 'error' && this.partly && !this.askedErrors) this.askedErrors = this.ask('errors', this.errors);
+    if (what === 'error') await this.askedErrors?.done;
+    const scan = what === 'hit' ? this.hits : this.errors;
+    if (!scan) return null;
+    // What is here is looked through first; a stream that never rests is not waited for.
+    for (let i = 0; i < SCAN_WAITS && this.scanning; i++) await new Promise<void>((resolve) => this.host.later(resolve, 20));
+    const last = Math.max(0, this.journal.extents.length - 1);
+    const edge: Spot = forward ? { index: 0, row: -1, line: 0 } : { index: last, row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER };
+    return scan.next(from, forward) ?? scan.next(edge, forward);
+  }
+
+  // ---- looking through what is here
+
+  scan(): void {
+    if (this.scanning) return;
+    this.scanning = true;
+    this.host.soon(() => this.slice());
+  }
+
+  private slice(): void {
+    const deadline = performance.now() + SLICE_MS;
+    const before = this.errors.total + (this.hits?.total ?? 0);
+    const hitsLeft = this.hits?.slice(deadline) ?? false;
+    const errorsLeft = this.errors.slice(deadline);
+    this.tell(hitsLeft);
+    if (this.errors.total + (this.hits?.total ?? 0) !== before) {
+      this.changed(); // rows of the window may be marked now
+      this.ticks();
+    }
+    if (hitsLeft || errorsLeft) this.host.soon(() => this.slice());
+    else {
+      this.scanning = false;
+      this.changed(); // now it is known whether everything was looked at
+    }
+  }
+
+  ticks(): void {
+    if (this.ticksDue) return;
+    this.ticksDue = true;
+    this.host.later(() => {
+      this.ticksDue = false;
+      this.host.post({ t: 'ticks', errors: this.errors.ticks(TICK_BUCKETS), hits: this.hits?.ticks(TICK_BUCKETS) ?? [] });
+    }, 120);
+  }
+
+  stop(): void {
+    this.asked?.abort.abort();
+    this.askedErrors?.abort.abort();
+  }
+}

@@ -1,0 +1,44 @@
+// A search by the server: one JSON object a line as matches are found, the last one says whether there
+// are more than were told.
+
+import type { Query } from './messages.ts';
+
+/** Smart case: capitals make it exact. Those of escapes such as \\W do not count. */
+export function exactCase(q: Query): boolean {
+  return /\p{Lu}/u.test(q.regex ? q.text.replace(/\\./g, '') : q.text);
+}
+
+export interface Bytes {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+}
+
+function record(text: string): Record<string, unknown> {
+  const v: unknown = JSON.parse(text);
+  if (typeof v !== 'object' || v === null || Array.isArray(v)) throw new TypeError('search: not an object');
+  return v as Record<string, unknown>;
+}
+
+/** Reads an answer; resolves to `truncated`. Throws when it is cut off or none of ours. */
+export async function matches(body: Bytes, onMatch: (line: number, stream: string) => void): Promise<boolean> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  let truncated: boolean | null = null;
+  const take = (text: string) => {
+    if (text.trim() === '') return;
+    const o = record(text);
+    if (typeof o['line'] === 'number') onMatch(o['line'], typeof o['stream'] === 'string' ? o['stream'] : '');
+    else if (typeof o['truncated'] === 'boolean') truncated = o['truncated'];
+    else throw new TypeError('search: neither match nor summary');
+  };
+  for (;;) {
+    const { done, value } = await body.read();
+    rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
+    const parts = rest.split('\n');
+    rest = parts.pop()!;
+    parts.forEach(take);
+    if (done) break;
+  }
+  take(rest);
+  if (truncated === null) throw new TypeError('search: cut off');
+  return truncated;
+}
