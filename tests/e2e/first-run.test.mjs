@@ -119,7 +119,7 @@ describe('the page', () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
     await visitor.signIn('/settings');
     const cookies = await visitor.context.cookies();
-    await visitor.page.getByRole('button', { name: 'Sign out' }).click();
+    await visitor.page.getByRole('button', { name: 'Sign out', exact: true }).click();
     await visitor.page.getByRole('button', { name: 'Sign in' }).waitFor();
     const session = stack.dashboard.session(Object.fromEntries(cookies.map((c) => [c.name, c.value])));
     assert.equal((await session.get('/api/v1/session')).status, 401);

@@ -1,7 +1,7 @@
 // axe on every page and state, light and dark, desktop and phone: no violation is allowed.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { liveBackup } from './fixture/data.mjs';
+import { liveBackup, waitingDeploy } from './fixture/data.mjs';
 import { axe, DESKTOP, PHONE, skip, World } from './harness.mjs';
 
 let world;
@@ -24,7 +24,15 @@ const STATES = [
   ['danger', () => '/commands?run=apt.upgrade', async (p) => (await p.getByTestId('start').click(), await p.waitForSelector('#reauth-password'))],
   ['history', () => '/history', async (p) => p.waitForSelector('.run-row')],
   ['nothing matches', () => '/history?status=active', async (p) => p.waitForSelector('.run-row')],
-  ['settings', () => '/settings', async (p) => p.waitForSelector('.settings-card')],
+  ['history, filtered', () => '/history?status=failed&q=back&name=backup', async (p) => p.waitForSelector('.run-row')],
+  ['schedule', () => '/schedule', async (p) => p.waitForSelector('.schedule-row')],
+  ['schedule, not offered', () => '/schedule', async (p) => p.waitForSelector('.empty'), { without: ['schedule'] }],
+  ['audit', () => '/audit', async (p) => p.waitForSelector('.audit-row')],
+  ['audit, one entry', () => '/audit', async (p) => (await p.locator('.audit-row').first().click(), await p.waitForSelector('dialog'))],
+  ['more', () => '/more', async (p) => p.waitForSelector('.more-row')],
+  ['settings', () => '/settings', async (p) => p.waitForSelector('.settings-list > li')],
+  ['settings, TOTP and a new token', () => '/settings', async (p) => (await p.getByRole('button', { name: 'Set up' }).click(), await p.waitForSelector('.qr'), await p.getByRole('button', { name: 'New token' }).click(), await p.waitForSelector('dialog'))],
+  ['run, waits for an answer', (f) => `/runs/${number(f, 'deploy')}`, async (p) => (await log(p), await p.waitForSelector('.approval'))],
   ['not found', () => '/nope', async (p) => p.waitForSelector('.empty')],
   ['run', (f) => `/runs/${number(f, 'backup')}`, log],
   ['run, free', (f) => `/runs/${number(f, 'backup')}`, async (p) => (await log(p), await p.keyboard.press('Home'), await p.waitForSelector('.follow-pill'))],
@@ -53,13 +61,15 @@ const STATES = [
 async function states(t, viewport) {
   const fixture = await world.server();
   fixture.add(liveBackup(500));
+  fixture.add(waitingDeploy());
   const { page, complaints, done } = await world.open(fixture, '/licences.txt', { viewport });
   page.setDefaultTimeout(8000);
   try {
-    for (const [name, at, act, { signedIn = true } = {}] of STATES) {
+    for (const [name, at, act, { signedIn = true, without = [] } = {}] of STATES) {
       await t.test(name, async () => {
         fixture.session = signedIn;
         fixture.reauthed = false;
+        fixture.without = new Set(without);
         complaints.length = 0;
         await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
         await page.evaluate(() => localStorage.clear());

@@ -6,7 +6,7 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { begin, CATALOG, chatter, endRun, endStep, liveBackup, makeRun, makeRuns, startStep, sync } from './fixture/data.mjs';
+import { audit, begin, CATALOG, chatter, endRun, endStep, liveBackup, makeRun, makeRuns, schedule, startStep, sync } from './fixture/data.mjs';
 import { STDOUT } from './fixture/journal.mjs';
 import { accept, chunkFrame, endFrame } from './fixture/ws.mjs';
 
@@ -29,6 +29,15 @@ export class Fixture {
     this.assets = /name="ops-build" content="([^"]*)"/.exec(fs.readFileSync(path.join(dist, 'index.html'), 'utf8'))?.[1] ?? '';
     this.totp = false;
     this.canSearch = true;
+    this.without = new Set();
+    const now = Date.now() * 1000;
+    const agent = (system, rest) => `Mozilla/5.0 (${system}) AppleWebKit/537.36 (KHTML, like Gecko) ${rest}`;
+    this.sessionList = [
+      { id: 's1', current: true, created_us: now, seen_us: now, expires_us: now + 1e12, address: '10.0.0.12', user_agent: agent('X11; Linux x86_64', 'Chrome/156.0.0.0 Safari/537.36') },
+      { id: 's2', current: false, created_us: now - 9e9, seen_us: now - 72e8, expires_us: now + 1e12, address: '10.0.0.31', user_agent: agent('iPhone; CPU iPhone OS 19_0 like Mac OS X', 'Version/19.0 Mobile/15E148 Safari/604.1') },
+      { id: 's3', current: false, created_us: now - 9e9, seen_us: now - 9e9, expires_us: now + 1e12, address: '10.0.0.40', user_agent: 'curl/8.9' },
+    ];
+    this.tokenList = [{ id: 't1', name: 'deploy hook', scopes: ['run:deploy'], created_us: now - 9e10, expires_us: now + 9e12, last_used_us: now - 36e8 }];
     this.keys = new Map();
     this.server = http.createServer((req, res) => this.#handle(req, res));
     this.server.on('upgrade', (req, tcp) => this.#upgrade(req, tcp));
@@ -151,6 +160,8 @@ export class Fixture {
       this.reauthed = true;
       return this.#send(res, 200, session);
     }
+    const page = this.#pages(res, route, url, body);
+    if (page) return;
     if (route === 'GET /catalog') return this.#send(res, 200, CATALOG);
     if (route === 'GET /runs') return this.#runs(res, url.searchParams);
     if (route === 'POST /runs') return this.#start(req, res, body);
@@ -158,6 +169,7 @@ export class Fixture {
     const run = m && this.find(m[2]);
     if (!run) return this.#problem(res, 404, 'not_found', 'There is no such run.');
     if (m[1] === 'GET' && !m[3]) return this.#send(res, 200, { run: run.doc });
+    if (m[3] === '/approve') return this.#approve(res, run, body);
     if (m[3] === '/cancel') return this.#cancel(res, run);
     if (m[3] === '/log/locate') return this.#send(res, 200, run.journal.locateLine(Number(url.searchParams.get('line'))));
     if (m[3] === '/log/search' && this.canSearch) return this.#search(res, run, url.searchParams);
@@ -165,10 +177,71 @@ export class Fixture {
     return this.#problem(res, 404, 'not_found', 'No such route.');
   }
 
+  /** Schedule, audit, sessions, tokens, TOTP. `without`: routes that this dashboard does not have. */
+  #pages(res, route, url, body) {
+    const at = route.split(' ')[1].split('/')[1];
+    if (!['schedule', 'maintenance', 'audit', 'sessions', 'tokens', 'totp'].includes(at)) return false;
+    const reply = () => {
+      if (this.without.has(at)) return this.#problem(res, 501, 'unsupported', 'This is not part of this build.');
+      if (route === 'GET /schedule') return this.#send(res, 200, (this.schedule ??= schedule([...this.runs.values()])));
+      if (route === 'POST /schedule/pause') {
+        const flow = this.schedule.flows.find((f) => f.flow === body.flow);
+        Object.assign(flow, { paused: body.pause, paused_by: body.pause ? 'user:admin' : null, reason: body.reason ?? null });
+        return this.#send(res, 200, this.schedule);
+      }
+      if (route === 'POST /maintenance') {
+        Object.assign(this.schedule, { maintenance: body.on, maintenance_reason: body.reason ?? null });
+        return this.#send(res, 200, this.schedule);
+      }
+      if (route === 'GET /audit') {
+        const q = url.searchParams;
+        const entries = audit().filter((e) => e.event.startsWith(q.get('event') ?? '') && (e.actor ?? '').includes(q.get('actor') ?? ''));
+        const older = q.get('before') === '7';
+        const list = older ? entries.filter((e) => e.id < 7) : entries.filter((e) => e.id >= 7);
+        return this.#send(res, 200, { entries: list, next: !older && entries.length > list.length ? '7' : null, chain: 'verified' });
+      }
+      if (route === 'GET /sessions') return this.#send(res, 200, { sessions: this.sessionList });
+      if (route.startsWith('DELETE /sessions/')) {
+        this.sessionList = this.sessionList.filter((s) => s.id !== url.pathname.split('/').pop());
+        return this.#send(res, 204);
+      }
+      if (route === 'GET /tokens') return this.#send(res, 200, { tokens: this.tokenList });
+      if (route === 'POST /tokens') {
+        if (!this.reauthed) return this.#problem(res, 403, 'reauth_required', 'Give the password again first.');
+        const token = { id: `t${this.tokenList.length + 1}`, created_us: Date.now() * 1000, last_used_us: null, expires_us: null, ...body };
+        this.tokenList.push(token);
+        return this.#send(res, 201, { token, secret: 'opsd_0123456789abcdef' });
+      }
+      if (route.startsWith('DELETE /tokens/')) {
+        this.tokenList = this.tokenList.filter((k) => k.id !== url.pathname.split('/').pop());
+        return this.#send(res, 204);
+      }
+      if (route === 'POST /totp/verify') return this.#send(res, 200, body.code === '123456' ? { ok: true, line: `AUTH_TOTP_SECRET=${body.secret}` } : { ok: false, line: '' });
+      return this.#problem(res, 404, 'not_found', 'No such route.');
+    };
+    reply();
+    return true;
+  }
+
+  #approve(res, run, body) {
+    const i = run.doc.steps.findIndex((s) => s.id === body.step);
+    const step = run.doc.steps[i];
+    if (step?.status !== 'waiting') return this.#problem(res, 409, 'answered', 'It was approved by admin already.');
+    const us = Date.now() * 1000;
+    run.doc.status = 'running';
+    run.journal.event('step.approved', { step_id: step.id, approve: body.approve, actor: 'user:admin', comment: body.comment ?? null }, i, us);
+    endStep(run, i, us, body.approve ? 'succeeded' : 'failed', body.approve ? {} : { reason: 'rejected' });
+    if (body.approve) startStep(run, i + 1, us);
+    else endRun(run, us, 'failed', { reason: 'rejected' });
+    this.#send(res, 200, { run: run.doc });
+  }
+
   #runs(res, query) {
     const limit = Number(query.get('limit') ?? 50);
     const wanted = query.get('status')?.split(',');
-    let list = this.#list().filter((r) => !wanted || wanted.includes(r.status));
+    const q = (query.get('q') ?? '').toLowerCase();
+    const name = query.get('name');
+    let list = this.#list().filter((r) => (!wanted || wanted.includes(r.status)) && (!name || r.name === name) && (q === '' || `#${r.number}` === q || `${r.name} ${r.title} ${r.actor}`.toLowerCase().includes(q)));
     const before = list.findIndex((r) => r.id === query.get('before'));
     if (before >= 0) list = list.slice(before + 1);
     const page = list.slice(0, limit);

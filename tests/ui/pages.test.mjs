@@ -2,7 +2,7 @@
 // violation of the content security policy is allowed in any of it.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { liveBackup } from './fixture/data.mjs';
+import { liveBackup, makeRun, waitingDeploy } from './fixture/data.mjs';
 import { PHONE, skip, World } from './harness.mjs';
 
 let world;
@@ -44,8 +44,8 @@ journey('signing in leads to where one was going', { signedIn: false, at: '/hist
 journey('a foreign address to go to after signing in is ignored', { signedIn: false, at: '/login?next=//evil.example/' }, async (page, fixture) => {
   await page.fill('#password', 'secret');
   await page.keyboard.press('Enter');
+  await page.waitForURL(`${fixture.origin}/`);
   await sees(page, 'h1', 'Overview');
-  assert.equal(page.url(), `${fixture.origin}/`);
 });
 
 journey('where a code is set up it is asked for', { signedIn: false, prepare: (f) => (f.totp = true) }, async (page) => {
@@ -276,7 +276,7 @@ journey('single keys can be switched off', { at: '/settings' }, async (page) => 
 });
 
 journey('signing out ends it', { at: '/settings' }, async (page) => {
-  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click();
   await page.waitForURL(/\/login/);
   await sees(page, 'h1', 'Sign in to 127.0.0.1');
 });
@@ -309,3 +309,105 @@ journey('on a phone the run page and the form fit', { viewport: PHONE, prepare: 
     assert.ok(height >= 24, `${await b.innerText()} is ${height} px high`);
   }
 });
+
+// ---- history, schedule, audit, settings
+
+journey('history is filtered by status, command and text, all in the address', { at: '/history' }, async (page, fixture) => {
+  const names = () => page.locator('.run-row b').allInnerTexts();
+  await page.getByLabel('Command').selectOption({ label: 'Backup' });
+  await page.waitForURL(`${fixture.origin}/history?name=backup`);
+  await page.waitForFunction(() => document.querySelectorAll('.run-row').length === 1);
+  await page.getByRole('radio', { name: 'Succeeded' }).check({ force: true });
+  await sees(page, '.empty', 'Nothing matches.');
+  await page.goto(`${fixture.origin}/history?q=dis`);
+  await page.waitForFunction(() => document.querySelectorAll('.run-row').length === 1);
+  assert.deepEqual(await names(), ['Disk usage']);
+  assert.equal(await page.getByRole('searchbox').inputValue(), 'dis');
+  await page.getByRole('searchbox').fill('flo');
+  await page.waitForURL(`${fixture.origin}/history?q=flo`);
+  await page.waitForFunction(() => document.querySelector('.run-row b')?.textContent === 'Flood');
+  // What starts now is shown only if it fits.
+  const shown = await page.locator('.run-row').count();
+  fixture.add(makeRun({ name: 'host.uptime', title: 'Uptime', steps: [{ id: 'main', title: 'Uptime' }] }));
+  fixture.add(makeRun({ name: 'demo.flood', title: 'Flood', steps: [{ id: 'main', title: 'Flood' }] }));
+  await page.waitForFunction((n) => document.querySelectorAll('.run-row').length === n + 1, shown);
+});
+
+journey('the schedule says what runs next, and is paused and resumed', { at: '/schedule' }, async (page, fixture) => {
+  const row = page.locator('.schedule-row', { hasText: 'Backup' });
+  assert.match(await row.innerText(), /in 3/);
+  assert.match(await row.innerText(), /30 2 \* \* \*/);
+  await row.getByRole('button', { name: /Pause/ }).click();
+  await row.getByText('Paused').waitFor();
+  await row.getByRole('button', { name: /Resume/ }).click();
+  await row.getByRole('button', { name: /Pause/ }).waitFor();
+  await page.locator('#maintenance-reason').fill('new disk');
+  await page.getByRole('button', { name: 'Begin maintenance' }).click();
+  await sees(page, '.maintenance', 'new disk');
+  assert.deepEqual(fixture.requests.filter((r) => r.method === 'POST' && r.path.includes('maintenance')).map((r) => r.body), [{ on: true, reason: 'new disk' }]);
+});
+
+journey('the audit tells who did what, and all of one entry', { at: '/audit' }, async (page, fixture) => {
+  await sees(page, '.audit-row', 'run.started');
+  await sees(page, '.status.pill', 'Chain verified');
+  await page.getByRole('button', { name: 'Load older entries' }).click();
+  await page.getByText('secret.wrong').waitFor();
+  await page.locator('.audit-row', { hasText: 'login.failed' }).click();
+  await sees(page, 'dialog', '203.0.113.9');
+  await sees(page, 'dialog pre', '"user": "root"');
+  await page.keyboard.press('Escape');
+  await page.getByLabel('Event begins with').fill('login');
+  await page.waitForURL(`${fixture.origin}/audit?event=login`);
+  await page.waitForFunction(() => document.querySelectorAll('.audit-row').length === 2);
+});
+
+journey('sessions are ended, tokens made and revoked, a second factor is proved', { at: '/settings' }, async (page, fixture) => {
+  await sees(page, '.settings-list', 'Safari · iPhone');
+  await page.getByRole('button', { name: 'Sign out Safari · iPhone' }).click();
+  await page.waitForFunction(() => !document.body.innerText.includes('iPhone'));
+  await page.getByRole('button', { name: 'New token' }).click();
+  await page.getByLabel('Name').fill('cron');
+  await page.getByLabel('It may').selectOption('run:backup');
+  await page.getByRole('button', { name: 'Make token' }).click();
+  await page.fill('#reauth-password', 'secret');
+  await page.locator('.reauth').getByRole('button', { name: 'Make token' }).click();
+  await sees(page, 'dialog code', 'opsd_0123456789abcdef');
+  await page.locator('.dialog-foot').getByRole('button', { name: 'Close' }).click();
+  await page.getByText('run:backup').waitFor();
+  assert.deepEqual(fixture.tokenList.at(-1).scopes, ['run:backup']);
+  await page.getByRole('button', { name: 'Revoke cron' }).click();
+  await page.getByRole('button', { name: 'Revoke for good' }).click();
+  await page.getByText('run:backup').waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Set up' }).click();
+  await page.fill('#totp-code', '000000');
+  await page.keyboard.press('Enter');
+  await page.getByText('The code is wrong.').waitFor();
+  await page.fill('#totp-code', '123 456');
+  await page.keyboard.press('Enter');
+  await page.getByText(/^AUTH_TOTP_SECRET=[A-Z2-7]{32}$/).waitFor();
+  await page.getByRole('radio', { name: 'Compact' }).check({ force: true });
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.density), 'compact');
+});
+
+journey('what a dashboard does not offer is said plainly', { at: '/schedule', prepare: (f) => (f.without = new Set(['schedule', 'audit', 'sessions', 'tokens'])) }, async (page, fixture) => {
+  await sees(page, '.empty', 'This dashboard does not offer this.');
+  for (const at of ['/audit', '/settings']) {
+    await page.goto(fixture.origin + at);
+    await sees(page, '.empty', 'This dashboard does not offer this.');
+  }
+});
+
+for (const yes of [true, false]) {
+  journey(`a waiting step is ${yes ? 'approved' : 'rejected'} in place`, { at: '/', prepare: (f) => f.add(waitingDeploy()) }, async (page, fixture) => {
+    const run = fixture.byName('deploy');
+    await page.goto(`${fixture.origin}/runs/${run.doc.number}`);
+    await sees(page, '.approval h2', 'Roll web out to production?');
+    await sees(page, '.approval', 'Without an answer it is rejected in');
+    assert.equal(await page.locator('.step.beside').count(), 2, 'two builds at the same time');
+    await sees(page, '.step', 'attempt 2');
+    await page.getByLabel('Comment (optional)').fill('looks good');
+    await page.getByTestId(yes ? 'approve' : 'reject').click();
+    await page.locator('.approval').waitFor({ state: 'detached' });
+    assert.deepEqual(fixture.requests.filter((r) => r.path.endsWith('/approve')).map((r) => r.body), [{ step: 'ask', approve: yes, comment: 'looks good' }]);
+  });
+}

@@ -2,12 +2,14 @@ import { render } from 'preact';
 import { App } from './app/App.tsx';
 import { startBadge } from './app/badge.ts';
 import { lang } from './i18n/index.ts';
+import { startDensity } from './lib/density.ts';
 import { startKeys } from './lib/keys.ts';
 import { startRouter } from './lib/router.ts';
 import { startTheme } from './lib/theme.ts';
 import { loadSession, startLive } from './live/store.ts';
 
 startTheme();
+startDensity();
 document.documentElement.lang = lang.value;
 startRouter();
 startKeys();

@@ -21,3 +21,6 @@ declare module 'node:fs' {
   export function existsSync(path: string): boolean;
 }
 declare const __VECTORS__: string;
+declare module 'node:crypto' {
+  export function createHash(name: string): { update(data: string): { digest(encoding: 'hex'): string } };
+}

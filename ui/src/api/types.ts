@@ -8,6 +8,12 @@ export const STEP_STATUSES = ['pending', 'running', 'waiting', 'retrying', 'succ
 export type StepStatus = (typeof STEP_STATUSES)[number];
 export type AnyStatus = RunStatus | StepStatus;
 
+export interface Approval {
+  prompt: string;
+  timeout_us: number;
+  on_timeout: 'reject' | 'approve';
+}
+
 export interface Step {
   index: number;
   id: string;
@@ -22,6 +28,11 @@ export interface Step {
   started_us: number;
   finished_us: number;
   offset: number | null;
+  /** Indices of the steps it waits for. */
+  needs: number[];
+  outputs: Record<string, string>;
+  /** What it asks a person; null: nothing. */
+  approve: Approval | null;
 }
 
 export interface Run {
@@ -69,6 +80,9 @@ export const decodeStep: Decoder<Step> = shape<Step>({
   started_us: time,
   finished_us: time,
   offset: optionalNumber,
+  needs: or(list(num), []),
+  outputs: or(map(scalarText), {}),
+  approve: or(shape<Approval>({ prompt: text, timeout_us: or(num, 0), on_timeout: or(oneOf(['reject', 'approve'] as const, 'reject'), 'reject') }), null),
 });
 
 export const decodeRun: Decoder<Run> = shape<Run>({
@@ -217,3 +231,111 @@ export interface PlanStep {
 
 export const decodePlan: Decoder<PlanStep[]> = (v, at) =>
   list(shape<PlanStep>({ step: scalarText, argv: list(str), user: text, cwd: text }))(object(v, at)['plan'], `${at}.plan`);
+
+export interface ScheduleRule {
+  cron: string;
+  timezone: string;
+  next_us: number;
+}
+
+export interface ScheduledFlow {
+  flow: string;
+  title: string;
+  rules: ScheduleRule[];
+  next_us: number;
+  last_run: Run | null;
+  paused: boolean;
+  paused_by: string;
+  reason: string;
+}
+
+export interface Schedule {
+  flows: ScheduledFlow[];
+  maintenance: boolean;
+  maintenance_reason: string;
+}
+
+export const decodeSchedule: Decoder<Schedule> = shape<Schedule>({
+  flows: list(
+    shape<ScheduledFlow>({
+      flow: str,
+      title: text,
+      rules: or(list(shape<ScheduleRule>({ cron: text, timezone: text, next_us: time })), []),
+      next_us: time,
+      last_run: or(decodeRun, null),
+      paused: or(bool, false),
+      paused_by: text,
+      reason: text,
+    }),
+  ),
+  maintenance: or(bool, false),
+  maintenance_reason: text,
+});
+
+export interface AuditEntry {
+  id: number;
+  time_us: number;
+  source: 'dashboard' | 'agent';
+  event: string;
+  actor: string;
+  address: string;
+  request_id: string;
+  run: string;
+  data: Record<string, unknown>;
+}
+
+export interface AuditPage {
+  entries: AuditEntry[];
+  next: string;
+  chain: 'verified' | 'broken' | 'unknown';
+}
+
+export const decodeAudit: Decoder<AuditPage> = shape<AuditPage>({
+  entries: list(
+    shape<AuditEntry>({
+      id: num,
+      time_us: time,
+      source: or(oneOf(['dashboard', 'agent'] as const, 'dashboard'), 'dashboard'),
+      event: text,
+      actor: text,
+      address: text,
+      request_id: text,
+      run: text,
+      data: or(object, {}),
+    }),
+  ),
+  next: text,
+  chain: or(oneOf(['verified', 'broken', 'unknown'] as const, 'unknown'), 'unknown'),
+});
+
+export interface SessionInfo {
+  id: string;
+  current: boolean;
+  created_us: number;
+  seen_us: number;
+  expires_us: number;
+  address: string;
+  user_agent: string;
+}
+
+export const decodeSessions: Decoder<SessionInfo[]> = (v, at) =>
+  list(shape<SessionInfo>({ id: str, current: or(bool, false), created_us: time, seen_us: time, expires_us: time, address: text, user_agent: text }))(object(v, at)['sessions'], `${at}.sessions`);
+
+export interface Token {
+  id: string;
+  name: string;
+  scopes: string[];
+  created_us: number;
+  /** 0: never. */
+  expires_us: number;
+  last_used_us: number;
+}
+
+const decodeToken = shape<Token>({ id: str, name: text, scopes: or(list(str), []), created_us: time, expires_us: time, last_used_us: time });
+
+export const decodeTokens: Decoder<Token[]> = (v, at) => list(decodeToken)(object(v, at)['tokens'], `${at}.tokens`);
+
+/** A token that was just made: its secret is told this once. */
+export const decodeNewToken: Decoder<{ token: Token; secret: string }> = shape<{ token: Token; secret: string }>({ token: decodeToken, secret: str });
+
+export const decodeTotp: Decoder<{ ok: boolean; line: string }> = shape<{ ok: boolean; line: string }>({ ok: bool, line: text });

@@ -10,6 +10,7 @@ import { runForm } from '../pages/commands/start.ts';
 import { History } from '../pages/history/History.tsx';
 import { Login } from '../pages/login/Login.tsx';
 import { SignInAgain } from '../pages/login/SignInAgain.tsx';
+import { More } from '../pages/more/More.tsx';
 import { NotFound } from '../pages/notfound/NotFound.tsx';
 import { Overview } from '../pages/overview/Overview.tsx';
 import { Problem } from '../ui/Notice.tsx';
@@ -22,6 +23,8 @@ import { useGlobalKeys } from './globalKeys.ts';
 import { paletteOpen, shortcutsOpen } from './state.ts';
 
 const RunPage = lazy(() => import('../pages/run/RunPage.tsx').then((m) => m.RunPage));
+const Schedule = lazy(() => import('../pages/schedule/Schedule.tsx').then((m) => m.Schedule));
+const Audit = lazy(() => import('../pages/audit/Audit.tsx').then((m) => m.Audit));
 const Settings = lazy(() => import('../pages/settings/Settings.tsx').then((m) => m.Settings));
 
 function Page(): JSX.Element {
@@ -36,6 +39,12 @@ function Page(): JSX.Element {
       return <RunPage key={r.id} id={r.id} />;
     case 'history':
       return <History />;
+    case 'schedule':
+      return <Schedule />;
+    case 'audit':
+      return <Audit />;
+    case 'more':
+      return <More />;
     case 'settings':
       return <Settings />;
     case 'notFound':

@@ -8,6 +8,7 @@ import { paletteOpen } from './state.ts';
 
 function current(href: string, p: string): boolean {
   if (href === '/') return p === '/';
+  if (href === '/more') return ['/more', '/schedule', '/audit', '/settings'].some((x) => p.startsWith(x));
   if (href === '/history') return p.startsWith('/history') || p.startsWith('/runs');
   return p.startsWith(href);
 }
@@ -52,7 +53,7 @@ export function Sidebar() {
       </button>
       <nav aria-label={m.mainNavigation}>
         {NAV.map((n) => (
-          <Link key={n.href} href={n.href} current={current(n.href, p)} class="nav-item">
+          <Link key={n.href} href={n.href} current={current(n.href, p)} class={`nav-item ${n.wide ? 'nav-wide' : ''}`}>
             <Icon name={n.icon} />
             <span>{m[n.word]}</span>
             {n.href === '/history' && active > 0 && (
@@ -63,6 +64,10 @@ export function Sidebar() {
             )}
           </Link>
         ))}
+        <Link href="/more" current={current('/more', p)} class="nav-item nav-more">
+          <Icon name="ellipsis" />
+          <span>{m.more}</span>
+        </Link>
       </nav>
       <div class="side-foot">
         <ConnectionState />

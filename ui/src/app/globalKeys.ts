@@ -7,6 +7,8 @@ const KEYS: Keys = {
   'g o': () => go('/'),
   'g c': () => go('/commands'),
   'g h': () => go('/history'),
+  'g e': () => go('/schedule'),
+  'g a': () => go('/audit'),
   'g s': () => go('/settings'),
   '?': () => (shortcutsOpen.value = true),
 };

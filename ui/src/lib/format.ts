@@ -87,11 +87,21 @@ export function ago(us: number, nowMs: number): string {
   return r.format(-Math.floor(s / 86400), 'day');
 }
 
+/** "in 3 hours". */
+export function until(us: number, nowMs: number): string {
+  const s = Math.max(0, Math.round((us / 1000 - nowMs) / 1000));
+  const r = relative.value;
+  if (s < 60) return r.format(s, 'second');
+  if (s < 3600) return r.format(Math.round(s / 60), 'minute');
+  if (s < 172800) return r.format(Math.round(s / 3600), 'hour');
+  return r.format(Math.round(s / 86400), 'day');
+}
+
 /** Today, yesterday, or the day by name. */
 export function day(us: number, nowMs: number): string {
   const midnight = (ms: number) => new Date(ms).setHours(0, 0, 0, 0);
   const days = Math.round((midnight(nowMs) - midnight(us / 1000)) / 86400000);
   const r = new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto' });
-  const s = days < 2 ? r.format(-days, 'day') : dayFormat.value.format(us / 1000);
+  const s = days > -2 && days < 2 ? r.format(-days, 'day') : dayFormat.value.format(us / 1000);
   return s.charAt(0).toUpperCase() + s.slice(1);
 }

@@ -39,6 +39,9 @@ export type Route =
   | { page: 'commands' }
   | { page: 'run'; id: string }
   | { page: 'history' }
+  | { page: 'schedule' }
+  | { page: 'audit' }
+  | { page: 'more' }
   | { page: 'settings' }
   | { page: 'login' }
   | { page: 'notFound' };
@@ -49,7 +52,7 @@ export function match(p: string): Route {
   if (parts.length === 0) return { page: 'overview' };
   if (first === 'commands' && parts.length === 1) return { page: 'commands' };
   if (first === 'runs' && parts.length === 2 && /^[0-9a-f-]{1,36}$/i.test(second ?? '')) return { page: 'run', id: second! };
-  if (parts.length === 1 && (first === 'history' || first === 'settings' || first === 'login')) return { page: first };
+  if (parts.length === 1 && (first === 'history' || first === 'schedule' || first === 'audit' || first === 'more' || first === 'settings' || first === 'login')) return { page: first };
   return { page: 'notFound' };
 }
 

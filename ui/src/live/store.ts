@@ -157,6 +157,11 @@ export async function cancelRun(id: string): Promise<void> {
   await act('POST', `/runs/${id}/cancel`, { body: {} });
 }
 
+/** Answers a step that waits for a person. */
+export async function approveStep(run: string, step: string, approve: boolean, comment: string): Promise<void> {
+  await act('POST', `/runs/${run}/approve`, { body: { step, approve, ...(comment === '' ? {} : { comment }) } });
+}
+
 export const loadRun = (id: string, signal?: AbortSignal): Promise<Run> => get(`/runs/${id}`, decodeRunAnswer, signal ? { signal } : {});
 
 export interface Page {

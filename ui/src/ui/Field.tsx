@@ -70,6 +70,8 @@ interface InputProps {
   described?: string | undefined;
   mono?: boolean;
   autoFocus?: boolean;
+  placeholder?: string;
+  maxLength?: number;
   onInput?: (e: TargetedEvent<HTMLInputElement>) => void;
 }
 

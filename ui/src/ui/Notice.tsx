@@ -33,6 +33,17 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
   );
 }
 
+/** Not offered by this dashboard: nothing went wrong, there is nothing to try again. */
+export function isMissing(e: unknown): boolean {
+  return e instanceof ApiError && (e.status === 404 || e.status === 501);
+}
+
+/** Why a part of the page has nothing to show. */
+export function Failed({ error, retry }: { error: unknown; retry: () => void }) {
+  if (isMissing(error)) return <Empty icon="circle-slash">{t.value.notOffered}</Empty>;
+  return <Problem error={error} retry={retry} />;
+}
+
 /** Nothing here: one sentence and one thing to do. */
 export function Empty({ icon, children, action }: { icon: string; children: ComponentChildren; action?: ComponentChildren }) {
   return (

@@ -1,11 +1,21 @@
 import { useComputed } from '@preact/signals';
 import type { Run, Step } from '../api/types.ts';
-import { ago, duration, full, now, running } from '../lib/format.ts';
+import { ago, duration, full, now, running, until } from '../lib/format.ts';
 
 /** "4 min ago", kept true while it is looked at. */
 export function Ago({ us }: { us: number }) {
   const words = useComputed(() => ago(us, now.value));
   if (us === 0) return null;
+  return (
+    <time dateTime={new Date(us / 1000).toISOString()} title={full(us)}>
+      {words}
+    </time>
+  );
+}
+
+/** "in 3 hours", kept true while it is looked at. */
+export function Until({ us }: { us: number }) {
+  const words = useComputed(() => until(us, now.value));
   return (
     <time dateTime={new Date(us / 1000).toISOString()} title={full(us)}>
       {words}

@@ -4,7 +4,8 @@
 import type { Words } from '../../i18n/en.ts';
 import { LANGUAGES, lang, setLanguage, type Language } from '../../i18n/index.ts';
 import { rank } from '../../lib/fuzzy.ts';
-import { go } from '../../lib/router.ts';
+import { go, setHash } from '../../lib/router.ts';
+import { shownRun } from '../badge.ts';
 import { THEMES, setTheme, theme } from '../../lib/theme.ts';
 import type { Catalog, Run } from '../../api/types.ts';
 import { openRunForm } from '../../pages/commands/start.ts';
@@ -64,9 +65,15 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
 
 const GROUP_BONUS = { run: 60, goto: 40, recent: 0, settings: 0 };
 
-/** `>` commands only, `#` a run's number. */
+/** `>` commands only, `#` a run's number, `:` a line of the log that is shown. */
 export function search(query: string, entries: Entry[]): Entry[] {
   const q = query.trim();
+  if (q.startsWith(':')) {
+    const n = q.slice(1).trim();
+    const run = shownRun.peek();
+    if (!run || !/^[1-9]\d{0,9}$/.test(n)) return [];
+    return [{ key: `line ${n}`, icon: 'file-text', label: `${run.title || run.name} #${run.number} · L${n}`, detail: '', group: 'goto', also: '', act: () => setHash(`#L${n}`) }];
+  }
   if (q.startsWith('#')) {
     const n = q.slice(1).trim();
     const known = entries.filter((e) => e.group === 'recent' && e.label.includes(`#${n}`));

@@ -8,7 +8,7 @@ import { Field, TextInput } from '../../ui/Field.tsx';
 import { errorText } from '../../ui/Notice.tsx';
 
 /** The password again, inside the form it is asked for. */
-export function Reauth({ onDone }: { onDone: () => void }) {
+export function Reauth({ label, onDone }: { label: string; onDone: () => void }) {
   const m = t.value;
   const password = useSignal('');
   const code = useSignal('');
@@ -52,7 +52,7 @@ export function Reauth({ onDone }: { onDone: () => void }) {
         </Field>
       )}
       <Button look="danger-solid" icon="lock" busy={busy.value} onClick={() => void confirm()}>
-        {m.confirmAndRun}
+        {label}
       </Button>
     </div>
   );

@@ -118,7 +118,7 @@ export function RunForm({ request }: { request: FormRequest }) {
               {entry.danger === 'high' ? m.dangerNote : m.confirmNote}
             </p>
           )}
-          {askPassword.value && <Reauth onDone={() => void submit()} />}
+          {askPassword.value && <Reauth label={m.confirmAndRun} onDone={() => void submit()} />}
           {error.value !== null && <Problem error={error.value} />}
         </div>
         <footer class="dialog-foot">

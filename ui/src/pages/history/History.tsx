@@ -1,12 +1,13 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { day, now } from '../../lib/format.ts';
 import { go, here } from '../../lib/router.ts';
-import { loadRuns, runs } from '../../live/store.ts';
+import { catalog, loadRuns, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Segmented } from '../../ui/Field.tsx';
+import { Icon } from '../../ui/Icon.tsx';
 import { Empty, Problem, Skeleton } from '../../ui/Notice.tsx';
 import { RunRow } from '../../ui/RunRow.tsx';
 
@@ -14,14 +15,43 @@ const PAGE = 50;
 const FILTERS = { all: '', active: 'queued,running,waiting', failed: 'failed,timed_out,lost', succeeded: 'succeeded' } as const;
 type Filter = keyof typeof FILTERS;
 
-function filterOf(query: string): Filter {
-  const f = new URLSearchParams(query).get('status');
-  return f === 'active' || f === 'failed' || f === 'succeeded' ? f : 'all';
+/** What is looked for; it lives in the address. */
+export interface Wanted {
+  status: Filter;
+  /** A command or flow by its id; '' for any. */
+  name: string;
+  /** Part of a name, title, actor or reason, or #1482. */
+  q: string;
+}
+
+export function wantedOf(query: string): Wanted {
+  const p = new URLSearchParams(query);
+  const f = p.get('status');
+  return { status: f === 'active' || f === 'failed' || f === 'succeeded' ? f : 'all', name: p.get('name') ?? '', q: (p.get('q') ?? '').trim() };
+}
+
+function addressOf(w: Wanted): string {
+  const p = new URLSearchParams();
+  if (w.status !== 'all') p.set('status', w.status);
+  if (w.name !== '') p.set('name', w.name);
+  if (w.q !== '') p.set('q', w.q);
+  const query = p.toString();
+  return query === '' ? '/history' : `/history?${query}`;
+}
+
+/** As the daemon looks for it. */
+function matches(r: Run, q: string): boolean {
+  if (q === '') return true;
+  if (/^#\d+$/.test(q)) return `#${r.number}` === q;
+  const part = q.toLowerCase();
+  return [r.name, r.title, r.actor, r.reason].some((t) => t.toLowerCase().includes(part));
 }
 
 /** Loaded runs with what the live topic knows better or newer. */
-export function merge(loaded: readonly Run[], fresh: readonly Run[], filter: Filter): Run[] {
-  const fits = (r: Run) => filter === 'all' || FILTERS[filter].split(',').includes(r.status);
+export function merge(loaded: readonly Run[], fresh: readonly Run[], w: Wanted): Run[] {
+  const known = new Set(loaded.map((r) => r.id));
+  const fits = (r: Run) =>
+    (w.status === 'all' || FILTERS[w.status].split(',').includes(r.status)) && (w.name === '' || r.name === w.name) && (known.has(r.id) || matches(r, w.q));
   const byId = new Map(loaded.map((r) => [r.id, r]));
   const oldest = loaded[loaded.length - 1]?.created_us ?? 0;
   for (const r of fresh) if (byId.has(r.id) || r.created_us >= oldest) byId.set(r.id, r);
@@ -39,9 +69,69 @@ function byDay(list: readonly Run[], nowMs: number): [string, Run[]][] {
   return out;
 }
 
+/** A moment after somebody stopped typing. */
+const TYPING_MS = 250;
+
+function Filters({ wanted }: { wanted: Wanted }) {
+  const m = t.value;
+  const typed = useSignal(wanted.q);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  useEffect(() => {
+    // Back and forward change the address under the field.
+    if (typed.value.trim() !== wanted.q) typed.value = wanted.q;
+  }, [wanted.q]);
+  const set = (change: Partial<Wanted>) => go(addressOf({ ...wanted, ...change }), true);
+  const entries = catalog.value?.entries ?? [];
+  const known = wanted.name === '' || entries.some((e) => e.id === wanted.name);
+  return (
+    <div class="page-tools">
+      <label class="filter">
+        <Icon name="search" />
+        <span class="visually-hidden">{m.filterRuns}</span>
+        <input
+          type="search"
+          placeholder={m.filterRuns}
+          value={typed.value}
+          onInput={(e) => {
+            typed.value = e.currentTarget.value;
+            clearTimeout(timer.current);
+            timer.current = setTimeout(() => set({ q: typed.value.trim() }), TYPING_MS);
+          }}
+        />
+      </label>
+      <label>
+        <span class="visually-hidden">{m.command}</span>
+        <select class="input filter-select" value={wanted.name} onChange={(e) => set({ name: e.currentTarget.value })}>
+          <option value="">{m.anyCommand}</option>
+          {!known && <option value={wanted.name}>{wanted.name}</option>}
+          {entries.map((e) => (
+            <option key={`${e.kind} ${e.id}`} value={e.id}>
+              {e.title || e.id}
+            </option>
+          ))}
+        </select>
+      </label>
+      <Segmented
+        name="status"
+        label={m.show}
+        value={wanted.status}
+        onChange={(v) => set({ status: v as Filter })}
+        options={[
+          ['all', m.all],
+          ['active', m.status.running],
+          ['succeeded', m.status.succeeded],
+          ['failed', m.status.failed],
+        ]}
+      />
+    </div>
+  );
+}
+
 export function History() {
   const m = t.value;
-  const filter = filterOf(here.value.query);
+  const wanted = wantedOf(here.value.query);
+  const address = addressOf(wanted);
   const loaded = useSignal<Run[] | null>(null);
   const next = useSignal('');
   const busy = useSignal(false);
@@ -57,7 +147,9 @@ export function History() {
     try {
       const query: Record<string, string> = { limit: String(PAGE) };
       if (before !== '') query['before'] = before;
-      if (filter !== 'all') query['status'] = FILTERS[filter];
+      if (wanted.status !== 'all') query['status'] = FILTERS[wanted.status];
+      if (wanted.name !== '') query['name'] = wanted.name;
+      if (wanted.q !== '') query['q'] = wanted.q;
       const page = await loadRuns(query, signal);
       if (signal?.aborted) return;
       loaded.value = before === '' ? page.runs : [...(loaded.value ?? []), ...page.runs];
@@ -73,32 +165,21 @@ export function History() {
     loaded.value = null;
     void load('', abort.signal);
     return () => abort.abort();
-  }, [filter]);
+  }, [address]);
 
-  const list = loaded.value && merge(loaded.value, runs.value ?? [], filter);
+  const list = loaded.value && merge(loaded.value, runs.value ?? [], wanted);
   return (
     <>
       <header class="page-head">
         <h1>{m.history}</h1>
-        <Segmented
-          name="status"
-          label={m.show}
-          value={filter}
-          onChange={(v) => go(v === 'all' ? '/history' : `/history?status=${v}`, true)}
-          options={[
-            ['all', m.all],
-            ['active', m.status.running],
-            ['succeeded', m.status.succeeded],
-            ['failed', m.status.failed],
-          ]}
-        />
+        <Filters wanted={wanted} />
       </header>
       {list === null && error.value === null && (
         <div class="card">
           <Skeleton rows={10} />
         </div>
       )}
-      {list && list.length === 0 && <Empty icon="history">{filter === 'all' ? m.noRunsYet : m.noMatch}</Empty>}
+      {list && list.length === 0 && <Empty icon="history">{address === '/history' ? m.noRunsYet : m.noMatch}</Empty>}
       {list &&
         byDay(list, new Date(today.value).getTime()).map(([name, dayRuns]) => (
           <section key={name} aria-label={name}>

@@ -7,6 +7,7 @@ import { LogControl } from '../../log/control.ts';
 import { LogView } from '../../log/LogView.tsx';
 import { parseLines } from '../../log/selection.ts';
 import { watchRun } from '../../live/store.ts';
+import { Approvals } from './Approvals.tsx';
 import { RunHeader } from './RunHeader.tsx';
 import { Steps } from './Steps.tsx';
 import { useRunKeys } from './runKeys.ts';
@@ -71,6 +72,7 @@ export function RunView({ first }: { first: Run }) {
   return (
     <div class={`run-page ${control.focusMode.value ? 'focus' : ''}`}>
       <RunHeader run={run} />
+      <Approvals run={run} />
       <div class={`run-columns ${withSteps.value ? '' : 'single'}`}>
         {withSteps.value && <Steps run={run} control={control} />}
         <LogView control={control} run={run} />

@@ -2,7 +2,7 @@ import { useComputed, type ReadonlySignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Run, Step } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { now } from '../../lib/format.ts';
+import { listed, now } from '../../lib/format.ts';
 import type { LogControl } from '../../log/control.ts';
 import { isActive } from '../../live/store.ts';
 import { Status, tone } from '../../ui/Status.tsx';
@@ -27,21 +27,32 @@ function Bar({ step, run }: { step: Step; run: Run }) {
   );
 }
 
+/** Two steps that ran, or run, at the same time. */
+function overlaps(a: Step, b: Step): boolean {
+  if (a.started_us === 0 || b.started_us === 0) return false;
+  const end = (s: Step) => s.finished_us || Infinity;
+  // A hand-over within a few milliseconds is no overlap.
+  return Math.min(end(a), end(b)) - Math.max(a.started_us, b.started_us) > 20_000;
+}
+
 function StepItem({ step, run, control }: { step: Step; run: Run; control: LogControl }) {
   const m = t.value;
   const how = step.status === 'running' || step.status === 'pending' ? '' : outcome(step);
   const phase = step.phase === 'main' ? '' : m.phase[step.phase];
+  // A step that waits for more than the one above it says for which: the list alone would not tell.
+  const needs = step.started_us === 0 && step.status === 'pending' && step.needs.length > 1 ? m.after(listed(step.needs.map((i) => run.steps[i]?.title || run.steps[i]?.id || ''))) : '';
+  const beside = run.steps.some((s) => s !== step && overlaps(s, step));
   const show = () => {
     if (step.offset !== null) void control.show({ offset: step.offset }, 0);
   };
   return (
-    <li class={`step ${step.status}`} aria-current={step.status === 'running' ? 'step' : undefined}>
+    <li class={`step ${step.status} ${beside ? 'beside' : ''}`} aria-current={step.status === 'running' ? 'step' : undefined}>
       <button type="button" onClick={show} disabled={step.offset === null}>
         <Status status={step.status} quiet />
         <span class="step-name">
           <b>{step.title || step.id}</b>
-          {(phase || step.attempt > 1 || how) && (
-            <span class="step-more">{[phase, step.attempt > 1 ? m.attempt(step.attempt) : '', how].filter(Boolean).join(' · ')}</span>
+          {(phase || step.attempt > 1 || how || needs) && (
+            <span class="step-more">{[phase, step.attempt > 1 ? m.attempt(step.attempt) : '', how, needs].filter(Boolean).join(' · ')}</span>
           )}
         </span>
         <Took of={step} />

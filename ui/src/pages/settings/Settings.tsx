@@ -1,30 +1,16 @@
 import { useSignal } from '@preact/signals';
-import type { ComponentChildren } from 'preact';
 import { LANGUAGES, lang, setLanguage, t, type Language } from '../../i18n/index.ts';
+import { DENSITIES, density, setDensity, type Density } from '../../lib/density.ts';
 import { setSingleKeys, singleKeys } from '../../lib/keys.ts';
 import { setTheme, theme, type Theme } from '../../lib/theme.ts';
 import { hostName, session, signOut, system } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Segmented, Switch } from '../../ui/Field.tsx';
 import { Problem } from '../../ui/Notice.tsx';
-
-function Card({ id, title, children }: { id: string; title: string; children: ComponentChildren }) {
-  return (
-    <section class="card settings-card" aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {children}
-    </section>
-  );
-}
-
-function Row({ label, children }: { label: string; children: ComponentChildren }) {
-  return (
-    <div class="settings-row">
-      <span class="settings-label">{label}</span>
-      {children}
-    </div>
-  );
-}
+import { Card, Row } from './Card.tsx';
+import { Sessions } from './Sessions.tsx';
+import { Tokens } from './Tokens.tsx';
+import { Totp } from './Totp.tsx';
 
 export function Settings() {
   const m = t.value;
@@ -65,6 +51,9 @@ export function Settings() {
           <Row label={m.language}>
             <Segmented name="language" label={m.language} value={lang.value} onChange={(v) => setLanguage(v as Language)} options={Object.entries(LANGUAGES)} />
           </Row>
+          <Row label={m.density}>
+            <Segmented name="density" label={m.density} value={density.value} onChange={(v) => setDensity(v as Density)} options={DENSITIES.map((d) => [d, m.densities[d]] as const)} />
+          </Row>
           <Switch id="single-keys" label={m.singleKeys} hint={m.singleKeysHint} on={singleKeys.value} onChange={setSingleKeys} />
         </Card>
         <Card id="you" title={m.signedIn}>
@@ -75,6 +64,9 @@ export function Settings() {
           </Row>
           {error.value !== null && <Problem error={error.value} />}
         </Card>
+        <Totp />
+        <Sessions />
+        <Tokens />
         <Card id="about" title={m.about}>
           <dl class="facts">
             {facts

@@ -1,0 +1,31 @@
+// What an entry of the audit says beyond its event, in one line.
+
+import type { AuditEntry } from '../../api/types.ts';
+
+/** Told by other columns, or too long for a line. */
+const ELSEWHERE = new Set(['event', 'actor', 'prev', 'digest', 'sha256', 'run', 'run_id', 'id', 'address', 'request_id', 'time_us']);
+
+function scalar(v: unknown): string {
+  return typeof v === 'string' ? v : typeof v === 'number' || typeof v === 'boolean' ? String(v) : '';
+}
+
+/** Names of what it was about first, then the other short members. */
+export function summary(e: AuditEntry): string {
+  const parts: string[] = [];
+  const number = scalar(e.data['number']);
+  const name = scalar(e.data['name']) || scalar(e.data['flow']) || scalar(e.data['title']);
+  if (name !== '') parts.push(name);
+  if (number !== '') parts.push(`#${number}`);
+  for (const [k, v] of Object.entries(e.data)) {
+    const text = scalar(v);
+    if (text === '' || text.length > 80 || ELSEWHERE.has(k) || k === 'number' || text === name) continue;
+    parts.push(`${k}=${text}`);
+    if (parts.length > 5) break;
+  }
+  return parts.join(' ');
+}
+
+/** Refusals, wrong secrets, damage: what one looks for. */
+export function isBad(e: AuditEntry): boolean {
+  return /fail|refus|wrong|denied|died|cut|broken|lost/.test(e.event);
+}

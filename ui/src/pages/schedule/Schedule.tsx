@@ -1,0 +1,149 @@
+import { useSignal } from '@preact/signals';
+import { post } from '../../api/http.ts';
+import { decodeSchedule, type Schedule as Plan, type ScheduledFlow } from '../../api/types.ts';
+import { t } from '../../i18n/index.ts';
+import { full } from '../../lib/format.ts';
+import { useLoad, type Loaded } from '../../lib/useLoad.ts';
+import { live } from '../../live/store.ts';
+import { Button } from '../../ui/Button.tsx';
+import { TextInput } from '../../ui/Field.tsx';
+import { Icon } from '../../ui/Icon.tsx';
+import { Link } from '../../ui/Link.tsx';
+import { Empty, Failed, Problem, Skeleton } from '../../ui/Notice.tsx';
+import { Status } from '../../ui/Status.tsx';
+import { Ago, Until } from '../../ui/Time.tsx';
+
+/** Sends a change; what the schedule is afterwards comes with the answer. */
+function useChange(plan: Loaded<Plan>) {
+  const busy = useSignal('');
+  const error = useSignal<unknown>(null);
+  const send = async (what: string, path: string, body: unknown) => {
+    if (busy.value !== '') return;
+    busy.value = what;
+    error.value = null;
+    try {
+      plan.put(await post(path, decodeSchedule, { body }));
+    } catch (e) {
+      error.value = e;
+    } finally {
+      busy.value = '';
+    }
+  };
+  return { busy, error, send };
+}
+
+type Change = ReturnType<typeof useChange>;
+
+function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
+  const m = t.value;
+  const last = flow.last_run;
+  return (
+    <li class="row schedule-row">
+      <Icon name={flow.paused ? 'pause' : 'calendar-clock'} class="entry-icon" />
+      <div class="entry-text">
+        <p class="entry-title">
+          <b>{flow.title || flow.flow}</b>
+          <span class="mono entry-id">{flow.flow}</span>
+          {flow.paused && <span class="tag warn">{m.paused}</span>}
+        </p>
+        <p class="entry-description">
+          {flow.rules.map((r) => (
+            <span key={`${r.cron} ${r.timezone}`} class="schedule-rule">
+              <span class="mono">{r.cron}</span> {r.timezone}
+            </span>
+          ))}
+          {flow.paused && (flow.reason !== '' || flow.paused_by !== '') && <span class="muted"> {[flow.reason, flow.paused_by].filter(Boolean).join(' · ')}</span>}
+        </p>
+      </div>
+      <span class="schedule-next">
+        {flow.next_us > 0 && !flow.paused ? (
+          <>
+            <b>
+              <Until us={flow.next_us} />
+            </b>
+            <span class="muted small">{full(flow.next_us)}</span>
+          </>
+        ) : (
+          <span class="muted">{m.noNextRun}</span>
+        )}
+      </span>
+      {last ? (
+        <Link href={`/runs/${last.number}`} class="schedule-last" title={m.lastRun}>
+          <Status status={last.status} quiet />
+          <span class="mono">#{last.number}</span>
+          <Ago us={last.created_us} />
+        </Link>
+      ) : (
+        <span class="schedule-last muted">{m.neverRun}</span>
+      )}
+      <Button
+        small
+        icon={flow.paused ? 'play' : 'pause'}
+        busy={change.busy.value === flow.flow}
+        disabled={!live.value}
+        onClick={() => void change.send(flow.flow, '/schedule/pause', { flow: flow.flow, pause: !flow.paused })}
+      >
+        {flow.paused ? m.resume : m.pause}
+        <span class="visually-hidden"> {flow.title || flow.flow}</span>
+      </Button>
+    </li>
+  );
+}
+
+/** No new runs while somebody works on the machine. */
+function Maintenance({ plan, change }: { plan: Plan; change: Change }) {
+  const m = t.value;
+  const reason = useSignal('');
+  const set = (on: boolean) => void change.send('maintenance', '/maintenance', { on, ...(on && reason.value.trim() !== '' ? { reason: reason.value.trim() } : {}) });
+  return (
+    <section class={`card maintenance ${plan.maintenance ? 'on' : ''}`} aria-labelledby="maintenance">
+      <div class="maintenance-what">
+        <h2 id="maintenance">{plan.maintenance ? m.maintenanceOn : m.maintenance}</h2>
+        <p class="muted small">{plan.maintenance && plan.maintenance_reason !== '' ? plan.maintenance_reason : m.maintenanceNote}</p>
+      </div>
+      {!plan.maintenance && (
+        <div class="maintenance-reason">
+          <label class="visually-hidden" for="maintenance-reason">
+            {m.reasonWord}
+          </label>
+          <TextInput id="maintenance-reason" placeholder={m.reasonWord} maxLength={200} value={reason.value} onInput={(e) => (reason.value = e.currentTarget.value)} />
+        </div>
+      )}
+      <Button busy={change.busy.value === 'maintenance'} disabled={!live.value} onClick={() => set(!plan.maintenance)}>
+        {plan.maintenance ? m.maintenanceEnd : m.maintenanceBegin}
+      </Button>
+    </section>
+  );
+}
+
+/** What runs by itself, and when next. */
+export function Schedule() {
+  const m = t.value;
+  const plan = useLoad('/schedule', decodeSchedule);
+  const change = useChange(plan);
+  const p = plan.data.value;
+  const flows = [...(p?.flows ?? [])].sort((a, b) => (a.paused ? 1 : 0) - (b.paused ? 1 : 0) || (a.next_us || Infinity) - (b.next_us || Infinity));
+  return (
+    <>
+      <header class="page-head">
+        <h1>{m.schedule}</h1>
+      </header>
+      {plan.error.value !== null && <Failed error={plan.error.value} retry={plan.reload} />}
+      {p === null && plan.error.value === null && (
+        <div class="card">
+          <Skeleton rows={4} />
+        </div>
+      )}
+      {change.error.value !== null && <Problem error={change.error.value} />}
+      {p && flows.length === 0 && <Empty icon="calendar-clock">{m.nothingScheduled}</Empty>}
+      {flows.length > 0 && (
+        <ul class="card rows">
+          {flows.map((f) => (
+            <FlowRow key={f.flow} flow={f} change={change} />
+          ))}
+        </ul>
+      )}
+      {p && <Maintenance plan={p} change={change} />}
+    </>
+  );
+}
