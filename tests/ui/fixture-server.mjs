@@ -310,7 +310,8 @@ export class Fixture {
   #search(res, run, query) {
     const q = query.get('q') ?? '';
     const re = query.get('preset') === 'errors' ? /\berror\b/i : new RegExp(query.get('regex') === '1' ? q : q.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), query.get('case') === '1' ? '' : 'i');
-    const found = [...run.journal.search((text) => re.test(text))];
+    const stream = query.get('stream');
+    const found = [...run.journal.search((text) => re.test(text))].filter((m) => !stream || m.stream === stream);
     const limit = Number(query.get('limit') ?? 1000);
     const lines = [...found.slice(0, limit), { total: found.length, truncated: found.length > limit }];
     this.#send(res, 200, Buffer.from(lines.map((l) => `${JSON.stringify(l)}\n`).join('')), { 'Content-Type': 'application/x-ndjson' });

@@ -75,11 +75,11 @@ export class Bench {
         while (i + 1 < this.log.before.length && this.log.before[i + 1]! <= line) i++;
         return this.log.offsets[i]!;
       },
-      search: async (query, onMatch) => {
+      search: async (query, _stream, onMatch) => {
         this.searched.push(query);
         if (this.cannotSearch) throw new FetchError(501, 'HTTP 501');
-        for (let n = 1; n <= LINES; n++) if (query === 'errors' ? n % 1000 === 0 : new RegExp(query.text).test(`line ${n}`)) onMatch(n, 'stdout');
-        return false;
+        for (let n = 1; n <= LINES; n++) if (query === 'errors' ? n % 1000 === 0 : new RegExp(query.text).test(`line ${n}`)) onMatch(n);
+        return { total: 0, truncated: false };
       },
     };
     this.engine = new Engine({ post: (m) => this.messages.push(m), soon: (fn) => this.queue.push(fn), later: (fn) => this.queue.push(fn), transport: () => transport });

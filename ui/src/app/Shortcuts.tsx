@@ -43,7 +43,7 @@ export function Shortcuts() {
   ];
   return (
     <Dialog title={m.shortcuts} onClose={() => (shortcutsOpen.value = false)} class="shortcuts">
-      <div class="dialog-body shortcut-groups">
+      <div class="dialog-body shortcut-groups" tabIndex={0}>
         {groups.map(([name, keys]) => (
           <section key={name}>
             <h3>{name}</h3>

@@ -236,7 +236,7 @@ export const en = {
   nextPreviousError: 'Next and previous error',
   noErrors: 'There are no errors in this log.',
   noErrorsHere: 'No errors among the lines that are loaded here.',
-  searchTruncated: (n: string) => `Only the first ${n} lines were looked up; there are more.`,
+  searchTruncated: (n: string, of: string) => `${of} lines match; the first ${n} of them can be reached.`,
   foldStep: (name: string) => `Fold ${name}`,
   foldAll: 'Fold all steps',
   unfoldAll: 'Unfold all steps',

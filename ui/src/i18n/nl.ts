@@ -238,7 +238,7 @@ export const nl: Words = {
   nextPreviousError: 'Volgende en vorige fout',
   noErrors: 'Er staan geen fouten in dit log.',
   noErrorsHere: 'Geen fouten in de regels die hier geladen zijn.',
-  searchTruncated: (n) => `Alleen de eerste ${n} regels zijn opgezocht; er zijn er meer.`,
+  searchTruncated: (n, of) => `${of} regels passen; de eerste ${n} daarvan zijn te bereiken.`,
   foldStep: (name) => `${name} inklappen`,
   foldAll: 'Alle stappen inklappen',
   unfoldAll: 'Alle stappen uitklappen',

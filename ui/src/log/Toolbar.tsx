@@ -141,7 +141,7 @@ function FindNote({ control }: { control: LogControl }) {
   const found = control.client.found.value;
   const { end } = control.client.size.value;
   if (control.query.value === '' || found.problem !== '') return null;
-  if (found.truncated) return <p class="find-note">{m.searchTruncated(number(found.rows))}</p>;
+  if (found.truncated > 0) return <p class="find-note">{m.searchTruncated(number(found.rows), number(found.truncated))}</p>;
   if (found.busy || found.searched >= end) return null;
   return <p class="find-note">{m.searchedPart(bytes(found.searched), bytes(end))}</p>;
 }

@@ -42,7 +42,7 @@ function workerUrl(): string {
 
 export class LogClient {
   readonly size = signal<Size>({ rows: 0, lines: 0, end: 0, held: 0, errors: 0, errorsComplete: false });
-  readonly found = signal<Found>({ rows: 0, searched: 0, busy: false, truncated: false, problem: '' });
+  readonly found = signal<Found>({ rows: 0, searched: 0, busy: false, truncated: 0, problem: '' });
   /** Steps whose lines are folded away. */
   readonly folded = signal<ReadonlySet<number>>(new Set());
   readonly streams = signal<Stream>('both');

@@ -1,5 +1,5 @@
 // Colours of the log. The sixteen are theme tokens (classes); of the 256 and the true colours, text
-// is moved towards white or black until it has a contrast of 4.5 to what is behind it.
+// is moved towards white or black until it can be read on what is behind it.
 
 import { TRUE_COLOUR, type Colour } from './ansi.ts';
 
@@ -7,7 +7,8 @@ export type Rgb = readonly [number, number, number];
 
 /** Log background of each theme, as in tokens.css. */
 const BACK: Record<'dark' | 'light', Rgb> = { dark: [9, 10, 14], light: [253, 253, 255] };
-const MIN_CONTRAST = 4.5;
+/** 4.5 is what has to be kept; a row under the pointer, of an error or picked is tinted, which takes some. */
+const MIN_CONTRAST = 5.6;
 
 /** Red, green and blue of a colour past the sixteen; null for those, which are the theme's. */
 export function rgbOf(c: Colour): Rgb | null {

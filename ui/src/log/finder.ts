@@ -40,7 +40,8 @@ export class Finder {
   private stream: Stream = 'both';
   private scanning = false;
   private ticksDue = false;
-  private truncated = false;
+  /** Of how many hits not all were told; 0: all were. */
+  private truncated = 0;
   private asked: Search | null = null;
   private askedErrors: Search | null = null;
   private generation = 0;
@@ -86,7 +87,7 @@ export class Finder {
     this.query = query;
     this.hits = null;
     this.re = null;
-    this.truncated = false;
+    this.truncated = 0;
     this.asked?.abort.abort();
     this.asked = null;
     const generation = ++this.generation;
@@ -99,7 +100,7 @@ export class Finder {
         problem = e instanceof Error ? e.message : String(e);
       }
     }
-    this.host.post({ t: 'found', found: { rows: 0, searched: 0, busy: this.hits !== null, truncated: false, problem } });
+    this.host.post({ t: 'found', found: { rows: 0, searched: 0, busy: this.hits !== null, truncated: 0, problem } });
     this.ticks();
     this.changed();
     this.scan();
@@ -117,14 +118,13 @@ export class Finder {
     const { end } = this.journal;
     let n = 0;
     scan.beginRemote();
-    const onMatch = (line: number, stream: string) => {
-      if (this.stream !== 'both' && stream !== '' && stream !== this.stream) return;
+    const onMatch = (line: number) => {
       scan.found(line);
       if (++n % TELL_EVERY === 0) this.tell(true);
     };
-    const done = transport.search(what, onMatch, abort.signal).then(
-      (truncated) => {
-        if (what !== 'errors') this.truncated = truncated;
+    const done = transport.search(what, this.stream, onMatch, abort.signal).then(
+      ({ total, truncated }) => {
+        if (what !== 'errors') this.truncated = truncated ? total : 0;
         // Past the last match told nothing is known.
         if (!truncated) scan.endRemote(end);
       },

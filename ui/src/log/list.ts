@@ -48,6 +48,7 @@ export class LogList {
   private settle: ReturnType<typeof setTimeout> | undefined;
   /** Rows to mark. */
   private currentHit = -1;
+  private bringMark = false;
   private cursor = -1;
   private readonly resize: ResizeObserver;
   private started = false;
@@ -180,7 +181,20 @@ export class LogList {
 
   setCurrent(row: number): void {
     this.currentHit = row;
+    this.bringMark = row >= 0;
     this.schedule();
+  }
+
+  /** A match that is beyond the edge is brought into view, once. */
+  private showMark(): void {
+    const mark = this.shown.get(this.currentHit)?.querySelector<HTMLElement>('.mark');
+    if (!this.bringMark || !mark) return;
+    this.bringMark = false;
+    const box = this.root.getBoundingClientRect();
+    const at = mark.getBoundingClientRect();
+    const text = mark.parentElement!.getBoundingClientRect().left + this.root.scrollLeft - box.left;
+    if (at.right > box.right - 16) this.root.scrollLeft += at.right - box.right + 64;
+    else if (at.left < box.left + text) this.root.scrollLeft = Math.max(0, this.root.scrollLeft - (box.left + text - at.left) - 64);
   }
 
   // ---- scrolling
@@ -319,6 +333,7 @@ export class LogList {
       this.measure();
     }
     this.box.style.transform = `translateY(${-this.map.px}px)`;
+    this.showMark();
     this.headOf(this.dataOf(this.map.row));
     this.atEnd.value = this.map.atEnd;
     this.ask();

@@ -1,8 +1,8 @@
 // Fetches what the window needs and the journal does not hold.
 
 import { Journal } from './journal.ts';
-import type { Query } from './messages.ts';
-import { exactCase, matches } from './search.ts';
+import type { Query, Stream } from './messages.ts';
+import { exactCase, matches, type Answer } from './search.ts';
 import type { Extent } from './extent.ts';
 
 /** Bytes of one fetch. */
@@ -29,8 +29,8 @@ export interface Transport {
   records(offset: number, limit: number, signal: AbortSignal): Promise<Uint8Array>;
   /** The offset of a record at or before the one that holds line n (0-based). */
   locate(line: number, signal: AbortSignal): Promise<number>;
-  /** Searches the whole log; tells of each match as it comes. Resolves to whether there are more. */
-  search(query: Query | 'errors', onMatch: (line: number, stream: string) => void, signal: AbortSignal): Promise<boolean>;
+  /** Searches the whole log, tells of each match as it comes. */
+  search(query: Query | 'errors', stream: Stream, onMatch: (line: number) => void, signal: AbortSignal): Promise<Answer>;
 }
 
 export function httpTransport(url: string): Transport {
@@ -50,9 +50,9 @@ export function httpTransport(url: string): Transport {
       if (typeof offset !== 'number') throw new FetchError(502, 'locate: no offset');
       return offset;
     },
-    async search(query, onMatch, signal) {
+    async search(query, stream, onMatch, signal) {
       const q = query === 'errors' ? 'preset=errors' : new URLSearchParams({ q: query.text, regex: query.regex ? '1' : '0', case: exactCase(query) ? '1' : '0' }).toString();
-      const r = await get(`/search?${q}&before=0&after=0&limit=${MAX_MATCHES}`, signal);
+      const r = await get(`/search?${q}${stream === 'both' ? '' : `&stream=${stream}`}&before=0&after=0&limit=${MAX_MATCHES}`, signal);
       if (!r.body) throw new FetchError(502, 'search: no body');
       return matches(r.body.getReader(), onMatch);
     },

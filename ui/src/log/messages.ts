@@ -99,8 +99,8 @@ export interface Found {
   /** Journal bytes that were searched. */
   searched: number;
   busy: boolean;
-  /** There are more hits than were told. */
-  truncated: boolean;
+  /** Hits in the log when there are more than were told, else 0. */
+  truncated: number;
   /** Why the pattern is none; ''. */
   problem: string;
 }

@@ -170,25 +170,25 @@ export function eventText(e: EventRow, look: Look): EventText {
       return { tone: `end ${statusOf(e)}`, icon: ICON_OF[statusOf(e)], words: m.stepEnded(name, m.status[statusOf(e)].toLowerCase()), detail: message || how(e) };
     }
     case 'step.retrying':
-      return { tone: 'note', icon: 'rotate-cw', words: m.eventRetrying(name) };
+      return { tone: 'remark', icon: 'rotate-cw', words: m.eventRetrying(name) };
     case 'step.waiting':
-      return { tone: 'note', icon: 'circle-pause', words: m.eventWaiting(name) };
+      return { tone: 'remark', icon: 'circle-pause', words: m.eventWaiting(name) };
     case 'step.approved':
-      return { tone: 'note', icon: 'check', words: m.eventApproved(name), detail: actorName(text(e, 'actor')) };
+      return { tone: 'remark', icon: 'check', words: m.eventApproved(name), detail: actorName(text(e, 'actor')) };
     case 'step.timed_out':
     case 'run.timed_out':
       return { tone: 'bad', icon: 'clock', words: m.eventTimedOut(e.name === 'run.timed_out' ? m.theRun : name, duration(num(e, 'timeout_us') ?? 0)) };
     case 'run.cancel_requested':
-      return { tone: 'note', icon: 'ban', words: m.eventCancel(actorName(text(e, 'actor'))), detail: text(e, 'reason') };
+      return { tone: 'remark', icon: 'ban', words: m.eventCancel(actorName(text(e, 'actor'))), detail: text(e, 'reason') };
     case 'run.disk_full':
       return { tone: 'bad', icon: 'hard-drive', words: m.eventDiskFull, detail: text(e, 'message') };
     case 'run.disk_ok':
-      return { tone: 'note', icon: 'hard-drive', words: m.eventDiskOk };
+      return { tone: 'remark', icon: 'hard-drive', words: m.eventDiskOk };
     case 'output.truncated':
       return { tone: 'bad', icon: 'triangle-alert', words: m.eventTruncated(bytes(num(e, 'bytes') ?? 0)) };
     case 'children.killed': {
       const names = Array.isArray(e.fields['names']) ? (e.fields['names'] as string[]).join(', ') : '';
-      return { tone: 'note', icon: 'zap', words: m.eventKilled(num(e, 'count') ?? 0), detail: names };
+      return { tone: 'remark', icon: 'zap', words: m.eventKilled(num(e, 'count') ?? 0), detail: names };
     }
     case 'run.finished': {
       const status = statusOf(e);
@@ -196,7 +196,7 @@ export function eventText(e: EventRow, look: Look): EventText {
       return { tone: `end run-end ${status}`, icon: ICON_OF[status], words: m.eventRunEnded(m.status[status].toLowerCase()), detail: message || (status === 'succeeded' ? '' : how(e)) };
     }
     default:
-      return { tone: 'note', icon: 'info', words: e.name };
+      return { tone: 'remark', icon: 'info', words: e.name };
   }
 }
 

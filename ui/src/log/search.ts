@@ -18,16 +18,22 @@ function record(text: string): Record<string, unknown> {
   return v as Record<string, unknown>;
 }
 
-/** Reads an answer; resolves to `truncated`. Throws when it is cut off or none of ours. */
-export async function matches(body: Bytes, onMatch: (line: number, stream: string) => void): Promise<boolean> {
+export interface Answer {
+  total: number;
+  /** There are more than were told, or lines that the expression could not be tried on. */
+  truncated: boolean;
+}
+
+/** Reads an answer. Throws when it is cut off or none of ours. */
+export async function matches(body: Bytes, onMatch: (line: number) => void): Promise<Answer> {
   const decoder = new TextDecoder();
   let rest = '';
-  let truncated: boolean | null = null;
+  let answer: Answer | null = null;
   const take = (text: string) => {
     if (text.trim() === '') return;
     const o = record(text);
-    if (typeof o['line'] === 'number') onMatch(o['line'], typeof o['stream'] === 'string' ? o['stream'] : '');
-    else if (typeof o['truncated'] === 'boolean') truncated = o['truncated'];
+    if (typeof o['line'] === 'number') onMatch(o['line']);
+    else if (typeof o['truncated'] === 'boolean' && typeof o['total'] === 'number') answer = { total: o['total'], truncated: o['truncated'] };
     else throw new TypeError('search: neither match nor summary');
   };
   for (;;) {
@@ -39,6 +45,6 @@ export async function matches(body: Bytes, onMatch: (line: number, stream: strin
     if (done) break;
   }
   take(rest);
-  if (truncated === null) throw new TypeError('search: cut off');
-  return truncated;
+  if (answer === null) throw new TypeError('search: cut off');
+  return answer;
 }

@@ -3,7 +3,7 @@
 import type { AuditEntry } from '../../api/types.ts';
 
 /** Told by other columns, or too long for a line. */
-const ELSEWHERE = new Set(['event', 'actor', 'prev', 'digest', 'sha256', 'run', 'run_id', 'id', 'address', 'request_id', 'time_us']);
+const ELSEWHERE = new Set(['event', 'actor', 'prev', 'digest', 'config_digest', 'sha256', 'run', 'run_id', 'id', 'address', 'request_id', 'time_us']);
 
 function scalar(v: unknown): string {
   return typeof v === 'string' ? v : typeof v === 'number' || typeof v === 'boolean' ? String(v) : '';

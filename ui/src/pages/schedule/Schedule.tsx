@@ -11,6 +11,7 @@ import { Icon } from '../../ui/Icon.tsx';
 import { Link } from '../../ui/Link.tsx';
 import { Empty, Failed, Problem, Skeleton } from '../../ui/Notice.tsx';
 import { Status } from '../../ui/Status.tsx';
+import { actorName } from '../../ui/runText.ts';
 import { Ago, Until } from '../../ui/Time.tsx';
 
 /** Sends a change; what the schedule is afterwards comes with the answer. */
@@ -52,7 +53,7 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
               <span class="mono">{r.cron}</span> {r.timezone}
             </span>
           ))}
-          {flow.paused && (flow.reason !== '' || flow.paused_by !== '') && <span class="muted"> {[flow.reason, flow.paused_by].filter(Boolean).join(' · ')}</span>}
+          {flow.paused && (flow.reason !== '' || flow.paused_by !== '') && <span class="muted"> {[flow.reason, actorName(flow.paused_by)].filter(Boolean).join(' · ')}</span>}
         </p>
       </div>
       <span class="schedule-next">
