@@ -23,10 +23,8 @@
 #define WEB_READ_BUFFER (64u << 10)	  /* one per server, shared by all connections */
 #define WEB_STREAM_HIGH (256u << 10) /* queued bytes at which a streaming handler should pause */
 #define WEB_STREAM_MAX (8u << 20)    /* queued bytes at which the connection is cut */
-#define WEB_MAX_QUEUED                                                                             \
-	(256u << 20)	   /* queued bytes of all: then those above their high water go            \
-			    */
-#define WEB_REFUSED_MAX 64 /* connections over the maximum that are being told 503 */
+#define WEB_MAX_QUEUED (256u << 20)  /* queued bytes of all connections, by default */
+#define WEB_REFUSED_MAX 64	     /* connections over the maximum that are being told 503 */
 
 #define WS_MAX_MESSAGE (64u << 10) /* received message, bytes: 1009 */
 #define WS_MAX_FRAGMENTS 1000	   /* frames of one received message: 1008 */
@@ -35,6 +33,7 @@
 
 struct web_limits {
 	size_t max_connections; /* the idle one that waited longest makes room, else 503 */
+	size_t max_queued;	/* bytes of all: whoever is above its high water then goes */
 	unsigned header_ms;	/* from the first byte of a request to the end of its head: 408 */
 	unsigned body_ms;	/* for the whole body: 408 */
 	unsigned idle_ms;	/* keep-alive without a request */
@@ -46,7 +45,7 @@ struct web_limits {
 	unsigned ws_close_ms;	/* for the peer to answer our close frame */
 };
 
-/* 1024 connections; 10 s, 30 s, 75 s, 30 s, 60 s, 2 s, 20 s, 45 s, 3 s. */
+/* 1024 connections; WEB_MAX_QUEUED; 10 s, 30 s, 75 s, 30 s, 60 s, 2 s, 20 s, 45 s, 3 s. */
 extern const struct web_limits web_limits_default;
 
 #endif

@@ -52,7 +52,7 @@ static void write_piece(struct request *req, struct out_piece piece)
 	}
 	assert(a->length == RESPONSE_LENGTH_UNKNOWN || piece.len <= a->length - a->sent);
 	if (out_queued(&c->out) + piece.len > WEB_STREAM_MAX ||
-		(req->server->queued > WEB_MAX_QUEUED && response_is_full(req))) {
+		(req->server->queued > req->server->limits.max_queued && response_is_full(req))) {
 		out_release(&piece, 1);
 		conn_close(c, "streamed answer over its queue");
 		return;

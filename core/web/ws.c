@@ -304,7 +304,8 @@ static int send_pieces(struct ws *ws, const struct out_piece *pieces, size_t n, 
 		return -EPIPE;
 	}
 	if (out_queued(&ws->conn->out) + len > WS_MAX_QUEUE ||
-		(ws->conn->server->queued > WEB_MAX_QUEUED && ws_is_full(ws))) {
+		(ws->conn->server->queued > ws->conn->server->limits.max_queued &&
+			ws_is_full(ws))) {
 		out_release(pieces, n);
 		ws->code = WS_CLOSE_POLICY;
 		conn_close(ws->conn, "does not read");

@@ -63,6 +63,10 @@ static bool set_limit(struct web_limits *limits, const char *arg)
 			return true;
 		}
 	}
+	if (strncmp(arg, "max_queued=", 11) == 0) {
+		limits->max_queued = strtoul(arg + 11, NULL, 10);
+		return true;
+	}
 	if (strncmp(arg, "max_connections=", 16) == 0) {
 		limits->max_connections = strtoul(arg + 16, NULL, 10);
 		return true;

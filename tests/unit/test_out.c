@@ -119,9 +119,10 @@ static void pieces_of_all_kinds_leave_in_order(void **state)
 {
 	static const size_t sizes[] = {1, 2, 511, 512, 513, 1023, 1024, 1025, 3, 70000};
 	static uint8_t got[1 << 20], expected[1 << 20];
-	size_t n = 0;
+	size_t n = 0, all = 0;
 
 	(void)state;
+	out.all = &all;
 	fill();
 	for (int i = 0; i < 60; i++) {
 		uint8_t copy[2000];
@@ -136,8 +137,11 @@ static void pieces_of_all_kinds_leave_in_order(void **state)
 		n += len;
 	}
 	assert_true(out_queued(&out) > n);
+	assert_int_equal(all, out_queued(&out));
 	assert_int_equal(drain(FILL_BYTES, got, sizeof(got)), n);
 	assert_memory_equal(got, expected, n);
+	assert_int_equal(all, 0);
+	out.all = &out.own_all;
 }
 
 static void closing_with_a_queue_frees_it(void **state)

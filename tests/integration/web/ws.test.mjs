@@ -264,6 +264,21 @@ test('a peer that floods and does not read is cut with a bounded queue', async (
 	await flood;
 });
 
+test('where all queues together are too long, a long one goes', async () => {
+	const narrow = await Server.start('ws-echo', { max_queued: 1 << 20 });
+	const quiet = await WebSocketPeer.open(narrow, '/ws');
+	const ws = await WebSocketPeer.open(narrow, '/ws');
+	ws.peer.socket.pause();
+	// By itself this would be within WS_MAX_QUEUE.
+	const message = frame(BINARY, Buffer.alloc(1 << 20));
+	for (let i = 0; i < 7; i++) ws.peer.send(message);
+	await until(async () => JSON.parse((await narrow.get('/closes')).body).includes(1008), 'it is cut');
+	quiet.send(TEXT, 'and others are not');
+	assert.equal((await quiet.next()).text, 'and others are not');
+	for (const one of [quiet, ws]) one.destroy();
+	await narrow.stop();
+});
+
 test('silence is pinged, then ended; an answer keeps it open', async () => {
 	const quick = await Server.start('ws-echo', { ws_ping_ms: 100, ws_pong_ms: 300 });
 	const dead = await WebSocketPeer.open(quick, '/ws');
