@@ -17,6 +17,7 @@
 #include "core/base/file.h"
 #include "core/db/conninfo.h"
 #include "core/db/migrate.h"
+#include "core/net/tls.h"
 
 #define MIN_PASSWORD_BYTES 8
 #define HEALTH_TIMEOUT_S 5
@@ -101,6 +102,7 @@ int command_passwd(void)
 
 int command_check(char *const envp[])
 {
+	struct tls_identity *identity = NULL;
 	struct conninfo *info = NULL;
 	struct config_report report;
 	struct err err = {0};
@@ -110,6 +112,14 @@ int command_check(char *const envp[])
 	report_print(&report);
 	if (rc == 0)
 		info = conninfo_parse(cfg.database_url, &err);
+	if (rc == 0 && cfg.tls_cert != NULL) {
+		identity = tls_identity_load(cfg.tls_cert, cfg.tls_key, &err);
+		if (identity == NULL) {
+			fprintf(stderr, "ops-dashboard: %s\n", err.msg);
+			rc = -EINVAL;
+		}
+		tls_identity_release(identity);
+	}
 	if (rc == 0 && info == NULL) {
 		fprintf(stderr, "ops-dashboard: DATABASE_URL: %s\n", err.msg);
 		rc = -EINVAL;
@@ -232,6 +242,7 @@ int command_healthcheck(char *const envp[])
 	struct config cfg;
 	char answer[64] = "";
 	ssize_t n = 0;
+	bool tls;
 	int fd;
 
 	if (config_load_listen(envp, &cfg, &report) < 0) {
@@ -240,12 +251,15 @@ int command_healthcheck(char *const envp[])
 		return EX_CONFIG;
 	}
 	fd = connect_to(&cfg);
+	tls = cfg.tls_cert != NULL;
 	config_fini(&cfg);
 	if (fd < 0) {
 		fprintf(stderr, "not reachable: %s\n", strerror(-fd));
 		return EX_UNAVAILABLE;
 	}
-	if (file_write_all(fd, request, sizeof(request) - 1) == 0)
+	if (tls)
+		n = tls_ask(fd, request, answer, sizeof(answer) - 1);
+	else if (file_write_all(fd, request, sizeof(request) - 1) == 0)
 		n = read(fd, answer, sizeof(answer) - 1);
 	close(fd);
 	if (n >= 12 && strncmp(answer, "HTTP/1.1 200", 12) == 0)

@@ -215,10 +215,21 @@ static void load_listen(struct loader *l)
 	free(text);
 }
 
+/* Whether the files are what they should be is seen when they are read. */
+static void load_tls(struct loader *l)
+{
+	l->cfg->tls_cert = get(l, "TLS_CERT", NULL);
+	l->cfg->tls_key = get(l, "TLS_KEY", NULL);
+	if ((l->cfg->tls_cert == NULL) != (l->cfg->tls_key == NULL))
+		problem(l, "TLS_CERT and TLS_KEY are paths that go together: give both, or neither "
+			   "behind a proxy");
+}
+
 static void load_origin(struct loader *l)
 {
 	struct config *cfg = l->cfg;
 	char *origin = get(l, "PUBLIC_ORIGIN", NULL);
+	bool tls = cfg->tls_cert != NULL;
 	const char *fault;
 
 	if (origin == NULL) {
@@ -229,9 +240,9 @@ static void load_origin(struct loader *l)
 		if (!cfg->listen_loopback)
 			problem(l, "PUBLIC_ORIGIN is missing: LISTEN is not loopback, so say how "
 				   "browsers reach this dashboard, as in https://ops.example.org");
-		origin = xasprintf(
-			v6 ? "http://[%s]:%u" : "http://%s:%u", cfg->listen_host, cfg->listen_port);
-		if (cfg->listen_port == 80)
+		origin = xasprintf(v6 ? "%s://[%s]:%u" : "%s://%s:%u", tls ? "https" : "http",
+			cfg->listen_host, cfg->listen_port);
+		if (cfg->listen_port == (tls ? 443 : 80))
 			*strrchr(origin, ':') = '\0';
 	}
 	fault = origin_fault(origin);
@@ -241,6 +252,9 @@ static void load_origin(struct loader *l)
 	if (fault == NULL)
 		cfg->public_host = xstrdup(strstr(origin, "://") + 3);
 	cfg->public_origin = origin;
+	if (fault == NULL && tls && !cfg->https)
+		problem(l, "PUBLIC_ORIGIN begins with http:// while TLS_CERT is given: browsers "
+			   "would not reach it");
 	if (fault == NULL && !cfg->https && !cfg->listen_loopback)
 		warning(l, "PUBLIC_ORIGIN is plain http: passwords and output cross the network "
 			   "readable");
@@ -293,19 +307,13 @@ static void load_log(struct loader *l)
 
 static void load_rest(struct loader *l)
 {
-	char *days = get(l, "RETENTION_DAYS", NULL), *cert = get(l, "TLS_CERT", NULL);
-	char *key = get(l, "TLS_KEY", NULL);
+	char *days = get(l, "RETENTION_DAYS", NULL);
 	unsigned long n = DEFAULT_RETENTION_DAYS;
 
 	if (days != NULL && (number_parse(days, 36500, &n) < 0 || n == 0))
 		problem(l, "RETENTION_DAYS '%.40s' is not a number of days from 1 to 36500", days);
 	l->cfg->retention_days = (unsigned)n;
-	if (cert != NULL || key != NULL)
-		problem(l, "TLS_CERT and TLS_KEY are not supported in this version: put Caddy or "
-			   "another proxy in front");
 	free(days);
-	free(cert);
-	free(key);
 }
 
 static void load_database(struct loader *l)
@@ -358,6 +366,7 @@ int config_load(char *const envp[], struct config *cfg, struct config_report *re
 	load_auth(&l);
 	load_agent(&l);
 	load_listen(&l);
+	load_tls(&l);
 	load_origin(&l);
 	load_proxies(&l);
 	load_rest(&l);
@@ -373,8 +382,10 @@ int config_load_listen(char *const envp[], struct config *cfg, struct config_rep
 {
 	struct loader l;
 
-	if (loader_init(&l, envp, cfg, report) == 0)
+	if (loader_init(&l, envp, cfg, report) == 0) {
 		load_listen(&l);
+		load_tls(&l);
+	}
 	return loader_fini(&l);
 }
 
@@ -408,6 +419,8 @@ void config_fini(struct config *cfg)
 	free(cfg->listen_host);
 	free(cfg->public_origin);
 	free(cfg->public_host);
+	free(cfg->tls_cert);
+	free(cfg->tls_key);
 	free(cfg->state_dir);
 	memset(cfg, 0, sizeof(*cfg));
 }

@@ -32,6 +32,7 @@ struct config {
 	char *public_origin; /* scheme://host[:port] as a browser sends it */
 	char *public_host;   /* host[:port] of it, as a browser sends it in Host */
 	bool https;	     /* the origin's scheme */
+	char *tls_cert, *tls_key; /* paths, both or neither */
 	char *state_dir;
 	unsigned retention_days;
 	enum log_level log_level;
@@ -50,7 +51,7 @@ struct config_report {
 /* Reads envp (as environ). 0, or -EINVAL when report has problems; cfg is to be finished by
  * config_fini() either way. Reads files; blocking. */
 MUSTCHECK int config_load(char *const envp[], struct config *cfg, struct config_report *report);
-/* Only LISTEN, for `healthcheck`. */
+/* Only LISTEN and TLS, for `healthcheck`. */
 MUSTCHECK int config_load_listen(
 	char *const envp[], struct config *cfg, struct config_report *report);
 /* Only what `migrate` needs: DATABASE_URL and the log settings. */

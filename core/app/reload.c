@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/net/tls.h"
 
 static bool differ(const char *a, const char *b)
 {
@@ -49,6 +50,7 @@ void server_reload(struct server *server, struct config *cfg, char *const envp[]
 {
 	struct config_report report;
 	struct config next, before;
+	struct tls_identity *identity = NULL;
 	struct err err = {0};
 	int rc = config_load(envp, &next, &report);
 
@@ -56,12 +58,25 @@ void server_reload(struct server *server, struct config *cfg, char *const envp[]
 		log_warn(LOG_EV("config.warning"), LOG_STR("text", report.warnings[i]));
 	for (size_t i = 0; i < report.n_problems; i++)
 		log_error(LOG_EV("config.problem"), LOG_STR("text", report.problems[i]));
+	if (rc == 0 && (next.tls_cert == NULL) != (cfg->tls_cert == NULL)) {
+		log_error(LOG_EV("config.problem"),
+			LOG_STR("text", "TLS is turned on or off by a restart"));
+		rc = -EINVAL;
+	}
+	if (rc == 0 && next.tls_cert != NULL) {
+		identity = tls_identity_load(next.tls_cert, next.tls_key, &err);
+		if (identity == NULL) {
+			log_error(LOG_EV("config.problem"), LOG_STR("text", err.msg));
+			rc = err.code;
+		}
+	}
 	if (rc == 0 && web_server_set_origin(server->web, next.public_origin, &err) < 0) {
 		log_error(LOG_EV("config.problem"), LOG_STR("text", err.msg));
 		rc = err.code;
 	}
 	if (rc < 0) {
 		log_error(LOG_EV("config.reload_failed"), LOG_STR("reason", "the old one is kept"));
+		tls_identity_release(identity);
 		config_fini(&next);
 		return;
 	}
@@ -69,6 +84,8 @@ void server_reload(struct server *server, struct config *cfg, char *const envp[]
 	before = *cfg;
 	*cfg = next;
 	log_setup(cfg->log_level, cfg->log_format);
+	if (identity != NULL)
+		web_server_set_identity(server->web, identity);
 	apply_sign_in(server);
 	if (differ(before.agent_secret, cfg->agent_secret))
 		link_set_secret(server->link, cfg->agent_secret);

@@ -27,6 +27,7 @@
 #include "core/app/signin.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/net/tls.h"
 
 /* A request is over: the access log. */
 static void on_finished(const struct web_finished *finished, void *arg)
@@ -160,6 +161,13 @@ static int open_web(struct server *server, struct err *err)
 	server->web = web_server_open(server->loop, &opts, err);
 	if (server->web == NULL)
 		return EX_SOFTWARE;
+	if (cfg->tls_cert != NULL) {
+		struct tls_identity *identity = tls_identity_load(cfg->tls_cert, cfg->tls_key, err);
+
+		if (identity == NULL)
+			return EX_CONFIG;
+		web_server_set_identity(server->web, identity);
+	}
 	sockets = activation_listen(server->web, err);
 	if (sockets < 0)
 		return EX_CONFIG;

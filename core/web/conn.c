@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 
 #include "core/base/log.h"
+#include "core/net/tls.h"
 #include "core/web/http.h"
 #include "core/web/request_impl.h"
 #include "core/web/response_impl.h"
@@ -92,6 +93,7 @@ static void on_closed(uv_handle_t *handle)
 	struct web_server *server = c->server;
 
 	out_fini(&c->out);
+	tls_free(c->tls);
 	buf_fini(&c->in);
 	list_remove(&c->link);
 	server->counts.connections -= !c->is_refused;
@@ -126,6 +128,7 @@ static int conn_fd(const struct conn *c)
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
+static int queue(struct conn *c, const struct out_piece *pieces, size_t n);
 
 /* libuv asks where to read to: all connections share one buffer. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
@@ -197,6 +200,48 @@ static void process(struct conn *c, const char *data, size_t n)
 		start_reading(c);
 }
 
+/* Sends what the TLS layer has to say. Negative: the connection is being closed. */
+static int send_tls(struct conn *c)
+{
+	size_t len;
+	uint8_t *block = tls_take_output(c->tls, &len);
+	struct out_piece piece = {.data = block, .len = len, .base = block, .mode = OUT_OWNED};
+
+	return block == NULL ? 0 : queue(c, &piece, 1);
+}
+
+/* Plaintext has arrived. */
+static void take(struct conn *c, const char *data, size_t n)
+{
+	if (c->state != CONN_LINGER) {
+		process(c, data, n);
+		return;
+	}
+	c->lingered += n;
+	if (c->lingered > WEB_MAX_LINGER)
+		conn_close(c, "refused but goes on sending");
+}
+
+/* Ciphertext has arrived. */
+static void take_tls(struct conn *c, const char *data, size_t n)
+{
+	bool was_open = tls_is_open(c->tls);
+	long got = 0;
+
+	tls_put(c->tls, data, n);
+	while (c->state != CONN_CLOSING &&
+		(got = tls_read(c->tls, c->server->plain_buffer, WEB_READ_BUFFER)) > 0)
+		take(c, c->server->plain_buffer, (size_t)got);
+	if (c->state == CONN_CLOSING || send_tls(c) < 0)
+		return;
+	if (got == -ENOTCONN)
+		on_end_of_file(c);
+	else if (got < 0)
+		conn_close(c, "broke TLS");
+	else if (!was_open && tls_is_open(c->tls) && c->state == CONN_IDLE)
+		deadline_set(&c->server->deadlines, &c->deadline, DL_IDLE);
+}
+
 /* Bytes, end of file or an error. */
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
@@ -208,12 +253,10 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 		on_end_of_file(c);
 	} else if (nread < 0) {
 		conn_close(c, uv_err_name((int)nread));
-	} else if (c->state == CONN_LINGER) {
-		c->lingered += (size_t)nread;
-		if (c->lingered > WEB_MAX_LINGER)
-			conn_close(c, "refused but goes on sending");
+	} else if (c->tls != NULL) {
+		take_tls(c, buf->base, (size_t)nread);
 	} else {
-		process(c, buf->base, (size_t)nread);
+		take(c, buf->base, (size_t)nread);
 	}
 }
 
@@ -246,14 +289,11 @@ static void on_progress(struct out *out, int status)
 		conn_next(c);
 }
 
-int conn_write(struct conn *c, const struct out_piece *pieces, size_t n)
+/* Writes or queues pieces as they go over the wire. */
+static int queue(struct conn *c, const struct out_piece *pieces, size_t n)
 {
 	int r;
 
-	if (c->state == CONN_CLOSING) {
-		out_release(pieces, n);
-		return -EPIPE;
-	}
 	r = out_write(&c->out, pieces, n);
 	if (r != 0) {
 		conn_close(c, uv_err_name(r));
@@ -266,8 +306,35 @@ int conn_write(struct conn *c, const struct out_piece *pieces, size_t n)
 	return 0;
 }
 
+int conn_write(struct conn *c, const struct out_piece *pieces, size_t n)
+{
+	int r = 0;
+
+	if (c->state == CONN_CLOSING) {
+		out_release(pieces, n);
+		return -EPIPE;
+	}
+	if (c->tls == NULL)
+		return queue(c, pieces, n);
+	/* A peer that has not finished its handshake cannot be told anything. */
+	if (!tls_is_open(c->tls))
+		r = -EPIPE;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = tls_write(c->tls, pieces[i].data, pieces[i].len);
+	out_release(pieces, n);
+	if (r == 0)
+		return send_tls(c);
+	conn_close(c, uv_err_name(r));
+	return r;
+}
+
 static void linger(struct conn *c)
 {
+	if (c->tls != NULL) {
+		tls_finish(c->tls);
+		if (send_tls(c) < 0)
+			return;
+	}
 	if (c->eof) {
 		conn_close(c, "done");
 		return;
@@ -373,10 +440,13 @@ int conn_accept(struct web_server *server, uv_stream_t *listener, bool is_refuse
 	deadline_init(&c->write_deadline);
 	out_init(&c->out, (uv_stream_t *)&c->tcp, on_progress);
 	c->out.all = &server->queued;
-	buf_init(&c->in, WEB_MAX_HEAD + WEB_READ_BUFFER);
+	/* A read may complete a TLS record that began before it. */
+	buf_init(&c->in, WEB_MAX_HEAD + 2 * WEB_READ_BUFFER);
 	server->counts.connections += !is_refused;
 	server->n_refused += is_refused;
-	deadline_set(&server->deadlines, &c->deadline, DL_IDLE);
+	/* A handshake has the time of a head. */
+	deadline_set(
+		&server->deadlines, &c->deadline, server->identity != NULL ? DL_HEADER : DL_IDLE);
 	r = uv_accept(listener, (uv_stream_t *)&c->tcp);
 	if (r != 0) {
 		conn_close(c, "accept failed");
@@ -384,6 +454,13 @@ int conn_accept(struct web_server *server, uv_stream_t *listener, bool is_refuse
 	}
 	take_remote(c);
 	uv_tcp_nodelay(&c->tcp, 1);
+	if (server->identity != NULL) {
+		c->tls = tls_new(server->identity);
+		if (c->tls == NULL || is_refused) {
+			conn_close(c, is_refused ? "too many" : "out of memory");
+			return 0;
+		}
+	}
 	if (is_refused)
 		response_refuse(c,
 			&(struct problem){.status = 503,

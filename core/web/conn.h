@@ -15,6 +15,7 @@
 #include "core/web/deadline.h"
 #include "core/web/out.h"
 
+struct tls;
 struct web_server;
 struct request;
 struct ws;
@@ -58,9 +59,10 @@ struct conn {
 	struct deadline write_deadline; /* while something is queued */
 	uint64_t acked;			/* bytes the peer had acknowledged when last looked at */
 	struct out out;
-	struct buf in;	/* arrived and not used: empty and without memory while idle */
-	size_t scanned; /* of in: head_find_end() */
-	uint64_t skip;	/* body bytes to throw away */
+	struct tls *tls; /* NULL: plain */
+	struct buf in;	 /* arrived and not used: empty and without memory while idle */
+	size_t scanned;	 /* of in: head_find_end() */
+	uint64_t skip;	 /* body bytes to throw away */
 	size_t lingered;
 	struct request *req; /* CONN_HOOKS … CONN_HANDLING */
 	struct ws *ws;	     /* from ws_accept() to the end */

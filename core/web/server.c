@@ -18,6 +18,7 @@
 
 #include "core/base/crypto.h"
 #include "core/base/hex.h"
+#include "core/net/tls.h"
 #include "core/web/request_impl.h"
 #include "core/web/server_impl.h"
 #include "core/web/ws_impl.h"
@@ -117,6 +118,8 @@ static void server_free(struct web_server *server)
 	router_free(server->router);
 	security_fini(&server->security);
 	free(server->read_buffer);
+	free(server->plain_buffer);
+	tls_identity_release(server->identity);
 	server->magic = 0;
 	free(server);
 	if (on_closed != NULL)
@@ -219,6 +222,14 @@ fail:
 	security_fini(&server->security);
 	free(server);
 	return NULL;
+}
+
+void web_server_set_identity(struct web_server *server, struct tls_identity *identity)
+{
+	if (server->plain_buffer == NULL)
+		server->plain_buffer = xcalloc(1, WEB_READ_BUFFER);
+	tls_identity_release(server->identity);
+	server->identity = identity;
 }
 
 int web_server_set_origin(struct web_server *server, const char *origin, struct err *err)

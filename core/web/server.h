@@ -20,6 +20,7 @@
 #include "core/web/request.h"
 #include "core/web/route.h"
 
+struct tls_identity;
 struct web_server;
 
 enum web_verdict {
@@ -78,6 +79,11 @@ MUSTCHECK int web_server_listen(struct web_server *server, const char *address, 
 MUSTCHECK int web_server_listen_fd(struct web_server *server, int fd, struct err *err);
 /* The port of the n-th listener, in the order of the calls. */
 uint16_t web_server_port(const struct web_server *server, size_t n);
+
+/* From now on connections speak TLS with this certificate, whose reference is the server's then;
+ * those that are open go on as they are. To be called before listening, then whenever there is a
+ * new one. */
+void web_server_set_identity(struct web_server *server, struct tls_identity *identity);
 
 /* Another public_origin: later answers carry the headers that go with it. -EINVAL with a text, and
  * nothing changed, when it is none. */

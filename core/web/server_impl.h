@@ -46,6 +46,8 @@ struct web_server {
 	size_t date_len;
 	char head[WEB_MAX_RESPONSE_HEAD]; /* where an answer's head is written */
 	char *read_buffer;		  /* WEB_READ_BUFFER bytes */
+	char *plain_buffer;		  /* the same, deciphered; NULL without TLS */
+	struct tls_identity *identity;	  /* NULL: plain */
 
 	bool is_draining, is_closing;
 	uv_timer_t drain_timer;

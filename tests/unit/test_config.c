@@ -313,7 +313,8 @@ static void refuses_other_bad_values(void **state)
 	expect_problem("AUTH_USER", "a b", "AUTH_USER");
 	expect_problem("STATE_DIR", "state", "STATE_DIR");
 	expect_problem("OPS_AGENT_SOCKET", "agent.sock", "OPS_AGENT_SOCKET");
-	expect_problem("TLS_CERT", "/x", "TLS_CERT and TLS_KEY are not supported");
+	expect_problem("TLS_CERT", "/x", "TLS_CERT and TLS_KEY are paths that go together");
+	expect_problem("TLS_KEY", "/x", "TLS_CERT and TLS_KEY are paths that go together");
 }
 
 int main(void)
