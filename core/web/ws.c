@@ -46,7 +46,7 @@ struct ws {
 	struct conn *conn;
 	const struct ws_callbacks *callbacks;
 	void *arg;
-	size_t high_water;
+	size_t high_water, max_queue;
 	unsigned code; /* of on_close; 0: none yet */
 	bool was_full;
 	struct ws_recv recv;
@@ -258,7 +258,9 @@ struct ws *ws_accept(struct request *req, const struct ws_callbacks *callbacks,
 	ws->callbacks = callbacks;
 	ws->arg = arg;
 	ws_recv_init(&ws->recv, &recv_events, ws,
-		opts->max_message != 0 ? opts->max_message : WS_MAX_MESSAGE);
+		opts->max_message != 0 ? opts->max_message : WS_MAX_MESSAGE,
+		opts->max_fragments != 0 ? opts->max_fragments : WS_MAX_FRAGMENTS);
+	ws->max_queue = opts->max_queue != 0 ? opts->max_queue : WS_MAX_QUEUE;
 	ws->high_water = opts->high_water != 0 ? opts->high_water : WS_HIGH_WATER;
 	ws->heard_ms = now_ms(ws);
 	ws->total_then = c->out.total;
@@ -303,7 +305,7 @@ static int send_pieces(struct ws *ws, const struct out_piece *pieces, size_t n, 
 		out_release(pieces, n);
 		return -EPIPE;
 	}
-	if (out_queued(&ws->conn->out) + len > WS_MAX_QUEUE ||
+	if (out_queued(&ws->conn->out) + len > ws->max_queue ||
 		(ws->conn->server->queued > ws->conn->server->limits.max_queued &&
 			ws_is_full(ws))) {
 		out_release(pieces, n);

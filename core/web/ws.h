@@ -58,7 +58,9 @@ struct ws_opts {
 	const char
 		*subprotocol; /* "ops.v1": must have been offered, else 400. NULL: none is chosen */
 	size_t max_message;   /* received; 0: WS_MAX_MESSAGE */
-	size_t high_water;    /* 0: WS_HIGH_WATER */
+	unsigned max_fragments; /* of one message; 0: WS_MAX_FRAGMENTS */
+	size_t max_queue;	/* 0: WS_MAX_QUEUE */
+	size_t high_water;	/* 0: WS_HIGH_WATER */
 };
 
 /* Answers 101 and turns the connection into a WebSocket. The request ends here in every case. The

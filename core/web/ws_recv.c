@@ -9,10 +9,13 @@
 /* What one read may cause: no pong is longer than its ping. */
 #define MAX_REPLIES (WEB_MAX_HEAD + WEB_READ_BUFFER)
 
-void ws_recv_init(
-	struct ws_recv *recv, const struct ws_recv_events *events, void *arg, size_t max_message)
+void ws_recv_init(struct ws_recv *recv, const struct ws_recv_events *events, void *arg,
+	size_t max_message, unsigned max_fragments)
 {
-	*recv = (struct ws_recv){.events = events, .arg = arg, .max_message = max_message};
+	*recv = (struct ws_recv){.events = events,
+		.arg = arg,
+		.max_message = max_message,
+		.max_fragments = max_fragments};
 	buf_init(&recv->replies, MAX_REPLIES);
 }
 
@@ -87,7 +90,7 @@ static void on_frame_start(wslay_event_context_ptr parser,
 	if (wslay_is_ctrl_frame(frame->opcode))
 		return;
 	recv->in_message = !frame->fin;
-	if (++recv->fragments > WS_MAX_FRAGMENTS)
+	if (++recv->fragments > recv->max_fragments)
 		stop(recv, WS_CLOSE_POLICY);
 }
 

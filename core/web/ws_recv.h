@@ -31,6 +31,7 @@ struct ws_recv {
 	const struct ws_recv_events *events;
 	void *arg;
 	size_t max_message;
+	unsigned max_fragments;
 	wslay_event_context_ptr parser; /* NULL between messages */
 	const char *feed;		/* bytes that wslay has not taken yet */
 	size_t feed_len;
@@ -42,8 +43,8 @@ struct ws_recv {
 	struct buf replies;
 };
 
-void ws_recv_init(
-	struct ws_recv *recv, const struct ws_recv_events *events, void *arg, size_t max_message);
+void ws_recv_init(struct ws_recv *recv, const struct ws_recv_events *events, void *arg,
+	size_t max_message, unsigned max_fragments);
 void ws_recv_fini(struct ws_recv *recv);
 
 /* Takes n bytes from the peer and calls back for what is complete. Returns 0 to go on,

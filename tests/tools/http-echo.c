@@ -2,11 +2,11 @@
  * http-echo PORT [limit=value ...]: a server of core/web that answers with what it was sent, for
  * tests and benchmarks. Never installed.
  *
- * GET /json small document · GET /static 2 KiB · POST /echo the body · PUT /small at most 16 bytes
- * · POST /later authorized in a later loop iteration · GET /show/{a}/{b} what was understood · GET
- * /stream?blocks=&size=[&length=1][&hang=1] streamed, waiting for room · GET /never answers only by
- * deadline · GET /aborts how often on_abort came · GET /denied 403 by the hook · GET /counts · else
- * the page.
+ * GET /json small document · GET /static 2 KiB · POST /echo (or any method but GET at /) the body ·
+ * PUT /small at most 16 bytes · POST /later authorized in a later loop iteration · GET
+ * /show/{a}/{b} what was understood · GET /stream?blocks=&size=[&length=1][&hang=1] streamed,
+ * waiting for room · GET /never answers only by deadline · GET /aborts how often on_abort came ·
+ * GET /denied 403 by the hook · GET /counts · else the page.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,6 +209,10 @@ static const struct route routes[] = {
 	{.method = "GET", .pattern = "/json", .handle = get_json},
 	{.method = "GET", .pattern = "/static", .handle = get_static},
 	{.method = "POST", .pattern = "/echo", .handle = echo_body},
+	{.method = "POST", .pattern = "/", .handle = echo_body},
+	{.method = "PUT", .pattern = "/", .handle = echo_body},
+	{.method = "PATCH", .pattern = "/", .handle = echo_body},
+	{.method = "DELETE", .pattern = "/", .handle = echo_body},
 	{.method = "POST", .pattern = "/later", .access = LATER, .handle = echo_body},
 	{.method = "GET", .pattern = "/later", .access = LATER, .handle = get_json},
 	{.method = "GET", .pattern = "/denied", .access = DENIED, .handle = get_json},

@@ -2,9 +2,10 @@
  * ws-echo PORT [limit=value ...]: WebSocket endpoints of core/web that send back what they get, for
  * tests and benchmarks. Never installed.
  *
- * /ws echo · /small messages up to 1 KiB, text only, subprotocol ops.v1 · /block binary echoed
- * through ws_send_block() · /flood?mib= sends blocks as there is room, then closes 1000 · /bye
- * closes 4401 at the first message · /counts · /closes the codes that on_close was given.
+ * / echo, messages up to 64 MiB, bounds to match · /ws echo, the usual bounds · /small messages up
+ * to 1 KiB, text only, subprotocol ops.v1 · /block binary echoed through ws_send_block() ·
+ * /flood?mib= sends blocks as there is room, then closes 1000 · /bye closes 4401 at the first
+ * message · /counts · /closes the codes that on_close was given.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "tests/tools/echo_server.h"
 
 #define MAX_CODES 4096
+#define MAX_MESSAGE (64u << 20)
 #define FLOOD_BLOCK (64u << 10)
 
 struct ws_echo {
@@ -121,6 +123,14 @@ static void open_echo(struct request *req)
 	accept_with(req, &echo_callbacks, &(struct ws_opts){.max_message = 16u << 20});
 }
 
+static void open_wide(struct request *req)
+{
+	accept_with(req, &echo_callbacks,
+		&(struct ws_opts){.max_message = MAX_MESSAGE,
+			.max_fragments = MAX_MESSAGE / 64,
+			.max_queue = 2 * MAX_MESSAGE});
+}
+
 static void open_small(struct request *req)
 {
 	accept_with(req, &text_callbacks,
@@ -167,6 +177,7 @@ static void get_closes(struct request *req)
 }
 
 static const struct route routes[] = {
+	{.method = "GET", .pattern = "/", .flags = ROUTE_WEBSOCKET, .handle = open_wide},
 	{.method = "GET", .pattern = "/ws", .flags = ROUTE_WEBSOCKET, .handle = open_echo},
 	{.method = "GET", .pattern = "/small", .flags = ROUTE_WEBSOCKET, .handle = open_small},
 	{.method = "GET", .pattern = "/block", .flags = ROUTE_WEBSOCKET, .handle = open_block},

@@ -1,7 +1,7 @@
 // WebSockets of core/web: the handshake, RFC 6455's rules, limits, and the order of frames.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { BINARY, CLOSE, PING, PONG, Server, TEXT, WebSocketPeer, frame, handshake, until } from './lib/raw.mjs';
+import { BINARY, CLOSE, PING, PONG, Server, TEXT, WebSocketPeer, frame, handshake, until, within } from './lib/raw.mjs';
 
 let server;
 before(async () => {
@@ -98,6 +98,43 @@ test('messages of every length come back', async () => {
 	ws.send(BINARY, large);
 	assert.equal((await ws.next()).data.compare(large), 0);
 	ws.destroy();
+});
+
+test('sixty-four MiB in one message, and four in 65536 fragments with pings between', async () => {
+	const server = await Server.start('ws-echo');
+	const ws = await WebSocketPeer.open(server, '/');
+	const collect = async (size) => {
+		// Peer.data grows by concatenation: too slow for this much.
+		const parts = [];
+		let have = ws.peer.data.length;
+		ws.peer.socket.removeAllListeners('data');
+		parts.push(ws.peer.data);
+		const done = new Promise((resolve) => ws.peer.socket.on('data', (data) => { parts.push(data); have += data.length; if (have >= size) resolve(); }));
+		return { done, bytes: () => Buffer.concat(parts) };
+	};
+	const payload = Buffer.alloc(64 << 20, 'sixty-four ');
+	let got = await collect(payload.length + 10);
+	ws.send(BINARY, payload);
+	await within(got.done, 'the echo', 60000);
+	let bytes = got.bytes();
+	assert.equal(bytes.length, payload.length + 10);
+	assert.ok(bytes.subarray(10).equals(payload));
+	ws.peer.data = Buffer.alloc(0);
+	const fragments = [];
+	const expected = Buffer.alloc(4 << 20, 'abcd');
+	for (let i = 0; i < 65536; i++) {
+		fragments.push(frame(i === 0 ? BINARY : 0, expected.subarray(i * 64, i * 64 + 64), { fin: i === 65535 }));
+		if (i % 8192 === 1) fragments.push(frame(PING, `p${i}`));
+	}
+	const pongs = Array.from({ length: 8 }, (_, i) => Buffer.from([0x8a, `p${i * 8192 + 1}`.length, ...Buffer.from(`p${i * 8192 + 1}`)]));
+	const answer = Buffer.concat([...pongs, Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 0x40, 0, 0]), expected]);
+	got = await collect(answer.length);
+	ws.peer.send(Buffer.concat(fragments));
+	await within(got.done, 'the echo', 60000);
+	bytes = got.bytes();
+	assert.ok(bytes.equals(answer));
+	ws.destroy();
+	await server.stop();
 });
 
 test('the same bytes, one at a time, give the same frames', async () => {
