@@ -29,9 +29,9 @@ struct config {
 	char *listen_host; /* an address, without brackets */
 	uint16_t listen_port;
 	bool listen_loopback;
-	char *public_origin; /* scheme://host[:port] as a browser sends it */
-	char *public_host;   /* host[:port] of it, as a browser sends it in Host */
-	bool https;	     /* the origin's scheme */
+	char *public_origin;	  /* scheme://host[:port] as a browser sends it */
+	char *public_host;	  /* host[:port] of it, as a browser sends it in Host */
+	bool https;		  /* the origin's scheme */
 	char *tls_cert, *tls_key; /* paths, both or neither */
 	char *state_dir;
 	unsigned retention_days;
