@@ -209,6 +209,7 @@ static const struct route routes[] = {
 	{.method = "GET", .pattern = "/json", .handle = get_json},
 	{.method = "GET", .pattern = "/static", .handle = get_static},
 	{.method = "POST", .pattern = "/echo", .handle = echo_body},
+	{.method = "GET", .pattern = "/", .handle = on_page},
 	{.method = "POST", .pattern = "/", .handle = echo_body},
 	{.method = "PUT", .pattern = "/", .handle = echo_body},
 	{.method = "PATCH", .pattern = "/", .handle = echo_body},
