@@ -43,8 +43,8 @@ uint64_t build_duration(
 	struct build *b, const struct raw_text *text, const char *name, uint64_t fallback_us);
 uint64_t build_size(
 	struct build *b, const struct raw_text *text, const char *name, uint64_t fallback);
-/* Checks a share such as 200% (NULL is fine). */
-void build_percent(struct build *b, const struct raw_text *text, const char *name);
+/* A share such as 200%, in percent; text NULL: 0. */
+uint32_t build_percent(struct build *b, const struct raw_text *text, const char *name);
 /* One of the n names; returns its index. */
 size_t build_choice(struct build *b, const struct raw_text *text, const char *name,
 	const char *const *names, size_t n, size_t fallback);

@@ -77,14 +77,18 @@ static const struct raw_pos *pos_of(const struct raw_text *text)
 	return text != NULL ? &text->at : NULL;
 }
 
-static void check_limits(struct build *b, const struct raw_limits *limits)
+#define MIN_MEMORY_LIMIT (UINT64_C(1) << 20) /* less, and not even a program can start */
+
+static void read_limits(struct build *b, const struct raw_limits *raw, struct plan_limits *limits)
 {
-	if (limits == NULL)
+	if (raw == NULL)
 		return;
-	(void)build_size(b, limits->memory, "memory", 0);
-	(void)build_int(b, limits->pids, "pids", 1, 1000000, 1);
-	build_percent(b, limits->cpu, "cpu");
-	build_refuse(b, &limits->at, "limits");
+	limits->memory = build_size(b, raw->memory, "memory", 0);
+	if (limits->memory != 0 && limits->memory < MIN_MEMORY_LIMIT)
+		build_error(b, raw->memory, "'memory' must be at least 1MiB");
+	if (raw->pids != NULL)
+		limits->pids = (uint32_t)build_int(b, raw->pids, "pids", 1, 1000000, 1);
+	limits->cpu_percent = build_percent(b, raw->cpu, "cpu");
 }
 
 static void check_rate(struct build *b, const struct raw_rate *rate)
@@ -220,7 +224,7 @@ static void build_command(
 	read_success_codes(b, raw->success_codes, command);
 	build_exec(b, raw, command);
 	read_secrets(b, raw->secrets, command);
-	check_limits(b, raw->limits);
+	read_limits(b, raw->limits, &command->limits);
 	check_rate(b, raw->max_rate);
 	build_refuse(b, pos_of(raw->group), "group");
 }

@@ -94,13 +94,14 @@ uint64_t build_size(
 	return bytes;
 }
 
-void build_percent(struct build *b, const struct raw_text *text, const char *name)
+uint32_t build_percent(struct build *b, const struct raw_text *text, const char *name)
 {
-	uint32_t percent;
+	uint32_t percent = 0;
 
 	if (text != NULL && scalar_percent(text->text, strlen(text->text), &percent) != 0)
 		build_error(b, text, "'%s' must be a share such as 50%% or 200%%, not '%.40s'",
 			name, text->text);
+	return percent;
 }
 
 size_t build_choice(struct build *b, const struct raw_text *text, const char *name,

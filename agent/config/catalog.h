@@ -70,6 +70,7 @@ struct catalog_command {
 	bool confirm;
 	bool leave_children;
 	bool new_privileges;
+	struct plan_limits limits;
 };
 
 struct catalog_step {

@@ -202,6 +202,7 @@ static void copy_command(struct plan_step *step, const struct catalog_command *c
 	step->n_outputs = command->n_outputs;
 	step->leave_children = command->leave_children;
 	step->new_privileges = command->new_privileges;
+	step->limits = command->limits;
 }
 
 /* ---- steps ---- */

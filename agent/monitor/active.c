@@ -9,12 +9,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/run/cgroup.h"
 #include "agent/run/journal.h"
 #include "agent/run/killtree.h"
 #include "agent/run/lock.h"
 #include "agent/run/meta.h"
 #include "agent/run/rundir.h"
 #include "agent/run/state.h"
+#include "core/base/file.h"
 #include "core/base/hex.h"
 #include "core/base/log.h"
 
@@ -43,6 +45,25 @@ static int note_finished(struct active *active, const struct active_run *run,
 	return ledger_commit(active->ledger, err);
 }
 
+/* Where the run has cgroups all that is in them ends at once; what is left is found otherwise. */
+static void kill_cgroup(int dir_fd, const char *id)
+{
+	struct err err = {0};
+	struct buf path;
+	int rc;
+
+	buf_init(&path, CGROUP_PATH_BYTES);
+	rc = file_read(dir_fd, RUNDIR_CGROUP, &path, &err);
+	buf_append_byte(&path, '\0');
+	if (rc == 0 && buf_err(&path) == 0) {
+		rc = cgroup_kill_run((const char *)path.data, id);
+		if (rc != 0 && rc != -ENOENT)
+			log_warn(LOG_EV("run.cgroup_left"), LOG_STR("run", id),
+				LOG_STR("error", strerror(-rc)));
+	}
+	buf_fini(&path);
+}
+
 /* Ends the run of a runner that is gone without having done so. */
 static int end_lost(struct active *active, const struct active_run *run, int dir_fd,
 	struct run_state *state, bool has_state, struct err *err)
@@ -54,6 +75,7 @@ static int end_lost(struct active *active, const struct active_run *run, int dir
 	int rc;
 
 	uuid_format(&run->id, id);
+	kill_cgroup(dir_fd, id);
 	rc = killtree_by_run(id, has_state ? state : NULL, ACTIVE_KILL_US, &report);
 	log_warn(LOG_EV("run.lost"), LOG_STR("run", id), LOG_INT("number", run->number),
 		LOG_INT("killed", report.count), LOG_INT("left", report.left));

@@ -6,6 +6,7 @@
  *	journal   the records (proto/record.h)
  *	index     struct journal_index_entry per 256 KiB or so of journal; can be rebuilt
  *	state     run/state.h
+ *	cgroup    path of the folder of its cgroups (run/cgroup.h), where there are any
  *	outputs   what steps wrote to $OPS_OUTPUT: wire encoded {u16 step, u16 attempt, str, str}*
  *	control/  files the monitor creates with O_EXCL: cancel, kill, approve.N; the runner reads
  *them at start and by inotify; content: UTF-8 "actor\nreason\n" released  empty file: the dashboard
@@ -26,6 +27,7 @@
 #define RUNDIR_CONTROL_CANCEL "control/cancel"
 #define RUNDIR_CONTROL_KILL "control/kill"
 #define RUNDIR_CONTROL_NEW "control/.new" /* being written, then renamed */
+#define RUNDIR_CGROUP "cgroup"		  /* path of the run's cgroup; absent: it has none */
 #define RUNDIR_RELEASED "released"
 #define RUNDIR_SCRATCH "run" /* $OPS_OUTPUT files of an unprivileged runner */
 

@@ -15,7 +15,8 @@
  * and the step ends without it. A stranger that was handed the pipe cannot hold the step either:
  * draining reads no more than the pipes held when it began.
  *
- * Who is left is known without looking at /proc when nobody is: the runner is a subreaper, so then
+ * With a cgroup (run/cgroup.h) who is left is what is in it, and killing is one write. Without, who
+ * is left is known without looking at /proc when nobody is: the runner is a subreaper, so then
  * it has no children. While it is the only attempt everything below the runner is the attempt's.
  * Beside others (or what an earlier step was allowed to leave) it is what descends from its leader,
  * is in the leader's session, or carries its OPS_STEP; somebody who has shaken off all three is
@@ -24,6 +25,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,6 +76,29 @@ static void note_started(struct run *run, uint16_t step, const struct resolved *
 	free(shown);
 }
 
+/* The attempt's own cgroup, where there can be one. What to write to for being in it, or -1. */
+static int enter_cgroup(struct run *run, struct attempt *attempt)
+{
+	char name[CGROUP_NAME_BYTES];
+	int fd;
+
+	/* What it leaves is to live on, and would keep the cgroup for ever. */
+	if (run->plan->steps[attempt->step].leave_children) {
+		attempt->cgroup.unmet = run->plan->steps[attempt->step].limits;
+		return -1;
+	}
+	snprintf(name, sizeof(name), "step-%u.%u", attempt->step, attempt->number);
+	if (cgroup_add(&run->cgroups, name, &run->plan->steps[attempt->step].limits,
+		    &attempt->cgroup) != 0)
+		return -1;
+	fd = cgroup_open_procs(&attempt->cgroup);
+	if (fd >= 0)
+		return fd;
+	cgroup_remove(&run->cgroups, &attempt->cgroup);
+	attempt->cgroup.unmet = run->plan->steps[attempt->step].limits;
+	return -1;
+}
+
 static int launch(struct run *run, struct attempt *attempt, const struct resolved *resolved,
 	const struct account *account, struct err *err)
 {
@@ -89,8 +114,13 @@ static int launch(struct run *run, struct attempt *attempt, const struct resolve
 		.new_privileges = s->new_privileges,
 	};
 	struct spawned spawned;
-	int rc = spawn_start(&opts, &spawned, err);
+	int rc;
 
+	opts.cgroup_fd = enter_cgroup(run, attempt);
+	opts.limits = attempt->cgroup.unmet;
+	rc = spawn_start(&opts, &spawned, err);
+	if (opts.cgroup_fd >= 0)
+		close(opts.cgroup_fd);
 	if (rc != 0)
 		return rc;
 	attempt->report_fd = spawned.report_fd;
@@ -146,7 +176,8 @@ void attempt_start(struct run *run, uint16_t step)
 	int rc;
 
 	assert(attempt != NULL);
-	*attempt = (struct attempt){.step = step, .report_fd = -1, .timeout_at = RUN_NEVER};
+	*attempt = (struct attempt){
+		.step = step, .report_fd = -1, .timeout_at = RUN_NEVER, .cgroup = {.fd = -1}};
 	opsout_init(&attempt->opsout);
 	rc = prepare(run, attempt, &account, &resolved, &err);
 	note_started(run, step, &resolved);
@@ -159,6 +190,7 @@ void attempt_start(struct run *run, uint16_t step)
 	if (rc == 0)
 		return;
 	opsout_close(&attempt->opsout);
+	cgroup_remove(&run->cgroups, &attempt->cgroup);
 	attempt->state = ATTEMPT_NONE;
 	run_settle_unstarted(run, step, err.msg);
 }
@@ -212,6 +244,8 @@ static bool somebody_left(struct run *run, struct attempt *attempt)
 	if (run->now < attempt->look_at)
 		return true;
 	attempt->look_at = run->now + RUN_LOOK_EVERY_US;
+	if (attempt->cgroup.fd >= 0)
+		return cgroup_is_populated(&attempt->cgroup) != 0;
 	target = target_of(run, attempt);
 	return killtree_count(&target) != 0;
 }
@@ -276,11 +310,28 @@ static void on_timeout(struct run *run, struct attempt *attempt)
 	attempt_stop(run, attempt, STOP_STEP_TIMEOUT);
 }
 
+/* With a cgroup all are killed at once, whatever they do; how many are alive then. */
+static int kill_cgroup(struct attempt *attempt)
+{
+	struct killtree_report *report = &attempt->kill_report;
+
+	if (!attempt->was_killed)
+		cgroup_report(&attempt->cgroup, report);
+	attempt->was_killed = true;
+	if (cgroup_kill(&attempt->cgroup) != 0)
+		return -ENOENT;
+	report->left = cgroup_is_populated(&attempt->cgroup) != 0;
+	return (int)report->left;
+}
+
 static void kill_round(struct run *run, struct attempt *attempt)
 {
 	struct killtree_target target = target_of(run, attempt);
-	int left = killtree_kill(&target, &attempt->kill_report);
+	int left = kill_cgroup(attempt);
 
+	/* Root may have left its cgroup: what is below the runner and nobody else's goes, too. */
+	if (left < 0 || (left == 0 && attempt->exited && run->has_children && target.root != 0))
+		left = killtree_kill(&target, &attempt->kill_report);
 	attempt->wake_at = run->now + RUN_SWEEP_EVERY_US;
 	/* With nobody left the leader is a zombie at most, and reaped in the next turn. */
 	if ((left == 0 && attempt->exited) || run->now >= attempt->give_up_at)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/run/cgroup.h"
 #include "agent/run/journal.h"
 #include "agent/run/killtree.h"
 #include "agent/run/outputs.h"
@@ -79,11 +80,13 @@ struct attempt {
 	uint16_t step, number;
 	pid_t pid;
 	bool exited;
+	bool was_killed;    /* a first round of killing is over */
 	uint64_t exited_at; /* monotonic, when the exit was seen */
 	int wait_status;
 	int report_fd;
 	struct stream streams[2]; /* stdout, stderr */
 	struct opsout opsout;
+	struct cgroup cgroup;
 	enum stop_cause cause; /* why it was stopped */
 	uint64_t timeout_at;   /* monotonic; RUN_NEVER */
 	uint64_t wake_at;      /* of the present state */
@@ -116,6 +119,7 @@ struct run {
 
 	struct control control;
 	struct secrets secrets;
+	struct cgroup_tree cgroups;
 	struct outputs outputs;
 	struct graph_orders orders;
 	enum stop_cause stop_cause; /* of the whole run */

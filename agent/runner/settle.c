@@ -167,6 +167,8 @@ static void judge(const struct run *run, const struct attempt *attempt, struct e
 	*ending = (struct ending){.exit_code = -1};
 	if (attempt->exited)
 		judge_exit(run, attempt, ending);
+	if (ending->status == STEP_FAILED && cgroup_had_oom(&attempt->cgroup))
+		ending->reason = REASON_OOM;
 	if (attempt->exited && spawn_failure(attempt->report_fd, &failure)) {
 		ending->status = STEP_FAILED;
 		ending->reason = REASON_SPAWN_FAILED;
@@ -309,5 +311,6 @@ void attempt_finish(struct run *run, struct attempt *attempt)
 		stream_fini(&attempt->streams[i]);
 	close(attempt->report_fd);
 	opsout_close(&attempt->opsout);
+	cgroup_remove(&run->cgroups, &attempt->cgroup);
 	attempt->state = ATTEMPT_NONE;
 }

@@ -19,6 +19,8 @@
 #include "agent/run/rundir.h"
 #include "agent/runner/runner.h"
 #include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
 
 #define NEEDED_SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)
 
@@ -178,6 +180,23 @@ static int open_run_dir(struct run *run, const char *run_dir, struct err *err)
 	return run->lock_fd == -EAGAIN ? RUNNER_EXIT_BUSY : RUNNER_EXIT_FAILED;
 }
 
+/* That there is none costs the exactness of cgroups, nothing else. Where it is stands in RUN_DIR
+ * for whoever has to clean up after us. */
+static void open_cgroups(struct run *run)
+{
+	int fd, rc = cgroup_tree_open(&run->cgroups, run->id);
+
+	if (rc != 0) {
+		log_debug(LOG_EV("runner.no_cgroup"), LOG_STR("error", strerror(-rc)));
+		return;
+	}
+	fd = rundir_create(run->dir_fd, RUNDIR_CGROUP, O_WRONLY | O_TRUNC);
+	if (fd < 0 || file_write_all(fd, run->cgroups.path, strlen(run->cgroups.path)) != 0)
+		log_warn(LOG_EV("runner.cgroup_not_noted"), LOG_STR("run", run->id));
+	if (fd >= 0)
+		close(fd);
+}
+
 int run_init(struct run *run, const char *run_dir, int lock_fd, struct err *err)
 {
 	int rc;
@@ -190,6 +209,7 @@ int run_init(struct run *run, const char *run_dir, int lock_fd, struct err *err)
 		.timeout_at = RUN_NEVER,
 		.tokens = RUN_TOKENS,
 		.syncer = {.wake_fd = -1},
+		.cgroups = {.fd = -1},
 		.journal = {.fd = -1, .index_fd = -1},
 		.control = {.dir_fd = -1, .inotify_fd = -1}};
 	run->plan = read_plan(err);
@@ -214,6 +234,7 @@ int run_init(struct run *run, const char *run_dir, int lock_fd, struct err *err)
 	run->now = run->tokens_at = run->sync_at = clock_mono_us();
 	if (run->plan->timeout_us != 0)
 		run->timeout_at = run->now + run->plan->timeout_us;
+	open_cgroups(run);
 	secrets_add_plan(&run->secrets, run->plan, geteuid());
 	start_state(run);
 	return 0;
@@ -229,6 +250,7 @@ void run_fini(struct run *run)
 	journal_fini(&run->journal);
 	control_close(&run->control);
 	outputs_fini(&run->outputs);
+	cgroup_tree_close(&run->cgroups);
 	secrets_fini(&run->secrets);
 	plan_free(run->plan);
 	free(run->scratch_base);

@@ -61,6 +61,19 @@ static void take_descriptors(const struct ends *ends)
 	}
 }
 
+/* Of cgroups what can be had without them: memory counts for each process, pids for all of the
+ * user's, and a share of the processors cannot be had. */
+static void set_limits(const struct spawn_opts *opts)
+{
+	const struct rlimit memory = {opts->limits.memory, opts->limits.memory};
+	const struct rlimit pids = {opts->limits.pids, opts->limits.pids};
+
+	if (opts->limits.memory != 0 && setrlimit(RLIMIT_AS, &memory) != 0)
+		die(-errno, "cannot limit the memory", NULL);
+	if (opts->limits.pids != 0 && setrlimit(RLIMIT_NPROC, &pids) != 0)
+		die(-errno, "cannot limit the processes", NULL);
+}
+
 static void check_program(const struct spawn_opts *opts)
 {
 	char *resolved = NULL;
@@ -77,15 +90,20 @@ static _Noreturn void child_main(
 	const struct spawn_opts *opts, const struct ends *ends, pid_t parent)
 {
 	const struct rlimit no_core = {0};
+	/* While root, and before the descriptor goes. */
+	int entered = opts->cgroup_fd < 0 || write(opts->cgroup_fd, "0", 1) == 1 ? 0 : -errno;
 	int rc;
 
 	setsid();
 	reset_signals();
 	take_descriptors(ends);
 	umask(022);
+	if (entered != 0)
+		die(entered, "cannot enter the cgroup", NULL);
 	if (setrlimit(RLIMIT_CORE, &no_core) != 0)
 		die(-errno, "cannot forbid core files", NULL);
 	check_program(opts);
+	set_limits(opts);
 	rc = account_become(opts->account);
 	if (rc != 0)
 		die(rc, "cannot become the user", NULL);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "agent/run/plan.h"
 #include "agent/runner/account.h"
 #include "core/base/err.h"
 
@@ -26,6 +27,8 @@ struct spawn_opts {
 	const struct account *account;
 	uid_t trusted_uid; /* who besides root may own the executable */
 	bool new_privileges;
+	int cgroup_fd;		   /* cgroup.procs of the attempt's cgroup; -1: none */
+	struct plan_limits limits; /* what is left to rlimits: memory a process, pids a user */
 };
 
 struct spawned {

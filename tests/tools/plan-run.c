@@ -11,7 +11,8 @@
  * needs=0,1, arg, arg_input=N:PREFIX, arg_run_id, env=NAME=VALUE, env_input=NAME=N,
  * env_status=NAME=STEP, secret=NAME=PATH, input=NAME:TYPE:LITERAL,
  * input_output=NAME:TYPE:STEP:OUTPUT, stdin, user, cwd, exec, timeout_ms, kill_after_ms, ok=0,3,
- * output=NAME, continue, leave, new_privileges, if, retry=LIMIT, delay_ms, backoff,
+ * output=NAME, continue, leave, new_privileges, if, memory=BYTES, cpu=PERCENT, pids,
+ * retry=LIMIT, delay_ms, backoff,
  * retry_codes=1,2, approve=PROMPT, approve_ms, approve_yes.
  */
 #include <ctype.h>
@@ -202,6 +203,12 @@ static bool step_key_graph(struct plan_step *step, const char *key, char *value)
 		step->retry.backoff = (uint16_t)atoi(value);
 	else if (strcmp(key, "retry_codes") == 0)
 		numbers(value, add_retry_code, step);
+	else if (strcmp(key, "memory") == 0)
+		step->limits.memory = strtoull(value, NULL, 10);
+	else if (strcmp(key, "cpu") == 0)
+		step->limits.cpu_percent = (uint32_t)atoi(value);
+	else if (strcmp(key, "pids") == 0)
+		step->limits.pids = (uint32_t)atoi(value);
 	else if (strcmp(key, "approve") == 0)
 		replace(&step->approve.prompt, value);
 	else if (strcmp(key, "approve_ms") == 0)

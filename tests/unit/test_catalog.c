@@ -278,11 +278,9 @@ static void refuses_what_it_cannot_execute_yet(void **state)
 		{"version: 1\ngroups: { b: { max_concurrent: 1, queue: 5 } }\n"
 		 "commands: { a: { title: T, exec: [/x] } }\n",
 			NULL, "commands.yml:2:9: 'groups' is not supported in this version\n"},
-		{HEAD "    limits: { memory: 1GiB, cpu: 200%, pids: 200 }\n", NULL,
-			"commands.yml:6:13: 'limits' is not supported in this version\n"},
 		{HEAD "    limits: { cpu: 200 }\n", NULL,
-			"commands.yml:6:20: 'cpu' must be a share such as 50% or 200%, not '200'\n"
-			"commands.yml:6:13: 'limits' is not supported in this version\n"},
+			"commands.yml:6:20: 'cpu' must be a share such as 50% or 200%, not "
+			"'200'\n"},
 		{HEAD "    max_rate: { limit: 3, per: 5m }\n", NULL,
 			"commands.yml:6:15: 'max_rate' is not supported in this version\n"},
 		{NULL,
@@ -293,6 +291,24 @@ static void refuses_what_it_cannot_execute_yet(void **state)
 			     "  - { id: a, uses: a.b }\n"),
 			"flows/flow.yml:4:11: 'schedule' is not supported in this version\n"
 			"flows/flow.yml:5:14: 'concurrency' is not supported in this version\n"});
+}
+
+static void keeps_limits(void **state)
+{
+	static const char commands[] = HEAD "    limits: { memory: 1GiB, cpu: 150%, pids: 200 }\n";
+	struct catalog *catalog = NULL;
+	struct config_errors errors;
+
+	(void)state;
+	CHECK({HEAD "    limits: { memory: 512KiB, pids: 0 }\n", NULL,
+		"commands.yml:6:23: 'memory' must be at least 1MiB\n"
+		"commands.yml:6:37: 'pids' must be between 1 and 1000000\n"});
+	assert_int_equal(
+		catalog_load_bytes(commands, strlen(commands), NULL, 0, &catalog, &errors), 0);
+	assert_int_equal(catalog->commands[0].limits.memory, 1 << 30);
+	assert_int_equal(catalog->commands[0].limits.cpu_percent, 150);
+	assert_int_equal(catalog->commands[0].limits.pids, 200);
+	catalog_free(catalog);
 }
 
 static void checks_secrets(void **state)
@@ -620,6 +636,7 @@ int main(void)
 		cmocka_unit_test(checks_inputs),
 		cmocka_unit_test(refuses_what_it_cannot_execute_yet),
 		cmocka_unit_test(checks_flows),
+		cmocka_unit_test(keeps_limits),
 		cmocka_unit_test(checks_secrets),
 		cmocka_unit_test(keeps_secrets),
 		cmocka_unit_test(checks_graphs),

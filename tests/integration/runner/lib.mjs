@@ -37,6 +37,19 @@ export function describe(plan) {
 export const one = (argv, more = {}, run = {}) => ({ run, steps: [{ id: 'a', argv, ...more }] });
 export const bad = (...args) => [hostile, ...args];
 
+// What a runner that was killed could not remove; a living one, or the agent, does.
+function dropCgroup(runDir) {
+	try {
+		const folder = fs.readFileSync(path.join(runDir, 'cgroup'), 'utf8');
+		if (!folder.includes('/ops-run-') || folder.endsWith('.service')) return;
+		fs.writeFileSync(path.join(folder, 'cgroup.kill'), '1');
+		for (const entry of fs.readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory()) fs.rmdirSync(path.join(folder, entry.name));
+		fs.rmdirSync(folder);
+	} catch {
+		// there is none, or not any more, or its processes take a moment to go
+	}
+}
+
 export class Run {
 	// wrap: a program and its arguments that start plan-run in its place, such as strace.
 	constructor(t, plan, { dir, env, wrap = [] } = {}) {
@@ -55,6 +68,7 @@ export class Run {
 		this.child.stdin.end(describe(plan));
 		t.after(() => {
 			if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
+			dropCgroup(this.dir);
 		});
 	}
 

@@ -1,0 +1,49 @@
+// P2, its other half: the runner is killed, and what its command hid ends with the run as well.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { Agent, BUILD_DIR, processesWith, until, verify } from '../lib/agent.mjs';
+
+const hostile = join(BUILD_DIR, 'tests/children/hostile');
+
+describe('a runner that is killed', { timeout: 120000 }, () => {
+	let agent;
+
+	before(async () => {
+		agent = await Agent.start({ commands: `version: 1
+commands:
+  hidden:
+    title: Hidden
+    exec: [/usr/bin/env, ${hostile}, daemon, leave-no-trace]
+    leave_children: false
+    kill_after: 10m
+` });
+	});
+	after(() => agent.destroy());
+
+	it('leaves nobody behind, also not who cannot be told from a stranger', async (t) => {
+		const client = await agent.connect();
+		const { run } = await client.start('hidden');
+		const cgroup = join(agent.stateDir, 'runs', run.id, 'cgroup');
+		await until('the daemon', async () => (await client.get(run.id)).bytes > 0);
+		const folder = existsSync(cgroup) ? readFileSync(cgroup, 'utf8') : null;
+		process.kill(agent.runnerPid(run.id), 'SIGKILL');
+		const document = await until('the end', async () => {
+			const found = await client.get(run.id);
+			return found.finished_us && found;
+		});
+		assert.deepEqual([document.status, document.reason], ['lost', 'runner_died']);
+		const left = processesWith('leave-no-trace');
+		client.destroy();
+		if (folder === null) {
+			for (const pid of left) process.kill(pid, 'SIGKILL');
+			t.skip('no cgroup v2 that can be used');
+			return;
+		}
+		assert.deepEqual(left, []);
+		assert.ok(!existsSync(folder));
+		await agent.stop();
+		verify(agent);
+	});
+});
