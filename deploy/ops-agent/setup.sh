@@ -78,7 +78,8 @@ case $prefix in '' | /*) ;; *) prefix=$PWD/$prefix ;; esac
 # Into a folder nothing but files is made, so any user may do it.
 live() { [ -z "$prefix" ]; }
 
-tmp=$(mktemp -d)
+# The new program is tried before it is installed, and /tmp may be mounted noexec; /opt is where it will run.
+if live && [ -w /opt ]; then tmp=$(mktemp -d /opt/.ops-agent.XXXXXX); else tmp=$(mktemp -d); fi
 trap 'rm -rf "$tmp"' EXIT
 
 # --- what must be there ------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ stage_from() {
 		set -- "$tmp"
 	fi
 	for stage in "$1" "$1$OPT"; do
-		if [ -x "$stage/bin/ops-agent" ]; then return 0; fi
+		if [ -f "$stage/bin/ops-agent" ]; then return 0; fi
 	done
 	die "--from: no bin/ops-agent in there"
 }
@@ -145,26 +146,22 @@ source_commit() {
 	fi
 }
 
+# Both stop at their first failure: called in an || list, they would not by themselves.
 stage_build_docker() {
 	local release container
 	# shellcheck disable=SC1091
 	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-trixie}")
 	docker build --network "${OPS_BUILD_NETWORK:-default}" -f "$1/deploy/Dockerfile" --target agent \
-		--build-arg "DEBIAN=$release" -t "ops-agent:$release" "$1"
-	container=$(docker create "ops-agent:$release")
-	mkdir "$tmp/out"
-	docker cp "$container:/opt" "$tmp/out/"
-	docker rm "$container" >/dev/null
+		--build-arg "DEBIAN=$release" -t "ops-agent:$release" "$1" &&
+		container=$(docker create "ops-agent:$release") &&
+		mkdir "$tmp/out" &&
+		docker cp "$container:/opt" "$tmp/out/" &&
+		docker rm "$container" >/dev/null
 }
 
 stage_build_host() {
-	(
-		cd "$1"
-		# shellcheck source=tests/dev/common.sh disable=SC1091
-		. tests/dev/common.sh
-		install_packages "$PACKAGES_BUILD $(llhttp_package)"
-	)
-	bash "$1/deploy/image/build.sh" agent "$tmp/out"
+	bash -euc 'cd "$1" && . tests/dev/common.sh && install_packages "$PACKAGES_BUILD $(llhttp_package)"' - "$1" &&
+		(cd "$1" && bash deploy/image/build.sh agent "$tmp/out")
 }
 
 # --- installing --------------------------------------------------------------------------------------

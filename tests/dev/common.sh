@@ -25,6 +25,7 @@ PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libwslay-d
 PACKAGES_RUN="postgresql postgresql-client procps util-linux"
 PACKAGES_TEST="chromium strace python3-minimal curl git openssl"
 PACKAGES_LINT="clang-format shellcheck"
+PACKAGES_DRILL="docker.io debootstrap"
 PACKAGES_FUZZ="clang libclang-rt-dev"
 
 package_is_installed() {
@@ -39,7 +40,7 @@ llhttp_package() {
 	if [ "${version%%.*}" -ge 13 ]; then echo libllhttp-dev; else echo node-llhttp; fi
 }
 
-# deps_for [build] [run] [test] [lint] [fuzz]: installs the Debian packages and the npm packages that
+# deps_for [build] [run] [test] [lint] [fuzz] [drill]: installs the Debian packages and the npm packages that
 # are missing, after saying so. Touches no network when nothing is missing.
 deps_for() {
 	local part package wanted="" missing=""
@@ -50,6 +51,7 @@ deps_for() {
 		test) wanted+=" $PACKAGES_RUN $PACKAGES_TEST" ;;
 		lint) wanted+=" $PACKAGES_LINT" ;;
 		fuzz) wanted+=" $PACKAGES_FUZZ" ;;
+		drill) wanted+=" $PACKAGES_DRILL" ;;
 		esac
 	done
 	command -v node >/dev/null 2>&1 || wanted+=" nodejs"

@@ -1,0 +1,145 @@
+// A Docker engine, and in it a server: a Debian container with a real systemd and a Docker engine of its
+// own, into which the drills install from the repository alone. See README.md for what it needs.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const ROOT = join(import.meta.dirname, '../..');
+export const DIR = process.env.OPS_DRILL_DIR ?? '/var/tmp/ops-drill';
+const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const say = (...text) => console.log(...text);
+
+export class Engine {
+	constructor() {
+		mkdirSync(join(DIR, 'log'), { recursive: true });
+		this.host = process.env.DOCKER_HOST ?? `unix://${DIR}/docker.sock`;
+	}
+
+	docker(args, options = {}) {
+		return execFileSync('docker', args, { env: { ...process.env, DOCKER_HOST: this.host }, encoding: 'utf8',
+			stdio: ['pipe', 'pipe', 'pipe'], maxBuffer: 1 << 28, ...options });
+	}
+
+	answers() {
+		return spawnSync('docker', ['info'], { env: { ...process.env, DOCKER_HOST: this.host } }).status === 0;
+	}
+
+	// Uses the engine of DOCKER_HOST, or one of its own with all state in DIR.
+	async start() {
+		if (this.answers()) return;
+		if (process.env.DOCKER_HOST) throw new Error(`no Docker engine answers at ${this.host}`);
+		const log = openSync(join(DIR, 'log/dockerd'), 'a');
+		this.dockerd = spawn('dockerd', ['--data-root', join(DIR, 'docker'), '--exec-root', join(DIR, 'exec'), '-H', this.host,
+			'--pidfile', join(DIR, 'dockerd.pid'), '--bridge=none', '--iptables=false'], { stdio: ['ignore', log, log] });
+		for (let i = 0; i < 300 && !this.answers(); i++) {
+			if (this.dockerd.exitCode !== null) throw new Error(`dockerd ended; see ${DIR}/log/dockerd`);
+			await sleep(100);
+		}
+	}
+
+	stop() {
+		this.dockerd?.kill('SIGTERM');
+	}
+
+	has(image) {
+		return spawnSync('docker', ['image', 'inspect', image], { env: { ...process.env, DOCKER_HOST: this.host } }).status === 0;
+	}
+
+	// debian:RELEASE-slim by debootstrap: nothing is pulled. What this machine trusts, the image trusts.
+	base(release) {
+		const tag = `debian:${release}-slim`;
+		if (this.has(tag)) return tag;
+		const tree = join(DIR, release);
+		say(`Making ${tag} with debootstrap`);
+		if (!existsSync(join(tree, 'etc/debian_version')))
+			execFileSync('debootstrap', ['--variant=minbase', '--include=ca-certificates', release, tree], { stdio: 'ignore' });
+		execFileSync('bash', ['-c', `cp ${BUNDLE} ${tree}/etc/ssl/host-bundle.crt && tar -C ${tree} -c . |
+			docker import --change 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/host-bundle.crt' - ${tag}`],
+			{ env: { ...process.env, DOCKER_HOST: this.host }, stdio: 'ignore' });
+		return tag;
+	}
+
+	// The machine as it comes from a hoster: an installed Debian with systemd, and nothing of ours. The packages
+	// of the README's first step are in the image already, so that its apt-get is quick.
+	serverImage() {
+		this.base('trixie');
+		say('Building the server\'s image');
+		this.docker(['build', '-q', '--network', 'host', '-t', 'ops-drill-server', '-f', join(ROOT, 'tests/drills/server.Dockerfile'),
+			join(ROOT, 'tests/drills')]);
+	}
+}
+
+export class Server {
+	constructor(engine, name = 'ops-drill-server') {
+		this.engine = engine;
+		this.name = name;
+	}
+
+	async boot() {
+		const { engine, name } = this;
+		spawnSync('docker', ['rm', '-f', name], { env: { ...process.env, DOCKER_HOST: engine.host } });
+		const storage = join(DIR, 'inner');
+		mkdirSync(storage, { recursive: true });
+		engine.docker(['run', '-d', '--name', name, '--network', 'host', '--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN',
+			'--cap-add', 'SYS_PTRACE', '--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined', '--cgroupns=host',
+			'--tmpfs', '/run', '--tmpfs', '/tmp', '-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw', '-v', `${storage}:/var/lib/docker`,
+			'ops-drill-server', '/sbin/init']);
+		// containers inside get addresses of their own
+		await this.until('systemd runs', 'mount -o remount,rw /proc/sys; systemctl is-system-running | grep -E "running|degraded"', 60);
+		await this.until('docker runs', 'docker info', 60);
+		this.run('docker ps -aq | xargs -r docker rm -f; docker volume ls -q | xargs -r docker volume rm');
+		const base = spawnSync('docker', ['exec', name, 'docker', 'image', 'inspect', 'debian:trixie-slim'],
+			{ env: { ...process.env, DOCKER_HOST: engine.host } });
+		if (base.status !== 0)
+			execFileSync('bash', ['-c', `docker save debian:trixie-slim | docker exec -i ${name} docker load`],
+				{ env: { ...process.env, DOCKER_HOST: engine.host }, stdio: 'ignore' });
+	}
+
+	// What a person would type into a root shell there. { status, out }
+	try(script, { input = '', env = {} } = {}) {
+		const args = ['exec', '-i'];
+		for (const [k, v] of Object.entries(env)) args.push('-e', `${k}=${v}`);
+		const r = spawnSync('docker', [...args, this.name, 'bash', '-c', `exec 2>&1; set -euo pipefail\n${script}`],
+			{ env: { ...process.env, DOCKER_HOST: this.engine.host }, input, encoding: 'utf8', maxBuffer: 1 << 28 });
+		return { status: r.status, out: r.stdout + r.stderr };
+	}
+
+	run(script, options) {
+		const r = this.try(script, options);
+		if (r.status !== 0) throw new Error(`exit ${r.status} of:\n${script}\n${r.out.split('\n').slice(-40).join('\n')}`);
+		return r.out.trim();
+	}
+
+	async until(what, script, seconds = 30) {
+		let last;
+		for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(500)) {
+			last = this.try(script);
+			if (last.status === 0) return last.out.trim();
+		}
+		throw new Error(`not within ${seconds} s: ${what}\n${last.out}`);
+	}
+
+	// The tree that git has, uncommitted changes included, as the origin of the server's checkout.
+	origin() {
+		const archive = execFileSync('git', ['-C', ROOT, 'ls-files', '-co', '--exclude-standard', '-z']);
+		const tar = execFileSync('tar', ['-C', ROOT, '--null', '-T', '-', '-c'], { input: archive, maxBuffer: 1 << 28 });
+		this.run(`rm -rf /srv/author /srv/origin.git; mkdir -p /srv/author; git config --global user.email drill@example.org
+			git config --global user.name drill; git init -q --bare -b main /srv/origin.git; git init -q -b main /srv/author`);
+		execFileSync('docker', ['exec', '-i', this.name, 'tar', '-C', '/srv/author', '-x', '--no-same-owner'],
+			{ env: { ...process.env, DOCKER_HOST: this.engine.host }, input: tar });
+		return this.commit('the repository as it is', '');
+	}
+
+	// One more commit at the origin, after script has changed the author's tree.
+	commit(subject, script) {
+		return this.run(`cd /srv/author; ${script}
+			git add -A; git commit -q --allow-empty -m ${JSON.stringify(subject)}; git push -q /srv/origin.git HEAD:main; git rev-parse HEAD`);
+	}
+
+	destroy() {
+		spawnSync('docker', ['rm', '-f', this.name], { env: { ...process.env, DOCKER_HOST: this.engine.host } });
+	}
+}
+
+export const version = () => readFileSync(join(ROOT, 'meson.build'), 'utf8').match(/version: '([^']+)'/)[1];
