@@ -159,7 +159,7 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		assert.equal(server.run(sure), '', 'what makes sure does not cry wolf');
 		// a page of the table of runs is overwritten on the disk
 		server.run(`cd /; file=$(runuser -u postgres -- psql -XAtqd ops -c "CHECKPOINT" -c "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('ops.runs')")
-			systemctl stop postgresql; dd if=/dev/urandom of="$file" bs=100 count=1 seek=1 conv=notrunc status=none; systemctl start postgresql`);
+			systemctl stop postgresql; dd if=/dev/urandom of="$file" bs=8192 count=1 conv=notrunc status=none; systemctl start postgresql`);
 		server.follow('runbooks/recovery.md', 'Database corruption');
 		await archived(server, id);
 		server.run('cd / && runuser -u postgres -- dropdb ops_damaged');
