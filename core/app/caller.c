@@ -42,6 +42,15 @@ const char *caller_actor(const struct request *req)
 	return caller != NULL ? caller->actor : "";
 }
 
+void caller_set_user(struct request *req)
+{
+	struct caller *caller = caller_of(req);
+
+	if (caller != NULL)
+		snprintf(caller->actor, sizeof(caller->actor), "user:%s",
+			server_of(req)->cfg->auth_user);
+}
+
 void caller_note(struct request *req, const char *event, const char *object, const char *run)
 {
 	struct caller *caller = caller_of(req);

@@ -42,6 +42,8 @@ static inline struct caller *caller_of(const struct request *req)
 
 /* "user:admin", "token:NAME", or "" for nobody. */
 const char *caller_actor(const struct request *req);
+/* The sender has just shown to be the user. */
+void caller_set_user(struct request *req);
 /* For the audit: what was done to what. NULL leaves what was said before. */
 void caller_note(struct request *req, const char *event, const char *object, const char *run);
 

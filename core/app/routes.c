@@ -2,6 +2,7 @@
 
 #include "core/app/access.h"
 #include "core/app/approve.h"
+#include "core/app/audit.h"
 #include "core/app/gate.h"
 #include "core/app/health.h"
 #include "core/app/limits.h"
@@ -39,6 +40,7 @@ const struct route app_routes[] = {
 	{"GET", API "/runs/{id}/log/search", ROLE_READ, ROUTE_STREAM, 0, NULL, search_get},
 	{"GET", API "/runs/{id}/log/locate", ROLE_READ, 0, 0, NULL, logs_locate},
 
+	{"GET", API "/audit", ROLE_ADMIN, ROUTE_STREAM, 0, NULL, audit_list},
 	{"GET", API "/tokens", ROLE_ADMIN, 0, 0, NULL, access_tokens_list},
 	{"POST", API "/tokens", ROLE_ADMIN, 0, 16384, JSON, access_tokens_create},
 	{"DELETE", API "/tokens/{token}", ROLE_ADMIN, 0, 0, NULL, access_tokens_revoke},

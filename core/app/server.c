@@ -38,6 +38,8 @@ static void on_finished(const struct web_finished *finished, void *arg)
 	struct server *server = arg;
 
 	metrics_count(&server->metrics, finished);
+	if (server->audit != NULL)
+		audit_request(server->audit, caller, finished);
 	caller_free(caller);
 	snprintf(path, sizeof(path), "%.*s", (int)MIN(n, sizeof(path) - 1), finished->target);
 	/* Probes come every few seconds: they are no news. */
@@ -201,7 +203,7 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	list_init(&server->callers);
 	cookie_derive_keys(cfg, &server->keys);
 	server->sessions = sessions_new(loop, &server->keys);
-	server->store = store_open(loop, cfg->state_dir, on_stored_event, server, err);
+	server->store = store_open(loop, cfg->state_dir, STORE_FILE, on_stored_event, server, err);
 	if (server->store == NULL)
 		return EX_CONFIG;
 	server->throttle = throttle_new();
@@ -218,8 +220,12 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	server->channel_watch.on_up = on_channel_up;
 	channel_watch_add(server->channel, &server->channel_watch);
 	server->tokens = tokens_open(loop, server->pool, server->channel);
+	server->audit = audit_open(server, err);
+	if (server->audit == NULL)
+		return EX_CONFIG;
 	server->partitions = partitions_open(loop, server->pool, on_partitions, server);
 	server->link = link_open(loop, &link_opts);
+	server->ledger = ledger_open(loop, server->link, server->pool);
 	server->hub = hub_open(server);
 	archiver_opts.link = server->link;
 	archiver_opts.pool = server->pool;
@@ -261,11 +267,20 @@ static void on_channel_closed(void *arg)
 	password_pool_close(server->passwords);
 }
 
+/* Entries that PostgreSQL does not have are on the disk. */
+static void on_audit_closed(void *arg)
+{
+	struct server *server = arg;
+
+	server->audit = NULL;
+	channel_close(server->channel, on_channel_closed, server);
+}
+
 static void on_tokens_closed(void *arg)
 {
 	struct server *server = arg;
 
-	channel_close(server->channel, on_channel_closed, server);
+	audit_close(server->audit, on_audit_closed, server);
 }
 
 /* No answer of the agent comes any more, so nobody goes on to ask the database. */
@@ -277,8 +292,8 @@ static void on_link_closed(void *arg)
 	tokens_close(server->tokens, on_tokens_closed, server);
 }
 
-/* What the archiver used may go now. */
-static void on_partitions_closed(void *arg)
+/* Nobody streams from the agent any more. */
+static void on_ledger_closed(void *arg)
 {
 	struct server *server = arg;
 
@@ -286,6 +301,14 @@ static void on_partitions_closed(void *arg)
 	pool_watch_remove(&server->pool_watch);
 	hub_close(server->hub);
 	link_close(server->link, on_link_closed, server);
+}
+
+/* What the archiver used may go now. */
+static void on_partitions_closed(void *arg)
+{
+	struct server *server = arg;
+
+	ledger_close(server->ledger, on_ledger_closed, server);
 }
 
 /* Nothing writes to the log any more. */

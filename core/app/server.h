@@ -11,9 +11,11 @@
 
 #include "core/agentlink/link.h"
 #include "core/app/archiver.h"
+#include "core/app/audit.h"
 #include "core/app/config.h"
 #include "core/app/cookie.h"
 #include "core/app/hub.h"
+#include "core/app/ledger.h"
 #include "core/app/live.h"
 #include "core/app/metrics.h"
 #include "core/app/password.h"
@@ -46,6 +48,8 @@ struct server {
 	struct pool *pool;
 	struct channel *channel;
 	struct tokens *tokens;
+	struct audit *audit;
+	struct ledger *ledger;
 	struct list callers; /* caller.link: of requests that are not over */
 	struct partitions *partitions;
 	struct archiver *archiver;

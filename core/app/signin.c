@@ -132,6 +132,7 @@ static void succeed(struct attempt *attempt)
 	log_info(LOG_EV(attempt->reauth != 0 ? "session.reauthenticated" : "login.succeeded"),
 		LOG_STR("user", server->cfg->auth_user), LOG_STR("address", address),
 		LOG_STR("request_id", request_id(req)));
+	caller_set_user(req);
 	gate_renew_cookie(req, &session);
 	gate_describe(req, ref);
 	access_session_seen(server, ref);
@@ -228,6 +229,7 @@ void signin_login(struct request *req)
 	static const char *const names[] = {"user", "password", "code", NULL};
 	json_t *body = http_body(req, names, false);
 
+	caller_note(req, "session.login", NULL, NULL);
 	if (body != NULL)
 		try_signin(req, body, 0);
 }
@@ -237,6 +239,7 @@ void signin_reauth(struct request *req)
 	static const char *const names[] = {"password", "code", NULL};
 	json_t *body = http_body(req, names, false);
 
+	caller_note(req, "session.reauth", NULL, NULL);
 	if (body != NULL)
 		try_signin(req, body, session_of(req));
 }
@@ -262,6 +265,8 @@ void signin_logout(struct request *req)
 {
 	struct server *server = server_of(req);
 	struct session_info info;
+
+	caller_note(req, "session.logout", NULL, NULL);
 	int rc;
 
 	log_info(LOG_EV("session.logout"), LOG_STR("user", server->cfg->auth_user),

@@ -1,5 +1,5 @@
 /*
- * Owns: the descriptor of STATE_DIR/state (locked with flock while open) and the queue of appends.
+ * Owns: the descriptor of STATE_DIR's file (locked with flock while open) and the queue of appends.
  *
  * Happy path: store_append() -> queue -> on_work() in a thread writes every queued record in one
  * go and fdatasyncs -> on_work_done() in the loop calls back in order, starts the next batch.
@@ -37,6 +37,8 @@ struct append {
 
 struct store {
 	uv_loop_t *loop;
+	const char *file;
+	off_t first; /* bytes of the first record */
 	int dir_fd, fd;
 	off_t size;	   /* bytes of whole records; the thread's while busy */
 	struct list queue; /* append.link */
@@ -105,9 +107,10 @@ static int open_file(struct store *store, const char *dir, struct err *err)
 	if (store->fd >= 0)
 		close(store->fd);
 	store->fd =
-		openat(store->dir_fd, STORE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		openat(store->dir_fd, store->file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (store->fd < 0)
-		return err_set_errno(err, -errno, "STATE_DIR: cannot write %s/%s", dir, STORE_FILE);
+		return err_set_errno(
+			err, -errno, "STATE_DIR: cannot write %s/%s", dir, store->file);
 	if (flock(store->fd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, -EBUSY, "STATE_DIR: another ops-dashboard uses %s", dir);
 	return 0;
@@ -123,13 +126,13 @@ static int load(struct store *store, const char *dir,
 
 	buf_init(&all, STORE_MAX_FILE);
 	buf_init(&keep, STORE_MAX_FILE);
-	rc = file_read(store->dir_fd, STORE_FILE, &all, err);
+	rc = file_read(store->dir_fd, store->file, &all, err);
 	if (rc < 0)
 		goto done;
 	intact = replay(&all, on_event, arg, &keep);
 	store->size = (off_t)intact;
 	if (intact != all.len && ftruncate(store->fd, store->size) < 0) {
-		rc = err_set_errno(err, -errno, "STATE_DIR: cannot mend %s/%s", dir, STORE_FILE);
+		rc = err_set_errno(err, -errno, "STATE_DIR: cannot mend %s/%s", dir, store->file);
 		goto done;
 	}
 	if (intact == 0) {
@@ -137,7 +140,7 @@ static int load(struct store *store, const char *dir,
 		rc = buf_err(&keep);
 	}
 	if (rc == 0 && (intact == 0 || intact > STORE_COMPACT_BYTES)) {
-		rc = file_replace(store->dir_fd, STORE_FILE, keep.data, keep.len, 0600, err);
+		rc = file_replace(store->dir_fd, store->file, keep.data, keep.len, 0600, err);
 		store->size = (off_t)keep.len;
 		if (rc == 0)
 			rc = open_file(store, dir, err);
@@ -158,12 +161,14 @@ static void store_free(struct store *store)
 	free(store);
 }
 
-struct store *store_open(uv_loop_t *loop, const char *state_dir,
+struct store *store_open(uv_loop_t *loop, const char *state_dir, const char *file,
 	bool (*on_event)(const char *json, size_t len, void *arg), void *arg, struct err *err)
 {
 	struct store *store = xcalloc(1, sizeof(*store));
 
 	store->loop = loop;
+	store->file = file;
+	store->first = RECORD_HEADER_BYTES + sizeof(created) - 1;
 	store->fd = -1;
 	list_init(&store->queue);
 	list_init(&store->batch_list);
@@ -260,6 +265,9 @@ int store_append(struct store *store, const char *json, size_t len,
 		return -EMSGSIZE;
 	if (store->closing || store->n_pending == STORE_MAX_PENDING)
 		return -ENOBUFS;
+	/* What is pending is little beside it; the size is the thread's while it is busy. */
+	if (!store->busy && store->size > (off_t)STORE_MAX_FILE / 2)
+		return -EFBIG;
 	buf_init(&record, STORE_MAX_EVENT_BYTES + RECORD_HEADER_BYTES);
 	put_record(&record, json, len);
 	if (buf_err(&record) < 0) {
@@ -275,6 +283,16 @@ int store_append(struct store *store, const char *json, size_t len,
 	list_append(&store->queue, &append->link);
 	store->n_pending++;
 	start_batch(store);
+	return 0;
+}
+
+int store_reset(struct store *store)
+{
+	if (store->busy || store->n_pending > 0)
+		return -EBUSY;
+	if (ftruncate(store->fd, store->first) < 0)
+		return -errno;
+	store->size = store->first;
 	return 0;
 }
 

@@ -26,17 +26,22 @@
 
 struct store;
 
-/* Opens STATE_DIR (made, 0700, if its parent is there) and the file, locked against a second
- * dashboard, and hands every event to on_event in order; returning false says that it need not
- * be kept. Blocking: at start only. NULL with a text. */
-struct store *store_open(uv_loop_t *loop, const char *state_dir,
+/* Opens STATE_DIR (made, 0700, if its parent is there) and the file in it (STORE_FILE; the text
+ * must outlive the store), locked against a second dashboard, and hands every event to on_event in
+ * order; returning false says that it need not be kept. Blocking: at start only. NULL with a text.
+ */
+struct store *store_open(uv_loop_t *loop, const char *state_dir, const char *file,
 	bool (*on_event)(const char *json, size_t len, void *arg), void *arg, struct err *err);
 
 /* Appends one event on the thread pool, in the order of the calls. on_stored (may be NULL) comes
- * once from the loop when it is on the disk, or with an errno when it is not. -ENOBUFS, -EMSGSIZE.
+ * once from the loop when it is on the disk, or with an errno when it is not. -ENOBUFS, -EMSGSIZE,
+ * -EFBIG (STORE_MAX_FILE).
  */
 MUSTCHECK int store_append(struct store *store, const char *json, size_t len,
 	void (*on_stored)(int err, void *arg), void *arg);
+
+/* Empties it: nothing in it matters any more. -EBUSY while an append is pending. */
+MUSTCHECK int store_reset(struct store *store);
 
 /* What is pending is still written; on_closed comes from the loop, then it is gone. */
 void store_close(struct store *store, void (*on_closed)(void *arg), void *arg);

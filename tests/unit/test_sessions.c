@@ -64,7 +64,7 @@ static void start(struct test *t)
 	struct err err = {0};
 
 	t->sessions = sessions_new(&t->loop, &t->keys);
-	t->store = store_open(&t->loop, t->dir, on_event, t, &err);
+	t->store = store_open(&t->loop, t->dir, STORE_FILE, on_event, t, &err);
 	if (t->store == NULL)
 		fail_msg("%s", err.msg);
 }
@@ -263,7 +263,7 @@ static void a_second_dashboard_is_refused(void **state)
 	struct test *t = *state;
 	struct err err = {0};
 
-	assert_null(store_open(&t->loop, t->dir, on_event, t, &err));
+	assert_null(store_open(&t->loop, t->dir, STORE_FILE, on_event, t, &err));
 	assert_non_null(strstr(err.msg, "another ops-dashboard"));
 }
 
