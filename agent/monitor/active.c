@@ -82,6 +82,7 @@ static int end_lost(struct active *active, const struct active_run *run, int dir
 	if (rc != 0)
 		log_error(LOG_EV("run.leftovers"), LOG_STR("run", id),
 			LOG_STR("error", strerror(-rc)));
+	rundir_remove_outputs(id);
 	rc = journal_append_lost(dir_fd,
 		has_state && !same_boot ? REASON_HOST_RESTARTED : REASON_RUNNER_DIED, state, err);
 	return rc == -EALREADY ? state_read(dir_fd, state) : rc;

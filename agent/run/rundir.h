@@ -34,6 +34,13 @@
 #define RUNDIR_DIR_MODE 0750
 #define RUNDIR_FILE_MODE 0640
 #define RUNDIR_MAX_CONTROL_BYTES 4096
+#define RUNDIR_OUTPUT_BASE "/run/ops-runs" /* of root's runners: BASE/RUN/STEP/output */
+
+/* Where $OPS_OUTPUT files are: $OPS_RUNS_DIR, as root RUNDIR_OUTPUT_BASE, else NULL: in the
+ * RUN_DIR itself (RUNDIR_SCRATCH). */
+const char *rundir_output_base(void);
+/* Removes what a dead runner left there of this run. */
+void rundir_remove_outputs(const char *run_id);
 
 /* Opens name in the folder for writing (flags are added to O_CREAT | O_CLOEXEC | O_NOFOLLOW), with
  * mode RUNDIR_FILE_MODE and, as root, the folder's group. A descriptor or a negative errno. */

@@ -10,8 +10,6 @@
 #include "core/base/buf.h"
 #include "core/base/err.h"
 
-#define OPSOUT_DEFAULT_BASE "/run/ops-runs"
-
 struct opsout {
 	int run_fd;  /* folder of the run */
 	int step_fd; /* folder of the step */

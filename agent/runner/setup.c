@@ -143,12 +143,9 @@ static int open_files(struct run *run, struct err *err)
 
 static char *scratch_base(const char *run_dir)
 {
-	const char *dir = getenv("OPS_RUNS_DIR");
+	const char *base = rundir_output_base();
 
-	if (dir != NULL && dir[0] == '/')
-		return xstrdup(dir);
-	return geteuid() == 0 ? xstrdup(OPSOUT_DEFAULT_BASE)
-			      : xasprintf("%s/" RUNDIR_SCRATCH, run_dir);
+	return base != NULL ? xstrdup(base) : xasprintf("%s/" RUNDIR_SCRATCH, run_dir);
 }
 
 static void start_state(struct run *run)

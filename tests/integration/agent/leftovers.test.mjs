@@ -18,9 +18,35 @@ commands:
     exec: [/usr/bin/env, ${hostile}, daemon, leave-no-trace]
     leave_children: false
     kill_after: 10m
-` });
+  fails:
+    title: Fails
+    exec: [/bin/false]
+`, flows: { idle: `version: 1
+id: idle
+title: Idle
+steps:
+  - { id: gate, needs: [], approve: { prompt: Sure? } }
+  - { id: again, needs: [], uses: fails, retry: { limit: 1, delay: 1h } }
+  - { id: after, uses: fails, needs: [gate] }
+` } });
 	});
 	after(() => agent.destroy());
+
+	it('has not ended steps that only waited: they are lost, too, and what had not begun is skipped', async () => {
+		const client = await agent.connect();
+		const { run } = await client.start('idle', {}, { kind: 2 });
+		await until('both to wait', async () => (await client.get(run.id)).steps.slice(0, 2).map((s) => s.status).join() === 'waiting,retrying');
+		process.kill(agent.runnerPid(run.id), 'SIGKILL');
+		const document = await until('the end', async () => {
+			const found = await client.get(run.id);
+			return found.finished_us && found;
+		});
+		assert.equal(document.status, 'lost');
+		assert.deepEqual(document.steps.map((s) => s.status), ['lost', 'lost', 'skipped']);
+		const { events } = await client.follow(run.id);
+		assert.deepEqual(events.filter((e) => e.event === 'step.finished').map((e) => [e.step_id, e.status]), [['again', 'failed'], ['gate', 'lost'], ['again', 'lost']]);
+		client.destroy();
+	});
 
 	it('leaves nobody behind, also not who cannot be told from a stranger', async (t) => {
 		const client = await agent.connect();
@@ -43,6 +69,7 @@ commands:
 		}
 		assert.deepEqual(left, []);
 		assert.ok(!existsSync(folder));
+		assert.ok(!existsSync(join(agent.dir, 'steps', run.id)), 'where its $OPS_OUTPUT was');
 		await agent.stop();
 		verify(agent);
 	});

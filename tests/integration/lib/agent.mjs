@@ -165,14 +165,14 @@ export class Agent {
 
 	kill9Worker() {
 		const pid = this.workerPid;
-		kill(pid, 'SIGKILL');
+		if (pid) kill(pid, 'SIGKILL'); // none: another one is about to be started
 		return pid;
 	}
 
 	async kill9Both() {
 		const worker = this.workerPid;
 		kill(this.monitor.pid, 'SIGKILL');
-		kill(worker, 'SIGKILL');
+		if (worker) kill(worker, 'SIGKILL');
 		await this.exited;
 	}
 
