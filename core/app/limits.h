@@ -42,11 +42,11 @@
 #define LIMIT_SEARCH_CONTEXT 2 /* lines before and behind, when not asked otherwise */
 
 /* Live */
-#define LIMIT_CONNECTIONS 16384		/* fewer where there are not as many descriptors */
-#define LIMIT_SPARE_FDS 128		/* descriptors that are not for connections */
-#define LIMIT_SOCKETS_PER_SESSION 12000 /* one person's tabs, or a test of many viewers */
-#define LIMIT_SOCKETS 12000		/* 8 KB each while idle; all queues: WEB_MAX_QUEUED */
-#define LIMIT_SUBSCRIPTIONS 64		/* of one socket */
+#define LIMIT_CONNECTIONS 16384	       /* fewer where there are not as many descriptors */
+#define LIMIT_SPARE_FDS 128	       /* descriptors that are not for connections */
+#define LIMIT_SOCKETS_PER_SESSION 1024 /* one person's tabs, or a test of many viewers */
+#define LIMIT_SOCKETS 12000	       /* 8 KB each while idle; all queues: WEB_MAX_QUEUED */
+#define LIMIT_SUBSCRIPTIONS 64	       /* of one socket */
 #define LIMIT_LOG_SUBSCRIPTIONS                                                                    \
 	6 /* of them logs: their windows together fit the socket's queue                           \
 	   */

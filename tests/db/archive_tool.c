@@ -12,6 +12,7 @@
  */
 #include <assert.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,7 @@ int main(int argc, char **argv)
 		return 64;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN); /* as the daemon does: the agent goes away in the middle */
 	uv_loop_init(&tool->loop);
 	const struct pool_opts pool_opts = {.database_url = argv[1], .migrate = true};
 	tool->pool = pool_open(&tool->loop, &pool_opts, &err);

@@ -281,7 +281,7 @@ steps:
 	});
 
 	it('answers methods of later versions with unsupported', async () => {
-		for (const method of [8, 12, 13, 14, 16, 17, 18, 19, 20, 4711])
+		for (const method of [21, 4711, 65535])
 			await assert.rejects(client.call(method, Buffer.alloc(0)), refused('unsupported'));
 	});
 
