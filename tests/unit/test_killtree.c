@@ -17,8 +17,10 @@
 #include "agent/run/killtree.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/uuid.h"
 
-static const char run_id[] = "01234567-89ab-7def-8123-456789abcdef";
+/* Of this process alone: the same test may run elsewhere on the machine. */
+static char run_id[UUID_TEXT_BYTES];
 
 /* execve(2) closes descriptors a moment before /proc has the new environment. */
 static void await_environment(pid_t pid)
@@ -138,18 +140,22 @@ static void spares_whom_it_is_told_to_spare(void **unused)
 
 static void finds_a_run_by_its_environment(void **unused)
 {
-	static char run[] = "OPS_RUN_ID=01234567-89ab-7def-8123-456789abcdef",
-		    step[] = "OPS_STEP=a";
-	static char other[] = "OPS_RUN_ID=01234567-89ab-7def-8123-456789abcdee";
-	static char longer[] = "XOPS_RUN_ID=01234567-89ab-7def-8123-456789abcdef";
+	static char step[] = "OPS_STEP=a";
+	static char run[64], other[64], longer[72];
 	char *const env[] = {run, step, NULL};
 	char *const no_env[] = {other, longer, NULL};
-	pid_t mine = start(NULL, env), stranger = start(NULL, no_env);
 	struct killtree_target target = {.run_id = run_id, .step_id = "b"};
 	struct killtree_report report = {0};
+	pid_t mine, stranger;
 	int status;
 
 	(void)unused;
+	snprintf(run, sizeof(run), "OPS_RUN_ID=%s", run_id);
+	snprintf(longer, sizeof(longer), "X%s", run);
+	snprintf(other, sizeof(other), "%s", run);
+	other[strlen(other) - 1] ^= 1;
+	mine = start(NULL, env);
+	stranger = start(NULL, no_env);
 	assert_int_equal(killtree_count(&target), 0);
 	target.step_id = "a";
 	assert_int_equal(killtree_count(&target), 1);
@@ -342,7 +348,10 @@ int main(void)
 		cmocka_unit_test_teardown(who_wakes_and_forks_while_others_die_is_found, end_all),
 		cmocka_unit_test_teardown(names_of_any_kind_are_read, end_all),
 	};
+	struct uuid id;
 
+	uuid_v7(&id);
+	uuid_format(&id, run_id);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
