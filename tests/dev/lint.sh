@@ -45,6 +45,11 @@ lint_tree() {
 		say "these do not belong at the top of the tree"
 		bad=1
 	fi
+	# Debian 12 has Node.js 18.
+	if git grep -nE 'import\.meta\.(dirname|filename)|withResolvers|\.to(Sorted|Reversed|Spliced)\(' -- '*.mjs' '*.ts' '*.tsx'; then
+		say "Node.js 18 does not have these"
+		bad=1
+	fi
 	return $bad
 }
 

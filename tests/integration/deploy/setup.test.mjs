@@ -6,9 +6,11 @@ import { appendFileSync, existsSync, lstatSync, mkdtempSync, readFileSync, readl
 	writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 
-const ROOT = join(import.meta.dirname, '../../..');
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const ROOT = join(HERE, '../../..');
 const BUILD = process.env.OPS_BUILD_DIR ?? join(ROOT, 'build');
 const SETUP = join(ROOT, 'deploy/ops-agent/setup.sh');
 

@@ -7,9 +7,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { after, before, beforeEach, test } from 'node:test';
 
-const ROOT = join(import.meta.dirname, '../../..');
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const ROOT = join(HERE, '../../..');
 const UPDATE = join(ROOT, 'deploy/ops-dashboard-updater/update.sh');
 
 let dir, page, port;
@@ -73,7 +75,7 @@ beforeEach(async (t) => {
 	dir = mkdtempSync(join(tmpdir(), 'ops-update-'));
 	t.after?.(() => rmSync(dir, { recursive: true, force: true }));
 	for (const name of ['bin', 'docker/tags', 'docker/images', 'state', 'backups']) mkdirSync(path(name), { recursive: true });
-	symlinkSync(join(import.meta.dirname, 'fake-docker'), path('bin/docker'));
+	symlinkSync(join(HERE, 'fake-docker'), path('bin/docker'));
 	// the script wants root for Docker and for other people's checkouts; here it needs neither
 	writeFileSync(path('bin/id'), '#!/bin/sh\n[ "$1" = -u ] && echo 0 && exit\nexec /usr/bin/id "$@"\n');
 	chmodSync(path('bin/id'), 0o755);

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-const BUILD = process.env.OPS_BUILD_DIR ?? join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../../../../build');
+const BUILD = process.env.OPS_BUILD_DIR ?? join(new URL('.', import.meta.url).pathname, '../../../../build');
 const DEADLINE_MS = 15000;
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
