@@ -8,6 +8,7 @@
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/settings.h"
 #include "agent/monitor/title.h"
+#include "agent/probes/probes.h"
 #include "agent/runner/runner.h"
 #include "agent/worker/worker.h"
 #include "core/base/log.h"
@@ -164,6 +165,8 @@ int main(int argc, char **argv)
 		return monitor_verify();
 	if (strcmp(verb, "runner") == 0 && argc == 3)
 		return runner_main(argv[2], -1);
+	if (strcmp(verb, "probes") == 0 && argc == 3)
+		return probes_main(argv[2]);
 	if (strcmp(verb, "--version") == 0 && argc == 2) {
 		puts("ops-agent " OPS_VERSION);
 		return 0;

@@ -74,6 +74,7 @@ void catalog_free(struct catalog *catalog)
 	for (size_t i = 0; i < catalog->n_commands; i++)
 		command_fini(&catalog->commands[i]);
 	free(catalog->commands);
+	status_config_free(catalog->status);
 	free(catalog->override_user);
 	free(catalog);
 }

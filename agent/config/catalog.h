@@ -17,6 +17,7 @@
 
 #include "agent/config/errors.h"
 #include "agent/config/input.h"
+#include "agent/config/status.h"
 #include "agent/run/plan.h"
 
 #define CATALOG_MAX_FILE_BYTES (256u << 10)
@@ -110,8 +111,9 @@ struct catalog {
 	size_t n_commands;
 	struct catalog_flow *flows; /* by file name */
 	size_t n_flows;
-	bool has_status;     /* there is a status.yml, and it is valid */
-	char *override_user; /* opts.override_user */
+	bool has_status;	      /* there is a status.yml, and it is valid */
+	struct status_config *status; /* NULL: there is no status.yml */
+	char *override_user;	      /* opts.override_user */
 };
 
 struct catalog_opts {

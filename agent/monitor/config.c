@@ -74,6 +74,7 @@ int config_reload(struct monitor *m, struct wire_str actor, struct config_errors
 	if (rc == 0) {
 		catalog_free(m->catalog);
 		m->catalog = catalog;
+		watchman_configure(&m->watchman, catalog->has_status);
 		(void)!note(m, "config.loaded", actor, "config_digest", catalog->digest);
 		log_info(LOG_EV("config.loaded"), LOG_STR("digest", catalog->digest));
 	} else {

@@ -46,15 +46,22 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 /* ---- the worker ---- */
 
 /* In the forked process: only what the worker may have stays open. */
-static void close_all_but(int a, int b)
+static void close_all_but(int a, int b, int c)
 {
-	unsigned low = (unsigned)MIN(a, b), high = (unsigned)MAX(a, b);
+	unsigned keep[] = {(unsigned)a, (unsigned)b, (unsigned)c};
+	unsigned from = 3;
 
-	if (low > 3)
-		close_range(3, low - 1, 0);
-	if (high - low > 1)
-		close_range(low + 1, high - 1, 0);
-	close_range(high + 1, ~0u, 0);
+	for (size_t n = ARRAY_LEN(keep); n > 0; n--) {
+		unsigned *low = &keep[0];
+
+		for (size_t i = 1; i < n; i++)
+			low = keep[i] < *low ? &keep[i] : low;
+		if (*low > from)
+			close_range(from, *low - 1, 0);
+		from = *low + 1;
+		*low = keep[n - 1];
+	}
+	close_range(from, ~0u, 0);
 }
 
 /* Returns -1 in the monitor, the exit code in the worker. */
@@ -68,6 +75,7 @@ static int fork_worker(struct monitor *m)
 		.started_us = m->started_us,
 		.ledger_position = ledger_position(m->ledger),
 		.listen_fd = m->listen_fd,
+		.probes_fd = m->watchman.worker_fd,
 	};
 	struct err err = {0};
 	sigset_t none;
@@ -79,7 +87,7 @@ static int fork_worker(struct monitor *m)
 	}
 	if (opts.monitor_fd < 0)
 		return -1;
-	close_all_but(opts.listen_fd, opts.monitor_fd);
+	close_all_but(opts.listen_fd, opts.monitor_fd, opts.probes_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	title_set("worker", NULL);
@@ -140,7 +148,7 @@ static void reap(struct monitor *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == m->child.pid)
 			worker_exited(m, status);
-		else
+		else if (!watchman_exited(&m->watchman, pid, status))
 			active_child_exited(&m->active, pid);
 	}
 }
@@ -152,6 +160,7 @@ static void stop(struct monitor *m)
 	log_info(LOG_EV("agent.stopping"), LOG_INT("active_runs", m->active.n));
 	notify_send("STOPPING=1");
 	m->stopping = true;
+	watchman_stop(&m->watchman);
 	m->stop_by_us = clock_mono_us() + STOP_US;
 	child_send(&m->child, &(struct imsg){.type = IMSG_SHUTDOWN});
 }
@@ -204,6 +213,7 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 	uint64_t watchdog = notify_watchdog_us();
 	uint64_t next = requests_tell_refusals(m);
 
+	next = sooner(next, watchman_run(&m->watchman, now));
 	if (!ledger_is_dirty(m->ledger)) {
 		m->sync_by_us = 0;
 	} else if (m->sync_by_us == 0) {
@@ -324,6 +334,9 @@ static int start(struct monitor *m, struct err *err)
 	title_set("serve", NULL);
 	m->started_us = clock_wall_us();
 	child_init(&m->child);
+	rc = watchman_init(&m->watchman, err);
+	if (rc != 0)
+		return MONITOR_EXIT_FAILED;
 	if (gethostname(m->host, sizeof(m->host) - 1) != 0)
 		memcpy(m->host, "localhost", sizeof("localhost"));
 	rc = settings_load(&m->settings, err);
@@ -335,6 +348,7 @@ static int start(struct monitor *m, struct err *err)
 		err_set(err, -EINVAL, "the configuration is not in order");
 		return MONITOR_EXIT_CONFIG;
 	}
+	watchman_configure(&m->watchman, m->catalog->has_status);
 	rc = open_signals(m);
 	if (rc == 0)
 		rc = files_open(m, err);
@@ -353,6 +367,7 @@ static void finish(struct monitor *m)
 
 	if (m->child.pid != 0)
 		kill(m->child.pid, SIGKILL);
+	watchman_stop(&m->watchman);
 	(void)unlink(m->settings.socket_path);
 	if (note_agent(m, "agent.stopped", &err) != 0)
 		log_error(LOG_EV("ledger.failed"), LOG_STR("error", err.msg));

@@ -27,6 +27,7 @@ struct worker_opts {
 	uint64_t ledger_position;
 	int listen_fd;
 	int monitor_fd;
+	int probes_fd; /* the worker's end of the pair to the probes */
 };
 
 /* What forked processes do. */

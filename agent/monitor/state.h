@@ -15,6 +15,7 @@
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/settings.h"
 #include "agent/monitor/start.h"
+#include "agent/monitor/watchman.h"
 #include "core/base/uuid.h"
 
 #define MONITOR_HOST_BYTES 256
@@ -48,6 +49,7 @@ struct monitor {
 	struct active active;
 	struct starts starts; /* taken in this turn of the loop */
 	struct child child;
+	struct watchman watchman;
 	struct refusals bad_secrets, bad_peers;
 
 	bool stopping;

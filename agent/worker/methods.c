@@ -13,6 +13,7 @@
 #include "agent/worker/ask.h"
 #include "agent/worker/document.h"
 #include "agent/worker/events.h"
+#include "agent/worker/status.h"
 #include "agent/worker/tail.h"
 #include "proto/frame.h"
 
@@ -305,8 +306,8 @@ static const struct method {
 	{MSG_RUN_LOCATE, handle_locate},
 	{MSG_RUN_RELEASE, ask_release},
 	{MSG_EVENTS, handle_events},
-	{MSG_STATUS, NULL},
-	{MSG_STATUS_WATCH, NULL},
+	{MSG_STATUS, status_handle_get},
+	{MSG_STATUS_WATCH, status_handle_watch},
 	{MSG_SCHEDULE, NULL},
 	{MSG_RELOAD, ask_reload},
 	{MSG_TAIL_OPEN, NULL},

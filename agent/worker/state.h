@@ -30,6 +30,7 @@ struct worker {
 	struct watcher watcher;
 	struct runset runs;
 	struct monlink monitor;
+	struct status *status; /* status.h; NULL: stopping */
 
 	int ledger_fd;
 	uint64_t ledger_end; /* behind the last whole record seen */

@@ -30,6 +30,7 @@
 #include "agent/worker/conn.h"
 #include "agent/worker/events.h"
 #include "agent/worker/state.h"
+#include "agent/worker/status.h"
 #include "agent/worker/tail.h"
 #include "core/base/log.h"
 
@@ -181,6 +182,7 @@ static void stop(struct worker *worker, const char *why)
 	while (!list_empty(&worker->conns))
 		conn_goaway(container_of(worker->conns.next, struct conn, link),
 			MSG_GOAWAY_SHUTDOWN, "the agent is shutting down");
+	status_close(worker);
 	monlink_close(&worker->monitor);
 	runset_close(&worker->runs);
 	watch_remove(&worker->watcher, &worker->ledger_watch);
@@ -298,6 +300,8 @@ static int open_sockets(struct worker *worker, struct err *err)
 	uv_signal_init(&worker->loop, &worker->term);
 	if (rc == 0)
 		rc = uv_signal_start(&worker->term, on_term, SIGTERM);
+	if (rc == 0)
+		rc = status_open(worker);
 	if (rc == 0)
 		rc = uv_poll_init(&worker->loop, &worker->listen_poll, worker->opts->listen_fd);
 	if (rc == 0)

@@ -297,6 +297,22 @@ export class AgentClient extends EventEmitter {
 	}
 
 	catalog() { return this.#document(METHOD.CATALOG); }
+	status() { return this.#document(METHOD.STATUS); }
+
+	// Status documents as they come: call the result for the next one.
+	async watchStatus(intervalMs = 500) {
+		const { stream, reader } = await this.open(METHOD.STATUS_WATCH, new Writer().u32(intervalMs).done());
+		reader.finish();
+		return async () => {
+			const { type, payload } = await stream.next();
+			if (type !== FRAME.EVENT) throw new Error(`frame ${type} on status.watch`);
+			const r = new Reader(payload);
+			const json = JSON.parse(r.str());
+			r.finish();
+			return json;
+		};
+	}
+
 	get(run) { return this.#document(METHOD.RUN_GET, new Writer().str(String(run)).done()); }
 
 	async start(id, inputs = {}, { kind = 1, actor = 'user:test', key = '', dryRun = false, trigger = 'manual' } = {}) {

@@ -81,7 +81,7 @@ process.on('exit', () => { for (const agent of started) agent.destroySync(); });
 
 export class Agent {
 	// commands: text of commands.yml; flows: { name: text }; env: added to the agent's environment.
-	static async start({ commands, flows = {}, env = {} } = {}) {
+	static async start({ commands, flows = {}, status = null, env = {} } = {}) {
 		const agent = new Agent();
 		agent.dir = mkdtempSync(join(tmpdir(), 'ops-agent-'));
 		chmodSync(agent.dir, 0o755);
@@ -93,7 +93,7 @@ export class Agent {
 		agent.logPath = join(agent.dir, 'agent.log');
 		mkdirSync(agent.configDir);
 		writeFileSync(agent.secretPath, `${agent.secret}\n`, { mode: 0o600 });
-		agent.configure({ commands, flows });
+		agent.configure({ commands, flows, status });
 		const me = userInfo().username;
 		agent.env = {
 			PATH: process.env.PATH,
@@ -113,8 +113,9 @@ export class Agent {
 	}
 
 	// (Re)writes the configuration files; reload is the caller's.
-	configure({ commands, flows = {} }) {
+	configure({ commands, flows = {}, status = null }) {
 		writeFileSync(join(this.configDir, 'commands.yml'), commands, { mode: 0o644 });
+		if (status !== null) writeFileSync(join(this.configDir, 'status.yml'), status, { mode: 0o644 });
 		const names = Object.keys(flows);
 		if (names.length) mkdirSync(join(this.configDir, 'flows'), { recursive: true });
 		for (const name of names) writeFileSync(join(this.configDir, 'flows', `${name}.yml`), flows[name], { mode: 0o644 });
@@ -142,6 +143,11 @@ export class Agent {
 
 	log() { return readFileSync(this.logPath, 'utf8'); }
 	connect(secret = this.secret) { return AgentClient.connect(this.socket, secret); }
+
+	// The process that looks at the machine; the looks that run now are its children.
+	get probesPid() {
+		return pids().map(stat).find((s) => s && s.ppid === this.monitor.pid && s.name === 'ops-probes' && s.state !== 'Z')?.pid;
+	}
 
 	get workerPid() {
 		return pids().map(stat).find((s) => s && s.ppid === this.monitor.pid && s.name === 'ops-worker' && s.state !== 'Z')?.pid;

@@ -1,0 +1,124 @@
+#include "agent/probes/report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/utf8.h"
+
+void report_init(struct report *report)
+{
+	*report = (struct report){0};
+	buf_init(&report->bytes, REPORT_MAX_BYTES);
+}
+
+void report_fini(struct report *report)
+{
+	buf_fini(&report->bytes);
+	buf_fini(&report->now.values);
+}
+
+struct finding *report_begin(struct report *report, const char *id, const char *title)
+{
+	struct finding *finding = &report->now;
+
+	*finding = (struct finding){.level = LEVEL_OK};
+	snprintf(finding->id, sizeof(finding->id), "%s", id);
+	snprintf(finding->title, sizeof(finding->title), "%s", title);
+	buf_init(&finding->values, REPORT_MAX_VALUES);
+	json_init(&finding->json, &finding->values);
+	json_open_object(&finding->json);
+	return finding;
+}
+
+static void put_bytes(struct buf *out, const void *data, size_t n)
+{
+	uint32_t len = (uint32_t)n;
+
+	buf_append(out, &len, sizeof(len));
+	buf_append(out, data, n);
+}
+
+/* One that does not fit is left out: the values of what follows may be smaller. */
+void report_end(struct report *report)
+{
+	struct finding *finding = &report->now;
+	size_t before = report->bytes.len;
+
+	json_close_object(&finding->json);
+	if (buf_err(&finding->values) == 0 && buf_err(&report->bytes) == 0) {
+		buf_append_byte(&report->bytes, (uint8_t)finding->level);
+		buf_append_byte(&report->bytes, finding->rise);
+		buf_append_byte(&report->bytes, finding->fall);
+		put_bytes(&report->bytes, finding->id, strlen(finding->id));
+		put_bytes(&report->bytes, finding->title, strlen(finding->title));
+		put_bytes(&report->bytes, finding->message, strlen(finding->message));
+		put_bytes(&report->bytes, finding->values.data, finding->values.len);
+	}
+	if (buf_err(&report->bytes) != 0) {
+		report->bytes.len = before;
+		report->bytes.err = 0;
+	}
+	buf_fini(&finding->values);
+	buf_init(&finding->values, 0);
+}
+
+void finding_raise(struct finding *finding, enum level level, const char *fmt, ...)
+{
+	va_list args;
+
+	if (level_worse(finding->level, level) == finding->level)
+		return;
+	finding->level = level;
+	va_start(args, fmt);
+	vsnprintf(finding->message, sizeof(finding->message), fmt, args);
+	va_end(args);
+}
+
+void finding_tenths(struct finding *finding, const char *key, int64_t tenths)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%s%lld.%d", tenths < 0 ? "-" : "",
+		(long long)llabs(tenths / 10), (int)llabs(tenths % 10));
+
+	json_key(&finding->json, key);
+	json_raw(&finding->json, text, (size_t)n);
+}
+
+static void copy_text(char *out, size_t cap, struct wire_str text)
+{
+	size_t n = MIN((size_t)text.len, cap - 1);
+
+	memcpy(out, text.data, n);
+	out[n] = '\0';
+}
+
+int report_next(const uint8_t *data, size_t n, size_t *at, struct finding *ret_finding)
+{
+	struct wire_str id, title, message, values;
+	struct wire_reader r;
+
+	if (*at == n)
+		return 0;
+	wire_reader_init(&r, data + *at, n - *at);
+	*ret_finding = (struct finding){.level = (enum level)wire_get_u8(&r)};
+	ret_finding->rise = wire_get_u8(&r);
+	ret_finding->fall = wire_get_u8(&r);
+	id = wire_get_str(&r);
+	title = wire_get_str(&r);
+	message = wire_get_str(&r);
+	values = wire_get_str(&r);
+	if (r.failed || ret_finding->level > LEVEL_UNKNOWN || id.len == 0 ||
+		id.len >= NOTE_MAX_ID || values.len < 2 || values.len > REPORT_MAX_VALUES ||
+		values.data[0] != '{')
+		return -EBADMSG;
+	copy_text(ret_finding->id, sizeof(ret_finding->id), id);
+	copy_text(ret_finding->title, sizeof(ret_finding->title), title);
+	copy_text(ret_finding->message, sizeof(ret_finding->message), message);
+	buf_init(&ret_finding->values, REPORT_MAX_VALUES);
+	buf_append(&ret_finding->values, values.data, values.len);
+	*at = (size_t)(r.at - data);
+	return 1;
+}

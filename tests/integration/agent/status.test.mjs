@@ -1,0 +1,100 @@
+// How the machine is, from the agent's own processes: the host's values, who watches, and what the
+// death of the probes does to anything else.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { Agent, until } from '../lib/agent.mjs';
+
+const commands = `
+version: 1
+commands:
+  slow: { title: Slow, exec: [/bin/sleep, "3"] }
+`;
+let agent, client;
+
+before(async () => {
+	agent = await Agent.start({ commands, status: 'version: 1\ninterval: 1s\n' });
+	client = await agent.connect();
+});
+after(async () => { await agent?.destroy(); });
+
+const host = (document, id) => document.sections.host?.find((item) => item.id === id);
+
+test('the host is there with its values', async () => {
+	const document = await until('disks', async () => {
+		const d = await client.status();
+		return host(d, 'disk:/') && host(d, 'cpu') ? d : null;
+	});
+	assert.equal(document.interval_ms, 1000);
+	assert.equal(typeof document.host, 'string');
+	const memory = host(document, 'memory').values;
+	assert.equal(memory.total, Number(/MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))[1]) * 1024);
+	assert.ok(memory.used > 0 && memory.used + memory.available === memory.total);
+	assert.equal(host(document, 'system').values.kernel, readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim());
+	const disk = host(document, 'disk:/').values;
+	assert.ok(disk.total > 0 && disk.used_pct >= 0 && disk.used_pct <= 100);
+	for (const item of document.sections.host) {
+		assert.ok(['ok', 'warn', 'bad'].includes(item.level), item.id);
+		assert.ok(item.checked_us > 0 && item.since_us <= item.checked_us, item.id);
+	}
+});
+
+test('a watcher is sent documents whose values move', async () => {
+	const next = await client.watchStatus();
+	const first = await next();
+	let cpu;
+	do cpu = host(await next(), 'cpu'); while (cpu.checked_us === host(first, 'cpu').checked_us || cpu.values.used_pct === undefined);
+	assert.equal(cpu.values.cores_pct.length, cpu.values.cores);
+	assert.ok(cpu.values.used_pct >= 0 && cpu.values.used_pct <= 100);
+});
+
+test('intervals that are none end the connection', async () => {
+	const other = await agent.connect();
+	await assert.rejects(other.watchStatus(1));
+	assert.equal((await other.whenClosed()).code, 1);
+});
+
+test('the probes have no rights and none of the monitor\'s files', () => {
+	const status = readFileSync(`/proc/${agent.probesPid}/status`, 'utf8');
+	assert.match(status, /NoNewPrivs:\s+1/);
+	const files = readdirSync(`/proc/${agent.probesPid}/fd`).length;
+	assert.ok(files <= 5, `${files} open files`);
+});
+
+test('probes that are killed come back, and a run notices nothing', async () => {
+	const { run } = await client.start('slow');
+	const next = await client.watchStatus();
+	await next();
+	const pid = agent.probesPid, killedUs = Date.now() * 1000;
+	process.kill(pid, 'SIGKILL');
+	await until('other probes', () => agent.probesPid && agent.probesPid !== pid);
+	let document;
+	do document = await next(); while (!host(document, 'cpu') || host(document, 'cpu').since_us < killedUs);
+	const journal = await client.follow(run.id);
+	assert.equal(journal.finished.status, 'succeeded');
+});
+
+test('a worker that is killed learns everything again', async () => {
+	agent.kill9Worker();
+	const again = await until('the next worker', async () => {
+		try { return await agent.connect(); } catch { return null; }
+	});
+	await until('the disks', async () => host(await again.status(), 'disk:/'));
+	again.destroy();
+});
+
+test('without status.yml nothing is looked at', async () => {
+	const plain = await Agent.start({ commands });
+	try {
+		const other = await plain.connect();
+		const document = await other.status();
+		assert.deepEqual([document.level, document.sections], ['unknown', {}]);
+		assert.equal(plain.probesPid, undefined);
+		// until there is one
+		plain.configure({ commands, status: 'version: 1\n' });
+		await other.reload();
+		await until('the host', async () => host(await other.status(), 'memory'));
+	} finally {
+		await plain.destroy();
+	}
+});

@@ -1,0 +1,106 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "agent/probes/report.h"
+
+static void make(struct report *report)
+{
+	struct finding *f;
+
+	report_init(report);
+	f = report_begin(report, "a", "First");
+	f->rise = 3;
+	finding_tenths(f, "pct", -15);
+	finding_raise(f, LEVEL_WARN, "nearly %d", 9);
+	finding_raise(f, LEVEL_WARN, "not told: the first of its level is");
+	report_end(report);
+	f = report_begin(report, "b", "Second");
+	report_end(report);
+}
+
+static void returns_the_findings(void **state)
+{
+	struct report report;
+	struct finding f;
+	size_t at = 0;
+
+	(void)state;
+	make(&report);
+	assert_int_equal(report_next(report.bytes.data, report.bytes.len, &at, &f), 1);
+	assert_string_equal(f.id, "a");
+	assert_string_equal(f.title, "First");
+	assert_string_equal(f.message, "nearly 9");
+	assert_int_equal(f.level, LEVEL_WARN);
+	assert_int_equal(f.rise, 3);
+	assert_int_equal(f.values.len, strlen("{\"pct\":-1.5}"));
+	assert_memory_equal(f.values.data, "{\"pct\":-1.5}", f.values.len);
+	buf_fini(&f.values);
+	assert_int_equal(report_next(report.bytes.data, report.bytes.len, &at, &f), 1);
+	assert_string_equal(f.id, "b");
+	buf_fini(&f.values);
+	assert_int_equal(report_next(report.bytes.data, report.bytes.len, &at, &f), 0);
+	report_fini(&report);
+}
+
+/* What a broken process may write instead: no byte of it is taken for granted. */
+static void refuses_damaged_reports(void **state)
+{
+	struct report report;
+	struct finding f;
+	size_t at, first = 0;
+
+	(void)state;
+	make(&report);
+	assert_int_equal(report_next(report.bytes.data, report.bytes.len, &first, &f), 1);
+	buf_fini(&f.values);
+	for (size_t n = 1; n < first; n++) {
+		at = 0;
+		assert_int_equal(report_next(report.bytes.data, n, &at, &f), -EBADMSG);
+	}
+	for (size_t i = 0; i < first; i++) {
+		uint8_t old = report.bytes.data[i];
+
+		report.bytes.data[i] = 0xff;
+		at = 0;
+		if (report_next(report.bytes.data, report.bytes.len, &at, &f) == 1)
+			buf_fini(&f.values);
+		report.bytes.data[i] = old;
+	}
+	report_fini(&report);
+}
+
+static void leaves_out_a_finding_that_is_too_large(void **state)
+{
+	struct report report;
+	struct finding *f, found;
+	size_t at = 0;
+
+	(void)state;
+	report_init(&report);
+	f = report_begin(&report, "large", "Large");
+	for (int i = 0; i < 20000; i++)
+		json_kv_str(&f->json, "again", "and again");
+	report_end(&report);
+	(void)report_begin(&report, "small", "Small");
+	report_end(&report);
+	assert_int_equal(report_next(report.bytes.data, report.bytes.len, &at, &found), 1);
+	assert_string_equal(found.id, "small");
+	buf_fini(&found.values);
+	report_fini(&report);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(returns_the_findings),
+		cmocka_unit_test(refuses_damaged_reports),
+		cmocka_unit_test(leaves_out_a_finding_that_is_too_large),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
