@@ -52,7 +52,7 @@ bool settle_level(struct settle *settle, enum level found, uint8_t rise, uint8_t
 
 void items_init(struct items *items, uint32_t interval_ms)
 {
-	*items = (struct items){.reset = true, .interval_ms = interval_ms};
+	*items = (struct items){.reset = true, .beat = true, .interval_ms = interval_ms};
 	list_init(&items->all);
 }
 
@@ -278,7 +278,7 @@ bool items_send(struct items *items, int fd)
 		if (item->gone)
 			item_free(items, item);
 	}
-	if (items->beat) {
+	if (items->beat && !items->settling) {
 		if (is_full(send_note(fd, &(struct note){.kind = NOTE_BEAT})))
 			return true;
 		items->beat = false;

@@ -16,6 +16,7 @@
 struct items {
 	struct list all; /* item.link */
 	size_t n;
+	bool settling;	      /* probes have yet to answer for the first time: no BEAT */
 	bool beat;	      /* the worker is to be told that all is told */
 	bool reset;	      /* the worker is to forget what it knows */
 	uint32_t interval_ms; /* for RESET */

@@ -18,10 +18,11 @@
 #define NOTE_MAX_JSON 60000u  /* of one item */
 
 enum note_kind {
-	NOTE_RESET = 1, /* probes: forget all; interval_ms is that of status.yml */
-	NOTE_PUT = 2,	/* probes: section, id, level, json (a StatusItem) */
-	NOTE_DEL = 3,	/* probes: section, id */
-	NOTE_BEAT = 4,	/* probes: alive, all that was due has been told */
+	NOTE_RESET =
+		1,    /* probes: what is not told again before the next BEAT is gone; interval_ms */
+	NOTE_PUT = 2, /* probes: section, id, level, json (a StatusItem) */
+	NOTE_DEL = 3, /* probes: section, id */
+	NOTE_BEAT = 4,	/* probes: alive, all that is known has been told */
 	NOTE_WATCH = 5, /* worker: whether somebody watches (interval_ms 0: nobody) */
 	NOTE_AGAIN = 6, /* worker: tell everything again */
 };

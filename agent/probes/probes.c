@@ -212,6 +212,16 @@ static void wait_and_serve(struct probes *p, uint64_t until, uint64_t now, bool 
 	}
 }
 
+/* Whether some have told nothing yet, neither what they found nor why not. */
+static bool is_settling(const struct probes *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (!p->list[i].has_answered && p->list[i].missed == 0)
+			return true;
+	}
+	return false;
+}
+
 static void loop(struct probes *p)
 {
 	bool over = false;
@@ -220,6 +230,7 @@ static void loop(struct probes *p)
 		uint64_t now = clock_mono_us();
 		uint64_t until = run_due(p, now);
 
+		p->items.settling = is_settling(p);
 		p->full = items_send(&p->items, PAIR_FD);
 		wait_and_serve(p, until, now, &over);
 	}

@@ -9,6 +9,7 @@ struct status_item {
 	char *section, *id, *json;
 	size_t json_len;
 	enum level level;
+	bool stale; /* of probes that are gone: it goes unless the new ones tell of it too */
 };
 
 struct status_items {
@@ -41,6 +42,25 @@ static void forget_all(struct status_items *items)
 {
 	while (!list_empty(&items->all))
 		item_free(items, container_of(items->all.next, struct status_item, link));
+}
+
+static void set_stale(struct status_items *items)
+{
+	list_foreach(pos, tmp, &items->all)
+	{
+		container_of(pos, struct status_item, link)->stale = true;
+	}
+}
+
+static void forget_stale(struct status_items *items)
+{
+	list_foreach(pos, tmp, &items->all)
+	{
+		struct status_item *item = container_of(pos, struct status_item, link);
+
+		if (item->stale)
+			item_free(items, item);
+	}
 }
 
 void status_items_free(struct status_items *items)
@@ -90,6 +110,7 @@ static bool put(struct status_items *items, const struct note *note)
 	item->json = xstrndup(note->json.data, note->json.len);
 	item->json_len = note->json.len;
 	item->level = (enum level)note->level;
+	item->stale = false;
 	return true;
 }
 
@@ -101,7 +122,7 @@ bool status_items_take(struct status_items *items, const struct note *note, uint
 	items->time_us = wall_us;
 	switch (note->kind) {
 	case NOTE_RESET:
-		forget_all(items);
+		set_stale(items);
 		items->interval_ms = note->interval_ms;
 		return false; /* what there is now is about to be told */
 	case NOTE_PUT:
@@ -112,6 +133,7 @@ bool status_items_take(struct status_items *items, const struct note *note, uint
 			item_free(items, item);
 		return item != NULL;
 	case NOTE_BEAT:
+		forget_stale(items);
 		return true;
 	default:
 		return false; /* the worker's own words */

@@ -66,6 +66,8 @@ void sub_free(struct sub *sub)
 	sub->socket->n_subs--;
 	if (sub->topic == TOPIC_RUN_LOG)
 		sub->socket->n_logs--;
+	if (sub->topic == TOPIC_STATUS)
+		status_unsubscribed(sub->socket->live->server->status);
 	runs_page_forget(sub->page);
 	link_call_forget(sub->call);
 	history_forget(sub->history_call);
@@ -338,6 +340,19 @@ void live_on_agent(struct live *live)
 			log_restart(sub);
 		else if (sub->topic == TOPIC_RUN || sub->topic == TOPIC_RUNS)
 			topic_restart(sub);
+	}
+}
+
+void live_on_status(struct live *live, const char *event, const char *text, size_t len)
+{
+	bool snapshot = strcmp(event, "snapshot") == 0;
+
+	live_foreach(live, sub)
+	{
+		if (sub->topic != TOPIC_STATUS || (sub->waiting && !snapshot))
+			continue;
+		sub->waiting = false;
+		sub_send(sub, event, text, len);
 	}
 }
 

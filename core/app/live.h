@@ -27,6 +27,8 @@ void live_on_run(struct live *live, const json_t *run);
 void live_on_catalog(struct live *live);
 /* The agent was reached again: what was missed meanwhile is told by new snapshots. */
 void live_on_agent(struct live *live);
+/* How the machine is: event is snapshot, put or del, text its data. */
+void live_on_status(struct live *live, const char *event, const char *text, size_t len);
 /* Agent, database or archiver changed: the topic `system`. */
 void live_on_system(struct live *live);
 

@@ -21,6 +21,8 @@ static bool read_topic(const char *topic, struct live_msg *msg)
 		msg->topic = TOPIC_CATALOG;
 	else if (strcmp(topic, "system") == 0)
 		msg->topic = TOPIC_SYSTEM;
+	else if (strcmp(topic, "status") == 0)
+		msg->topic = TOPIC_STATUS;
 	if (strncmp(topic, "run/", 4) != 0)
 		return true;
 	run = topic + 4;

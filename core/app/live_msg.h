@@ -21,6 +21,7 @@ enum live_topic {
 	TOPIC_RUN_LOG,
 	TOPIC_CATALOG,
 	TOPIC_SYSTEM,
+	TOPIC_STATUS,
 };
 
 #define LIVE_RUN_BYTES 40

@@ -1,5 +1,5 @@
 /*
- * The topics that are documents: runs, run/{id}, catalog, system.
+ * The topics that are documents: runs, run/{id}, catalog, system, status.
  *
  * Happy path: topic_start() fetches the snapshot (a page of runs; a run from the agent, else the
  * database) -> it is sent -> changes are sent as `put`. Changes that come while the snapshot is
@@ -160,6 +160,12 @@ void topic_start(struct sub *sub)
 			sub_send(sub, "snapshot", text, len);
 		else
 			hub_want_catalog(live->server->hub);
+		return;
+	case TOPIC_STATUS:
+		text = status_subscribed(live->server->status, &len);
+		sub->waiting = text == NULL;
+		if (text != NULL)
+			sub_send(sub, "snapshot", text, len);
 		return;
 	case TOPIC_SYSTEM:
 		live_on_system(live);

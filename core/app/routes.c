@@ -13,6 +13,7 @@
 #include "core/app/search.h"
 #include "core/app/signin.h"
 #include "core/app/start.h"
+#include "core/app/status.h"
 
 #define API "/api/v1"
 #define JSON "application/json"
@@ -41,6 +42,7 @@ const struct route app_routes[] = {
 	{"GET", API "/runs/{id}/log/locate", ROLE_READ, 0, 0, NULL, logs_locate},
 
 	{"GET", API "/audit", ROLE_ADMIN, ROUTE_STREAM, 0, NULL, audit_list},
+	{"GET", API "/status", ROLE_READ, 0, 0, NULL, status_get},
 	{"GET", API "/tokens", ROLE_ADMIN, 0, 0, NULL, access_tokens_list},
 	{"POST", API "/tokens", ROLE_ADMIN, 0, 16384, JSON, access_tokens_create},
 	{"DELETE", API "/tokens/{token}", ROLE_ADMIN, 0, 0, NULL, access_tokens_revoke},

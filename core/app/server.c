@@ -227,6 +227,7 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	server->link = link_open(loop, &link_opts);
 	server->ledger = ledger_open(loop, server->link, server->pool);
 	server->hub = hub_open(server);
+	server->status = status_open(server);
 	archiver_opts.link = server->link;
 	archiver_opts.pool = server->pool;
 	archiver_opts.channel = server->channel;
@@ -300,6 +301,7 @@ static void on_ledger_closed(void *arg)
 	link_watch_remove(&server->link_watch);
 	pool_watch_remove(&server->pool_watch);
 	hub_close(server->hub);
+	status_close(server->status);
 	link_close(server->link, on_link_closed, server);
 }
 

@@ -20,6 +20,7 @@
 #include "core/app/metrics.h"
 #include "core/app/password.h"
 #include "core/app/sessions.h"
+#include "core/app/status.h"
 #include "core/app/store.h"
 #include "core/app/throttle.h"
 #include "core/app/tokens.h"
@@ -54,6 +55,7 @@ struct server {
 	struct partitions *partitions;
 	struct archiver *archiver;
 	struct hub *hub;
+	struct status *status;
 	struct live *live;
 
 	struct metrics metrics;

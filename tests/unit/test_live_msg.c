@@ -46,7 +46,7 @@ static void knows_every_topic(void **state)
 		{"run/1482/log", TOPIC_RUN_LOG},
 		{"catalog", TOPIC_CATALOG},
 		{"system", TOPIC_SYSTEM},
-		{"status", TOPIC_UNSUPPORTED},
+		{"status", TOPIC_STATUS},
 		{"tail/docker/web", TOPIC_UNSUPPORTED},
 	};
 	char text[256];

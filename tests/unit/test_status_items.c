@@ -37,7 +37,7 @@ static char *document(const struct status_items *items)
 static void composes_sections_of_what_was_told(void **state)
 {
 	struct status_items *items = status_items_new();
-	struct note reset = {.kind = NOTE_RESET, .interval_ms = 7};
+	struct note reset = {.kind = NOTE_RESET, .interval_ms = 7}, beat = {.kind = NOTE_BEAT};
 	char *text;
 
 	(void)state;
@@ -57,9 +57,15 @@ static void composes_sections_of_what_was_told(void **state)
 	free(text);
 	assert_true(put(items, "urls", "u", LEVEL_OK, NULL));
 	assert_false(put(items, "urls", "u", LEVEL_OK, NULL));
+	/* new probes: what they do not tell of is gone, once they have told all */
 	(void)status_items_take(items, &reset, 43);
+	assert_true(put(items, "host", "b", LEVEL_OK, "{\"n\":5}"));
 	text = document(items);
-	assert_non_null(strstr(text, "\"sections\":{}"));
+	assert_non_null(strstr(text, "[{\"n\":4},{\"n\":5}]"));
+	free(text);
+	assert_true(status_items_take(items, &beat, 44));
+	text = document(items);
+	assert_non_null(strstr(text, "\"sections\":{\"host\":[{\"n\":5}]}"));
 	free(text);
 	status_items_free(items);
 }
