@@ -25,6 +25,7 @@ import { paletteOpen, shortcutsOpen } from './state.ts';
 const RunPage = lazy(() => import('../pages/run/RunPage.tsx').then((m) => m.RunPage));
 const Schedule = lazy(() => import('../pages/schedule/Schedule.tsx').then((m) => m.Schedule));
 const Audit = lazy(() => import('../pages/audit/Audit.tsx').then((m) => m.Audit));
+const Resources = lazy(() => import('../pages/resources/Resources.tsx').then((m) => m.Resources));
 const Settings = lazy(() => import('../pages/settings/Settings.tsx').then((m) => m.Settings));
 
 function Page(): JSX.Element {
@@ -47,6 +48,8 @@ function Page(): JSX.Element {
       return <More />;
     case 'settings':
       return <Settings />;
+    case 'resources':
+      return <Resources key={r.section} section={r.section} />;
     case 'notFound':
       return <NotFound />;
   }

@@ -25,6 +25,7 @@ function pageTitle(): string {
   const r = route.value;
   const run = shownRun.value;
   if (r.page === 'run' && run) return `${run.title || run.name} #${run.number}`;
+  if (r.page === 'resources') return m.section[r.section];
   const names = { overview: m.overview, commands: m.commands, run: m.run, history: m.history, schedule: m.schedule, audit: m.audit, more: m.more, settings: m.settings, login: m.signIn, notFound: m.notFound };
   return names[r.page];
 }

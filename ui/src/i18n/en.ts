@@ -55,6 +55,33 @@ export const en = {
   newVersion: 'There is a new version of this page.',
   reload: 'Reload',
 
+  // the machine
+  needsAttention: 'Needs attention',
+  allWell: 'All systems normal',
+  showAll: (n: number) => `Show all ${n}`,
+  upFor: (time: string) => `up ${time}`,
+  cpu: 'CPU',
+  memory: 'Memory',
+  disk: 'Disk',
+  fullestDisk: 'Fullest disk',
+  network: 'Network',
+  loadOf: (load: string, cores: number) => `load ${load} · ${cores} ${cores === 1 ? 'core' : 'cores'}`,
+  usedOf: (used: string, total: string) => `${used} of ${total}`,
+  freeOf: (free: string) => `${free} free`,
+  noDataSince: (at: string) => `no data since ${at}`,
+  wrongOnes: (n: number) => `${n} not ok`,
+  nothingWatched: 'Nothing of this kind is watched. status.yml on the server says what is.',
+  level: { ok: 'OK', warn: 'Warning', bad: 'Bad', unknown: 'Unknown' },
+  section: {
+    host: 'Host',
+    docker: 'Containers',
+    units: 'Units',
+    certificates: 'Certificates',
+    urls: 'URLs',
+    repositories: 'Repositories',
+    backups: 'Backups',
+  },
+
   // sign-in
   signIn: 'Sign in',
   signInTo: (host: string) => `Sign in to ${host}`,

@@ -57,6 +57,33 @@ export const nl: Words = {
   newVersion: 'Er is een nieuwe versie van deze pagina.',
   reload: 'Vernieuwen',
 
+  // the machine
+  needsAttention: 'Vraagt aandacht',
+  allWell: 'Alles in orde',
+  showAll: (n: number) => `Alle ${n} tonen`,
+  upFor: (time: string) => `${time} aan`,
+  cpu: 'CPU',
+  memory: 'Geheugen',
+  disk: 'Schijf',
+  fullestDisk: 'Volste schijf',
+  network: 'Netwerk',
+  loadOf: (load: string, cores: number) => `belasting ${load} · ${cores} ${cores === 1 ? 'kern' : 'kernen'}`,
+  usedOf: (used: string, total: string) => `${used} van ${total}`,
+  freeOf: (free: string) => `${free} vrij`,
+  noDataSince: (at: string) => `geen gegevens sinds ${at}`,
+  wrongOnes: (n: number) => `${n} niet in orde`,
+  nothingWatched: 'Hiervan wordt niets gevolgd. In status.yml op de server staat wat wel.',
+  level: { ok: 'In orde', warn: 'Waarschuwing', bad: 'Mis', unknown: 'Onbekend' },
+  section: {
+    host: 'Machine',
+    docker: 'Containers',
+    units: 'Units',
+    certificates: 'Certificaten',
+    urls: 'URL’s',
+    repositories: 'Repositories',
+    backups: 'Back-ups',
+  },
+
   // sign-in
   signIn: 'Inloggen',
   signInTo: (host) => `Inloggen op ${host}`,

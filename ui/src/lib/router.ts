@@ -1,6 +1,7 @@
 // Routes are paths; the page keeps them in one signal.
 
 import { computed, signal } from '@preact/signals';
+import { sectionAt, type SectionName } from '../pages/resources/sections.ts';
 
 interface Location {
   path: string;
@@ -44,6 +45,7 @@ export type Route =
   | { page: 'more' }
   | { page: 'settings' }
   | { page: 'login' }
+  | { page: 'resources'; section: SectionName }
   | { page: 'notFound' };
 
 export function match(p: string): Route {
@@ -53,6 +55,8 @@ export function match(p: string): Route {
   if (first === 'commands' && parts.length === 1) return { page: 'commands' };
   if (first === 'runs' && parts.length === 2 && /^[0-9a-f-]{1,36}$/i.test(second ?? '')) return { page: 'run', id: second! };
   if (parts.length === 1 && (first === 'history' || first === 'schedule' || first === 'audit' || first === 'more' || first === 'settings' || first === 'login')) return { page: first };
+  const section = sectionAt(`/${parts.join('/')}`);
+  if (section) return { page: 'resources', section };
   return { page: 'notFound' };
 }
 

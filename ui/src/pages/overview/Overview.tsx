@@ -4,9 +4,13 @@ import { Button } from '../../ui/Button.tsx';
 import { Link } from '../../ui/Link.tsx';
 import { Empty, Skeleton } from '../../ui/Notice.tsx';
 import { RunRow } from '../../ui/RunRow.tsx';
+import { lazy } from '../../lib/lazy.tsx';
 import { go } from '../../lib/router.ts';
 import { QuickCommands } from './QuickCommands.tsx';
 import { RunningNow } from './RunningNow.tsx';
+
+// How the machine is comes with the agent's first answer; its code may come as late.
+const Machine = lazy(() => import('./Machine.tsx').then((m) => m.Machine));
 
 const RECENT = 10;
 
@@ -23,6 +27,7 @@ export function Overview() {
           <p class="muted">{hostName.value || '\u00a0'}</p>
         </div>
       </header>
+      <Machine />
       {active.length > 0 && <RunningNow runs={active} />}
       <div class="columns">
         <section class="card list-card" aria-labelledby="recent">
