@@ -49,8 +49,8 @@ static bool check_user(struct build *b, const struct raw_text *at, const char *u
 	if (at != NULL)
 		build_error(b, at, "the account '%.40s' %s", user, what);
 	else
-		build_error_at(
-			b, &(struct raw_pos){0}, "the default account '%.40s' %s", user, what);
+		build_error_at(b, &(struct raw_pos){0},
+			"the default account '%.40s' %s; name another in 'defaults'", user, what);
 	return false;
 }
 

@@ -120,7 +120,8 @@ static void read_default(struct build *b, const struct raw_input *raw, struct in
 
 	if (text == NULL) {
 		spec->required = required;
-		if (!required)
+		if (!required &&
+			(raw->required == NULL || strcmp(raw->required->text, "false") == 0))
 			build_error(b, &raw->key,
 				"input '%.48s' needs 'required: true' or a 'default'",
 				raw->key.text);

@@ -110,8 +110,13 @@ static void print_shown(
 static void print_surroundings(FILE *out, const struct catalog_command *command)
 {
 	for (size_t i = 0; i < command->n_env; i++) {
-		fprintf(out, "    environment %s", command->env[i].name);
-		print_shown(out, command, &command->env[i].value);
+		const struct catalog_env *env = &command->env[i];
+
+		fprintf(out, "    environment %s", env->name);
+		if (env->secret_path != NULL)
+			fprintf(out, " is secret, from %s", env->secret_path);
+		else
+			print_shown(out, command, &env->value);
 		fputc('\n', out);
 	}
 	if (command->stdin_text.prefix != NULL) {
@@ -119,6 +124,16 @@ static void print_surroundings(FILE *out, const struct catalog_command *command)
 		print_shown(out, command, &command->stdin_text);
 		fputc('\n', out);
 	}
+}
+
+static void print_cgroup(FILE *out, const struct plan_limits *limits)
+{
+	if (limits->memory != 0)
+		fprintf(out, "    at most %" PRIu64 " bytes of memory\n", limits->memory);
+	if (limits->cpu_percent != 0)
+		fprintf(out, "    at most %u%% of a processor\n", limits->cpu_percent);
+	if (limits->pids != 0)
+		fprintf(out, "    at most %u processes and threads\n", limits->pids);
 }
 
 /* All that decides which argument vectors can be executed; the digest of shapes is over this. */
@@ -152,6 +167,7 @@ static void print_command(FILE *out, const struct catalog_command *command)
 	if (command->confirm || command->danger == CATALOG_DANGER_HIGH)
 		fprintf(out, "    the page asks first%s\n",
 			command->danger == CATALOG_DANGER_HIGH ? ", and for the password" : "");
+	print_cgroup(out, &command->limits);
 	if (command->leave_children)
 		fputs("    what it leaves running is not ended\n", out);
 	if (command->new_privileges)
@@ -183,6 +199,26 @@ static void print_with(
 	buf_fini(&text);
 }
 
+/* When the step starts, and how often it is tried. */
+static void print_graph(FILE *out, const struct catalog_flow *flow, const struct catalog_step *step)
+{
+	char delay[SCALAR_DURATION_TEXT_BYTES];
+
+	for (size_t i = 0; i < step->n_needs; i++)
+		fprintf(out, "%s%s", i == 0 ? ", after " : " and ", flow->steps[step->needs[i]].id);
+	if (step->condition != NULL)
+		fprintf(out, ", if %s", step->condition);
+	if (step->retry.limit != 0) {
+		scalar_duration_format(step->retry.delay_us, delay);
+		fprintf(out, ", tried again %u times after %s", step->retry.limit, delay);
+	}
+	if (step->continue_on_error)
+		fputs(", may fail", out);
+	fputc('\n', out);
+	if (step->approve.prompt != NULL)
+		fprintf(out, "        %s\n", step->approve.prompt);
+}
+
 static void print_flow(FILE *out, const struct catalog_flow *flow)
 {
 	fprintf(out, "%s (flow): %s\n", flow->id, flow->title);
@@ -194,7 +230,7 @@ static void print_flow(FILE *out, const struct catalog_flow *flow)
 			step->command != NULL ? step->command->id : "waits for an approval");
 		for (size_t j = 0; step->command != NULL && j < step->command->n_inputs; j++)
 			print_with(out, flow, step, j);
-		fputc('\n', out);
+		print_graph(out, flow, step);
 	}
 	fputc('\n', out);
 }
@@ -283,7 +319,8 @@ static void print_step(FILE *out, const struct plan *plan, const struct plan_ste
 	}
 	fputc('\n', out);
 	for (size_t i = 0; i < step->n_env; i++)
-		fprintf(out, "%s%s", i == 0 ? "    environment " : ", ", step->env[i].name);
+		fprintf(out, "%s%s%s", i == 0 ? "    environment " : ", ", step->env[i].name,
+			step->env[i].secret_path != NULL ? " (secret)" : "");
 	if (step->n_env != 0)
 		fputc('\n', out);
 	print_limits(out, step->user, step->cwd, step->timeout_us, step->kill_after_us);

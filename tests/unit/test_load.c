@@ -222,7 +222,7 @@ static void accounts_are_looked_at(void **state)
 	assert_int_equal(errors.total, 3);
 	assert_string_equal(errors.lines[0],
 		"commands.yml: the default account 'no-such-account' does not exist on this "
-		"machine");
+		"machine; name another in 'defaults'");
 	assert_string_equal(errors.lines[1],
 		"commands.yml:5:43: the account 'daemon' belongs to the agent; commands run as "
 		"another one");
@@ -274,7 +274,7 @@ static void the_examples_are_valid(void **state)
 	assert_non_null(strstr(text, "    input mib: int, min 1, max 4096, default 64\n"));
 	assert_non_null(strstr(text, "backup (flow): Backup\n"));
 	assert_non_null(strstr(text, "demo.parallel (flow): "));
-	assert_non_null(strstr(text, "    step gate: waits for an approval\n"));
+	assert_non_null(strstr(text, "    step gate: waits for an approval, "));
 	assert_non_null(strstr(text, " commands, 2 flows, status.yml in "));
 	free(text);
 	free(problems);
@@ -488,6 +488,47 @@ static void the_digest_of_shapes_tells_whether_an_edit_matters(void **state)
 	}
 }
 
+static void secrets_and_limits_are_shown_and_secrets_kept(void **state)
+{
+	struct catalog_opts opts = everything_as_me();
+	char *text = NULL, *yaml = xasprintf("version: 1\ncommands:\n  a:\n    title: A\n"
+					     "    exec: [/bin/true]\n    env: { B: c }\n"
+					     "    secrets: { PW: %s/pw }\n"
+					     "    limits: { memory: 1MiB, cpu: 50%%, pids: 7 }\n",
+				   (char *)*state);
+	char *secret = xasprintf("%s/pw", (char *)*state);
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	put(state, "commands.yml", yaml);
+	put(state, "pw", "correct-horse");
+	assert_int_equal(chmod(secret, 0600), 0);
+	make_dir(state, "flows");
+	put(state, "flows/f.yml",
+		"version: 1\nid: f\ntitle: F\nsteps:\n"
+		"  - { id: one, uses: a, retry: { limit: 2, delay: 5s }, continue_on_error: true "
+		"}\n"
+		"  - { id: two, approve: { prompt: Sure? } }\n"
+		"  - { id: three, uses: a, needs: [one, two], if: \"always()\" }\n");
+	if (check_run(*state, &opts, out, out) != CHECK_EXIT_OK) {
+		fclose(out);
+		fail_msg("%s", text);
+	}
+	fclose(out);
+	assert_non_null(strstr(text, "    environment B c\n"));
+	assert_non_null(strstr(text, "    environment PW is secret, from /tmp/"));
+	assert_null(strstr(text, "correct-horse"));
+	assert_non_null(strstr(text, "    at most 1048576 bytes of memory\n    at most 50% of a "
+				     "processor\n    at most 7 processes and threads\n"));
+	assert_non_null(strstr(text, "    step one: a, tried again 2 times after 5s, may fail\n"));
+	assert_non_null(
+		strstr(text, "    step two: waits for an approval, after one\n        Sure?\n"));
+	assert_non_null(strstr(text, "    step three: a, after one and two, if always()\n"));
+	free(text);
+	free(yaml);
+	free(secret);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -507,6 +548,7 @@ int main(void)
 		TEST(the_examples_for_other_software_are_valid_too),
 		TEST(explain_says_what_would_run_or_what_is_wrong),
 		TEST(the_digest_of_shapes_tells_whether_an_edit_matters),
+		TEST(secrets_and_limits_are_shown_and_secrets_kept),
 		TEST(files_that_only_look_as_if_they_counted_are_errors),
 		TEST(the_folders_of_path_are_looked_at),
 		TEST(a_set_that_is_swapped_while_it_is_read_is_never_mixed),
