@@ -149,9 +149,43 @@ static void the_updater_is_out_of_reach_for_values_too(void **state)
 			"6:41: the default of 'u' names the updater"});
 }
 
+/* What libcyaml by itself takes or reads as something else (shared research, 4.4): row by row. */
+static void what_the_yaml_library_lets_through_is_refused(void **state)
+{
+	static char long_scalar[(256 << 10) + 64] = "version: 1\ncommands: ";
+	const struct yaml_case large = {long_scalar, " is larger than 256 KiB"};
+
+	(void)state;
+	CHECK({EXEC("/x") "    success_codes: [5s]\n",
+		      "6:21: 'success_codes' must be a whole number"},
+		{EXEC("/x") "    success_codes: [0x10]\n",
+			"6:21: 'success_codes' must be a whole number"},
+		{EXEC("/x") "    success_codes: [010]\n",
+			"6:21: 'success_codes' must be a whole number"},
+		{EXEC("/x") "    success_codes: [-1]\n",
+			"6:21: 'success_codes' must be between 0 and 255"},
+		{EXEC("/x") "    confirm: maybe\n", "6:14: 'confirm' must be true or false"},
+		{EXEC("/x, \"a\\0b\""), "5:16: holds a NUL character"},
+		{EXEC("/x") "---\nversion: 1\n", "6:1: a second document"}, {"", "1:1: is empty"},
+		{"---\n", "2:1: is empty"}, {"--- ~\n", "1:5: is empty"},
+		{"\xef\xbb\xbf", "1:1: begins with a byte order mark"},
+		{EXEC("/x") "  a.b: { title: T, exec: [/x] }\n",
+			"6:3: 'a.b' is given twice; first in line 3"},
+		{EXEC("/x") "  \"a\\x2eb\": { title: T, exec: [/x] }\n",
+			"6:3: 'a.b' is given twice; first in line 3"},
+		{"version: 1\nx: &a [1]\ncommands: *a\n", "2:4: anchors are not allowed"},
+		{"version: 1\ncommands: *a\n", "2:11: aliases are not allowed"},
+		{"version: 1\ncommands: []\n", "2:11: 'commands' must be a mapping"},
+		{EXEC("/x") "    icon: a\x01\n", "6:12: holds the control byte 0x01"},
+		{EXEC("/x") "    icon: a\x7f\n", "6:12: holds the control byte 0x7f"});
+	memset(long_scalar + strlen(long_scalar), 'a', 256 << 10);
+	check_cases(&large, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_the_yaml_library_lets_through_is_refused),
 		cmocka_unit_test(text_that_reads_differently_than_it_acts_is_refused),
 		cmocka_unit_test(escaped_line_breaks_are_no_other_text),
 		cmocka_unit_test(programs_that_start_a_shell_are_refused),

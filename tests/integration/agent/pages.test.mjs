@@ -52,7 +52,8 @@ describe('the manual pages', () => {
 	it('know the commands, variables and exit codes of ops-agent', () => {
 		const verbs = all(help(AGENT), /^ {2}([a-z]+) /gm);
 		assert.deepEqual(sorted(items(page['ops-agent.8'], 'Cm')), sorted(verbs));
-		const own = ['monitor/', 'worker/', 'runner/', 'config/', 'run/'].flatMap((folder) => variables(`agent/${folder}`));
+		const folders = readdirSync(new URL('agent/', root), { withFileTypes: true }).filter((f) => f.isDirectory() && f.name !== 'ctl');
+		const own = folders.flatMap((folder) => variables(`agent/${folder.name}/`));
 		const main = all(read('agent/main.c'), /getenv\("([A-Z_]+)"/g);
 		assert.deepEqual(sorted(items(page['ops-agent.8'], 'Ev')), sorted([...own, ...main]));
 		const headers = read('agent/config/check.h') + read('agent/monitor/monitor.h');
