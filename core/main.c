@@ -18,6 +18,7 @@
 #include "core/app/reload.h"
 #include "core/app/report.h"
 #include "core/app/server.h"
+#include "core/app/verify.h"
 #include "core/base/log.h"
 
 extern char **environ;
@@ -34,6 +35,10 @@ static const char usage[] =
 	"usage: ops-dashboard [serve]      serve the page and its API\n"
 	"       ops-dashboard passwd       make the AUTH_PASSWORD_HASH line of a password\n"
 	"       ops-dashboard migrate      bring the database's schema up to date\n"
+	"       ops-dashboard verify       check every archived log, mend what the agent still "
+	"has\n"
+	"       ops-dashboard rebuild      make the tables of runs and steps again out of the "
+	"logs\n"
 	"       ops-dashboard check        check the configuration\n"
 	"       ops-dashboard healthcheck  ask the running daemon whether it is well\n"
 	"       ops-dashboard --version\n";
@@ -142,6 +147,10 @@ int main(int argc, char **argv)
 		return command_check(environ);
 	if (strcmp(command, "migrate") == 0)
 		return command_migrate(environ);
+	if (strcmp(command, "verify") == 0)
+		return command_verify(environ);
+	if (strcmp(command, "rebuild") == 0)
+		return command_rebuild(environ);
 	if (strcmp(command, "healthcheck") == 0)
 		return command_healthcheck(environ);
 	if (strcmp(command, "--version") == 0) {

@@ -186,24 +186,31 @@ static void add_rows(
 	}
 }
 
-struct pg_batch *archive_sql_commit(const struct uuid *run, struct archive_batch *batch,
-	struct projection *projection, const struct archive_end *end)
+void archive_sql_add_steps(
+	struct pg_batch *sql, const struct uuid *run, struct projection *projection)
 {
-	const struct pg_param advance[] = {
-		pg_uuid(run), pg_u64(batch->offset), pg_u64(archive_batch_end(batch))};
-	struct pg_batch *sql = pg_batch_new();
 	struct buf steps;
 
-	if (end == NULL)
-		pg_batch_add(sql, ASYNC_SQL, NULL, 0);
-	pg_batch_add(sql, ADVANCE_SQL, advance, ARRAY_LEN(advance));
-	add_rows(sql, run, batch);
 	buf_init(&steps, PG_MAX_BATCH_BYTES / 2);
 	if (projection_take_changed(projection, &steps)) {
 		const struct pg_param params[] = {pg_uuid(run), pg_textn(steps.data, steps.len)};
 		pg_batch_add(sql, STEPS_SQL, params, ARRAY_LEN(params));
 	}
 	buf_fini(&steps);
+}
+
+struct pg_batch *archive_sql_commit(const struct uuid *run, struct archive_batch *batch,
+	struct projection *projection, const struct archive_end *end)
+{
+	const struct pg_param advance[] = {
+		pg_uuid(run), pg_u64(batch->offset), pg_u64(archive_batch_end(batch))};
+	struct pg_batch *sql = pg_batch_new();
+
+	if (end == NULL)
+		pg_batch_add(sql, ASYNC_SQL, NULL, 0);
+	pg_batch_add(sql, ADVANCE_SQL, advance, ARRAY_LEN(advance));
+	add_rows(sql, run, batch);
+	archive_sql_add_steps(sql, run, projection);
 	if (end != NULL)
 		add_complete(sql, run, end);
 	uint64_t next = archive_batch_end(batch);

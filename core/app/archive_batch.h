@@ -68,9 +68,14 @@ struct archive_end {
  * the run is no longer at batch->offset. */
 struct pg_batch *archive_sql_commit(const struct uuid *run, struct archive_batch *batch,
 	struct projection *projection, const struct archive_end *end);
+#define ARCHIVE_SQLSTATE_DOUBLE "23505" /* a row with this offset is there already */
 /* `run.archived UUID` is notified (db/channel.h) when a run has become complete. */
 #define ARCHIVE_NOTIFY "run.archived"
 #define ARCHIVE_SQLSTATE_MOVED "OPS01" /* somebody else archived meanwhile */
+
+/* Adds the steps that changed to a transaction. */
+void archive_sql_add_steps(
+	struct pg_batch *sql, const struct uuid *run, struct projection *projection);
 
 /* Forgets all that was archived of the run: it starts again at offset 0. */
 struct pg_batch *archive_sql_refill(const struct uuid *run);

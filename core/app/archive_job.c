@@ -106,6 +106,9 @@ void job_database_failed(struct archive_job *job, const struct pg_reply *reply)
 {
 	if (strcmp(reply->sqlstate, ARCHIVE_SQLSTATE_MOVED) == 0)
 		job_end(job, ARCHIVE_AGAIN, reply->message);
+	else if (strcmp(reply->sqlstate, ARCHIVE_SQLSTATE_DOUBLE) == 0)
+		job_mismatch(
+			job, "the database holds rows of the log that the run does not know of");
 	else if (pg_reply_is_temporary(reply))
 		job_end(job, ARCHIVE_DATABASE_AWAY, reply->message);
 	else

@@ -223,7 +223,8 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	server->audit = audit_open(server, err);
 	if (server->audit == NULL)
 		return EX_CONFIG;
-	server->partitions = partitions_open(loop, server->pool, on_partitions, server);
+	server->partitions =
+		partitions_open(loop, server->pool, cfg->retention_days, on_partitions, server);
 	server->link = link_open(loop, &link_opts);
 	server->ledger = ledger_open(loop, server->link, server->pool);
 	server->hub = hub_open(server);

@@ -1,20 +1,24 @@
 /*
  * Owns a timer and at most one call to the pool.
  *
- * Happy path: the pool becomes ready → make → wait PARTITIONS_EVERY_MS → make … It is repeated when
- * the pool comes back, so that a long outage over the turn of a month does no harm.
+ * Happy path: the pool becomes ready → make → drop → wait PARTITIONS_EVERY_MS → make … It is
+ * repeated when the pool comes back, so that a long outage over the turn of a month does no harm.
  */
 #include "core/db/partitions.h"
 
 #include <stdlib.h>
 
+#include "core/base/clock.h"
+
 #define PARTITIONS_MS 60000
+#define DROP_SQL "SELECT ops.drop_older($1)"
 #define PARTITIONS_SQL "SELECT ops.make_partitions($1)"
 
 struct partitions {
 	struct pool *pool;
 	struct pool_watch watch;
 	struct pool_call *call;
+	unsigned retention_days; /* 0: everything is kept */
 	uv_timer_t timer;
 	enum pool_state seen;
 	void (*on_result)(const char *problem, void *arg);
@@ -23,11 +27,28 @@ struct partitions {
 	void *closed_arg;
 };
 
+/* What is too old is gone, or not. */
+static void on_dropped(const struct pg_reply *reply, void *arg)
+{
+	struct partitions *p = arg;
+	p->call = NULL;
+	if (p->on_result != NULL)
+		p->on_result(reply->message, p->arg);
+}
+
 /* They are made, or not. */
 static void on_made(const struct pg_reply *reply, void *arg)
 {
 	struct partitions *p = arg;
 	p->call = NULL;
+	if (reply->err == 0 && p->retention_days > 0) {
+		uint64_t days = MAX(p->retention_days, (unsigned)PARTITIONS_MIN_RETENTION_DAYS);
+		const struct pg_param before =
+			pg_i64((int64_t)(clock_wall_us() - days * 86400 * CLOCK_SECOND_US));
+		p->call = pool_run(p->pool, pg_batch_one(DROP_SQL, &before, 1), POOL_IDEMPOTENT,
+			PARTITIONS_MS, on_dropped, p);
+		return;
+	}
 	if (p->on_result != NULL)
 		p->on_result(reply->message, p->arg);
 }
@@ -59,11 +80,12 @@ static void on_pool_state(struct pool_watch *watch, const struct pool_info *info
 		partitions_make(p);
 }
 
-struct partitions *partitions_open(uv_loop_t *loop, struct pool *pool,
+struct partitions *partitions_open(uv_loop_t *loop, struct pool *pool, unsigned retention_days,
 	void (*on_result)(const char *problem, void *arg), void *arg)
 {
 	struct partitions *p = xcalloc(1, sizeof(*p));
 	p->pool = pool;
+	p->retention_days = retention_days;
 	p->on_result = on_result;
 	p->arg = arg;
 	p->watch.on_state = on_pool_state;

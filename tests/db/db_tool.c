@@ -261,7 +261,7 @@ int main(int argc, char **argv)
 	}
 	tool->watch.on_state = on_state;
 	pool_watch_add(tool->pool, &tool->watch);
-	tool->partitions = partitions_open(&tool->loop, tool->pool, on_partitions, tool);
+	tool->partitions = partitions_open(&tool->loop, tool->pool, 0, on_partitions, tool);
 	uv_pipe_init(&tool->loop, &tool->in, 0);
 	uv_pipe_open(&tool->in, 0);
 	tool->in.data = tool;
