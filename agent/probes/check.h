@@ -9,7 +9,7 @@
 #include "agent/probes/probe.h"
 #include "core/base/err.h"
 
-#define CHECK_MAX_MEMORY (256u << 20)
+#define CHECK_MAX_MEMORY (1u << 30)
 #define CHECK_MAX_CPU_S 20
 #define CHECK_MAX_FILES 64
 

@@ -22,6 +22,21 @@ static void set_times(
 	probe->deadline_us = deadline_us;
 }
 
+/* Titles are kept for as long as the process lives: probes are never freed. */
+static void add_certificate(
+	struct probe *probes, size_t *n, const struct status_certificate *certificate)
+{
+	const char *id = certificate->file != NULL
+				 ? certificate->file
+				 : xasprintf("%s:%u", certificate->host, certificate->port);
+	struct probe *probe = add(probes, n, "certificates", id, id, certificate_run);
+
+	if (certificate->host != NULL && certificate->port == 443)
+		probe->title = certificate->host;
+	probe->subject = certificate;
+	set_times(probe, 600 * S, 3600 * S, 10 * S);
+}
+
 size_t schedule_make(const struct status_config *config, struct probe *probes)
 {
 	uint64_t interval = config->interval_us;
@@ -30,6 +45,29 @@ size_t schedule_make(const struct status_config *config, struct probe *probes)
 	if (config->host) {
 		set_times(add(probes, &n, "host", "disks", "Disks", disks_run),
 			MAX(interval, 10 * S), SCHEDULE_IDLE_US, 5 * S);
+	}
+	for (size_t i = 0; i < config->n_certificates; i++)
+		add_certificate(probes, &n, &config->certificates[i]);
+	for (size_t i = 0; i < config->n_urls; i++) {
+		struct probe *probe =
+			add(probes, &n, "urls", config->urls[i].url, config->urls[i].url, url_run);
+
+		probe->subject = &config->urls[i];
+		set_times(probe, MAX(interval, 30 * S), 300 * S, 10 * S);
+	}
+	for (size_t i = 0; i < config->n_repositories; i++) {
+		struct probe *probe = add(probes, &n, "repositories", config->repositories[i],
+			config->repositories[i], repository_run);
+
+		probe->subject = config->repositories[i];
+		set_times(probe, MAX(interval, 60 * S), 900 * S, 20 * S);
+	}
+	for (size_t i = 0; i < config->n_backups; i++) {
+		struct probe *probe = add(probes, &n, "backups", config->backups[i].name,
+			config->backups[i].name, backup_run);
+
+		probe->subject = &config->backups[i];
+		set_times(probe, MAX(interval, 60 * S), 900 * S, 20 * S);
 	}
 	return n;
 }

@@ -21,7 +21,7 @@ BEGIN {
 	owner["libpq-fe.h"] = "core/db"
 	owner["llhttp.h"] = "core/web"
 	owner["wslay/wslay.h"] = "core/web"
-	owner["mbedtls/"] = "core/base/crypto.c core/net/tls.c"
+	owner["mbedtls/"] = "core/base/crypto.c core/net/tls.c core/net/tlscheck.c"
 	owner["yaml.h"] = "agent/config"
 	owner["cyaml/cyaml.h"] = "agent/config"
 	owner["jansson.h"] = "core/app core/agentlink core/main.c agent/ctl"

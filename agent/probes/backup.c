@@ -1,0 +1,119 @@
+/* Backups: the newest file that matches, its age and its size. */
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "agent/probes/probe.h"
+
+#define MAX_FILES 20000
+#define COMPARED 10 /* the newest so many give the usual size */
+
+struct file {
+	const char *path;
+	int64_t time_s;
+	uint64_t size;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	return (x->time_s < y->time_s) - (x->time_s > y->time_s);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Of the files behind the first; 0 when there are none. */
+static uint64_t usual_size(const struct file *files, size_t n)
+{
+	uint64_t sizes[COMPARED];
+	size_t count = 0;
+
+	for (size_t i = 1; i < n && count < COMPARED; i++)
+		sizes[count++] = files[i].size;
+	if (count == 0)
+		return 0;
+	qsort(sizes, count, sizeof(sizes[0]), by_size);
+	return sizes[count / 2];
+}
+
+/* A folder that cannot be read is no empty folder. */
+static int on_glob_error(const char *path, int code)
+{
+	(void)path;
+	return code == EACCES || code == EIO || code == ELOOP;
+}
+
+static size_t look(const glob_t *found, struct file *files)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < found->gl_pathc && n < MAX_FILES; i++) {
+		struct stat st;
+
+		if (stat(found->gl_pathv[i], &st) != 0 || !S_ISREG(st.st_mode))
+			continue;
+		files[n++] = (struct file){.path = found->gl_pathv[i],
+			.time_s = st.st_mtim.tv_sec,
+			.size = (uint64_t)st.st_size};
+	}
+	qsort(files, n, sizeof(*files), newest_first);
+	return n;
+}
+
+static void judge(struct finding *f, const struct status_backup *subject, const struct file *files,
+	size_t n, int64_t now_s)
+{
+	uint64_t usual = usual_size(files, n);
+	uint64_t age_s = (uint64_t)MAX(now_s - files[0].time_s, 0);
+
+	json_kv_str(&f->json, "path", files[0].path);
+	json_kv_uint(&f->json, "count", n);
+	json_kv_uint(&f->json, "size", files[0].size);
+	json_kv_uint(&f->json, "taken_us", (uint64_t)MAX(files[0].time_s, 0) * 1000000);
+	json_kv_uint(&f->json, "age_s", age_s);
+	if (usual != 0)
+		json_kv_uint(&f->json, "median_size", usual);
+	if (subject->max_age_us != 0 && age_s > subject->max_age_us / 1000000)
+		finding_raise(f, LEVEL_BAD, "is %u %s old",
+			(unsigned)(age_s < 172800 ? age_s / 3600 : age_s / 86400),
+			age_s < 172800 ? "hours" : "days");
+	if (files[0].size < subject->min_size)
+		finding_raise(f, LEVEL_BAD, "has %llu bytes; at least %llu are expected",
+			(unsigned long long)files[0].size, (unsigned long long)subject->min_size);
+	if (files[0].size < usual / 2)
+		finding_raise(f, LEVEL_WARN, "is less than half as large as usual");
+}
+
+void backup_run(const struct probe *probe, struct report *report)
+{
+	const struct status_backup *subject = probe->subject;
+	struct finding *f = report_begin(report, probe->id, probe->title);
+	struct file *files = xcalloc(MAX_FILES, sizeof(*files));
+	glob_t found = {0};
+	int rc = glob(subject->glob, GLOB_NOSORT, on_glob_error, &found);
+	size_t n = rc == 0 ? look(&found, files) : 0;
+
+	json_kv_str(&f->json, "glob", subject->glob);
+	if (rc == GLOB_ABORTED)
+		finding_raise(f, LEVEL_UNKNOWN, "the folder cannot be read by the probes");
+	else if (rc == GLOB_NOSPACE)
+		finding_raise(f, LEVEL_UNKNOWN, "too many files match");
+	else if (n == 0)
+		finding_raise(f, LEVEL_BAD, "there is none");
+	else
+		judge(f, subject, files, n, (int64_t)time(NULL));
+	report_end(report);
+	globfree(&found);
+	free(files);
+}

@@ -1,0 +1,246 @@
+// What the probes say of real peers: certificates of openssl s_server, repositories of git, files, addresses
+// that answer, hang or talk nonsense. One that goes wrong says why; the others go on.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { assertIs } from '../../api/document.mjs';
+import { Agent, until } from '../lib/agent.mjs';
+
+const dir = mkdtempSync(join(tmpdir(), 'ops-probes-'));
+const at = (...parts) => join(dir, ...parts);
+const openssl = (...args) => execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
+const git = (where, ...args) => execFileSync('git', ['-C', where, '-c', 'user.name=t', '-c', 'user.email=t@localhost', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+const servers = [], children = [];
+let agent, client;
+
+// ---- certificates: a root, an intermediate, leaves ----
+
+function authority(name, signer) {
+	openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+	writeFileSync(at('ca.ext'), 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n');
+	openssl('x509', '-req', '-in', `${name}.csr`, '-days', '3650', '-extfile', 'ca.ext', '-out', `${name}.pem`,
+		...(signer ? ['-CA', `${signer}.pem`, '-CAkey', `${signer}.key`, '-CAcreateserial'] : ['-signkey', `${name}.key`]));
+}
+
+function leaf(name, { days, host = 'localhost' }) {
+	openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+	writeFileSync(at(`${name}.cnf`), [
+		'[ca]', 'default_ca=d', '[d]', `database=${at(`${name}.db`)}`, `serial=${at(`${name}.srl`)}`, `new_certs_dir=${dir}`, 'default_md=sha256',
+		'policy=p', 'x509_extensions=e', 'unique_subject=no', '[p]', 'commonName=supplied', '[e]', `subjectAltName=DNS:${host}`, '',
+	].join('\n'));
+	writeFileSync(at(`${name}.db`), '');
+	writeFileSync(at(`${name}.srl`), '01');
+	const stamp = (d) => new Date(Date.now() + d * 86400000).toISOString().replace(/[-:T]/g, '').slice(0, 14) + 'Z';
+	openssl('ca', '-batch', '-config', `${name}.cnf`, '-cert', 'middle.pem', '-keyfile', 'middle.key', '-in', `${name}.csr`, '-out', `${name}.pem`,
+		'-notext', '-startdate', stamp(-400), '-enddate', stamp(days));
+}
+
+async function freePort() {
+	const server = net.createServer().listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const { port } = server.address();
+	server.close();
+	await once(server, 'close');
+	return port;
+}
+
+async function serve(name, { chain = true } = {}) {
+	const port = await freePort();
+	const child = spawn('openssl', ['s_server', '-accept', `127.0.0.1:${port}`, '-cert', `${name}.pem`, '-key', `${name}.key`, '-www',
+		...(chain ? ['-cert_chain', 'middle.pem'] : [])], { cwd: dir, stdio: 'ignore' });
+	children.push(child);
+	await until(`s_server ${name}`, () => new Promise((resolve) => {
+		const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true); });
+		socket.on('error', () => resolve(false));
+	}));
+	return port;
+}
+
+async function listen(server) {
+	servers.push(server);
+	server.listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	return server.address().port;
+}
+
+const port = {};
+
+before(async () => {
+	authority('root');
+	authority('middle', 'root');
+	leaf('good', { days: 90 });
+	leaf('soon', { days: 10.5 });
+	leaf('expired', { days: -3.5 });
+	leaf('wrong', { days: 90, host: 'elsewhere.example' });
+	for (const name of ['good', 'soon', 'expired', 'wrong']) port[name] = await serve(name);
+	port.incomplete = await serve('good', { chain: false });
+	port.refused = await freePort();
+	// accepts and says nothing
+	port.silent = await listen(net.createServer((socket) => { socket.on('error', () => {}); }));
+	port.garbage = await listen(net.createServer((socket) => { socket.on('error', () => {}); socket.end('\0\x01 what is this\n'.repeat(1000)); }));
+	// an answer that never ends
+	port.endless = await listen(http.createServer((req, res) => {
+		res.writeHead(200);
+		const more = () => { while (!res.destroyed && res.write(Buffer.alloc(65536))); };
+		res.on('drain', more);
+		more();
+	}));
+	port.teapot = await listen(http.createServer((req, res) => res.writeHead(418).end()));
+
+	mkdirSync(at('origin'));
+	git(at('origin'), 'init', '-q', '-b', 'main');
+	writeFileSync(at('origin/a'), 'one');
+	git(at('origin'), 'add', 'a');
+	git(at('origin'), 'commit', '-qm', 'one');
+	for (const name of ['clean', 'dirty', 'behind', 'hostile']) git(dir, 'clone', '-q', at('origin'), at(name));
+	writeFileSync(at('dirty/a'), 'other');
+	writeFileSync(at('dirty/new'), 'new');
+	writeFileSync(at('origin/a'), 'two');
+	git(at('origin'), 'commit', '-qam', 'two');
+	git(at('behind'), 'fetch', '-q');
+	// what a repository may name to be executed
+	writeFileSync(at('evil'), `#!/bin/sh\ntouch ${at('executed')}\n`, { mode: 0o755 });
+	git(at('hostile'), 'config', 'core.fsmonitor', at('evil'));
+	git(at('hostile'), 'config', 'core.hooksPath', dir);
+	mkdirSync(at('empty'));
+
+	mkdirSync(at('backups'));
+	for (let i = 0; i < 8; i++) {
+		for (const [name, size, hours] of [['daily', 1000, 1], ['old', 1000, 60], ['small', 1000, 1]]) {
+			writeFileSync(at('backups', `${name}-${i}.dump`), Buffer.alloc(size));
+			const when = Date.now() / 1000 - (hours + 24 * i) * 3600;
+			if (name === 'small' && i === 0) truncateSync(at('backups', `${name}-${i}.dump`), 100);
+			utimesSync(at('backups', `${name}-${i}.dump`), when, when);
+		}
+	}
+	const certificates = ['good', 'soon', 'expired', 'wrong', 'incomplete', 'refused', 'silent', 'garbage'];
+	const status = `version: 1
+interval: 1s
+certificates:
+${certificates.map((n) => `  - { host: localhost, port: ${port[n]} }`).join('\n')}
+  - { file: ${at('soon.pem')} }
+  - { file: ${at('good.key')} }
+urls:
+  - { url: "https://localhost:${port.good}/" }
+  - { url: "http://127.0.0.1:${port.endless}/large?x=1" }
+  - { url: "http://127.0.0.1:${port.teapot}/", expect: 418 }
+  - { url: "http://127.0.0.1:${port.teapot}/coffee" }
+  - { url: "http://127.0.0.1:${port.garbage}/" }
+repositories: [${['clean', 'dirty', 'behind', 'hostile', 'empty'].map((n) => at(n)).join(', ')}]
+backups:
+  - { name: daily, glob: "${at('backups/daily-*.dump')}", max_age: 26h, min_size: 500B }
+  - { name: old, glob: "${at('backups/old-*.dump')}", max_age: 26h }
+  - { name: small, glob: "${at('backups/small-*.dump')}" }
+  - { name: tiny, glob: "${at('backups/small-*.dump')}", min_size: 500B }
+  - { name: none, glob: "${at('backups/nothing-*.dump')}" }
+`;
+	agent = await Agent.start({
+		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n', status,
+		env: { SSL_CERT_FILE: at('root.pem') },
+	});
+	client = await agent.connect();
+	await client.watchStatus();
+});
+after(async () => {
+	await agent?.destroy();
+	for (const child of children) child.kill();
+	for (const server of servers) {
+		server.closeAllConnections?.();
+		server.close();
+	}
+	rmSync(dir, { recursive: true, force: true });
+});
+
+// Waits for an item of this id, or for one that test() accepts.
+async function item(section, id, test = () => true) {
+	return until(`${section} ${id}`, async () => {
+		const document = await client.status();
+		assertIs('Status', document);
+		return document.sections[section]?.find((i) => i.id === id && test(i));
+	});
+}
+const certificate = (name) => item('certificates', `localhost:${port[name]}`);
+
+test('a certificate that is good', async () => {
+	const good = await certificate('good');
+	assert.equal(good.level, 'ok', good.message);
+	assert.equal(good.values.verifies, true);
+	assert.deepEqual(good.values.names, ['localhost']);
+	assert.ok(good.values.days_left >= 88 && good.values.days_left <= 90);
+	assert.match(good.values.issuer, /CN=middle/);
+});
+
+test('certificates that end soon, have ended, are for others, or come without their chain', async () => {
+	const said = {};
+	for (const name of ['soon', 'expired', 'wrong', 'incomplete']) {
+		const found = await certificate(name);
+		said[name] = [found.level, found.message];
+	}
+	assert.deepEqual(said.soon, ['warn', 'expires in 10 days']);
+	assert.deepEqual(said.expired, ['bad', 'expired 3 days ago']);
+	assert.deepEqual(said.wrong, ['bad', 'is not for the name localhost']);
+	assert.equal(said.incomplete[0], 'bad');
+	assert.match(said.incomplete[1], /chain is incomplete/);
+});
+
+test('files with a certificate, and with none', async () => {
+	const soon = await item('certificates', at('soon.pem'));
+	assert.deepEqual([soon.level, soon.message], ['warn', 'expires in 10 days']);
+	const key = await item('certificates', at('good.key'));
+	assert.equal(key.level, 'unknown');
+	assert.match(key.message, /no certificate/);
+});
+
+test('peers that refuse, hang or talk nonsense are unknown, and say why', async () => {
+	assert.match((await certificate('refused')).message, /cannot connect.*Connection refused/);
+	assert.match((await certificate('garbage')).message, /TLS handshake failed/);
+	const silent = await certificate('silent');
+	assert.deepEqual([silent.level, silent.message], ['unknown', 'no answer within 10 s']);
+	// meanwhile the rest was live
+	const document = await client.status();
+	assert.ok(document.sections.host.find((i) => i.id === 'memory').checked_us > document.time_us - 5e6);
+});
+
+test('addresses', async () => {
+	assert.equal((await item('urls', `https://localhost:${port.good}/`)).level, 'ok');
+	const endless = await item('urls', `http://127.0.0.1:${port.endless}/large?x=1`);
+	assert.deepEqual([endless.level, endless.values.status], ['ok', 200]);
+	assert.equal((await item('urls', `http://127.0.0.1:${port.teapot}/`)).level, 'ok');
+	assert.equal((await item('urls', `http://127.0.0.1:${port.teapot}/coffee`)).values.status, 418);
+});
+
+test('repositories', async () => {
+	const clean = await item('repositories', at('clean'));
+	assert.deepEqual([clean.level, clean.values.branch, clean.values.upstream], ['ok', 'main', 'origin/main']);
+	assert.match(clean.values.commit, /^[0-9a-f]{12}$/);
+	const dirty = await item('repositories', at('dirty'));
+	assert.deepEqual([dirty.level, dirty.message, dirty.values.untracked], ['warn', '1 changed file', 1]);
+	const behind = await item('repositories', at('behind'));
+	assert.deepEqual([behind.level, behind.message], ['warn', '1 commit behind origin/main']);
+	const empty = await item('repositories', at('empty'));
+	assert.equal(empty.level, 'unknown');
+	assert.match(empty.message, /not a git repository/);
+});
+
+test('a repository cannot have its programs executed', async () => {
+	assert.equal((await item('repositories', at('hostile'))).level, 'ok');
+	assert.throws(() => execFileSync('test', ['-e', at('executed')]));
+});
+
+test('backups', async () => {
+	const daily = await item('backups', 'daily');
+	assert.deepEqual([daily.level, daily.values.count, daily.values.size, daily.values.median_size], ['ok', 8, 1000, 1000]);
+	assert.equal(daily.values.path, at('backups/daily-0.dump'));
+	const old = await item('backups', 'old');
+	assert.deepEqual([old.level, old.message], ['bad', 'is 2 days old']);
+	const small = await item('backups', 'small');
+	assert.deepEqual([small.level, small.message], ['warn', 'is less than half as large as usual']);
+	assert.equal((await item('backups', 'tiny')).level, 'bad');
+	assert.deepEqual([(await item('backups', 'none')).level, (await item('backups', 'none')).message], ['bad', 'there is none']);
+});
