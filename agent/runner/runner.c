@@ -163,6 +163,10 @@ static bool take_turn(struct run *run, bool *ret_ended)
 	struct graph_decision next = graph_next(&view);
 
 	*ret_ended = next.action == GRAPH_END;
+	/* Whoever stopped the run has answered every approval. */
+	if (next.action == GRAPH_START && run->orders.stop &&
+		run->plan->steps[next.step].approve.prompt != NULL)
+		next.action = GRAPH_SKIP;
 	if (next.action == GRAPH_SKIP)
 		run_settle_step(run, next.step, STEP_SKIPPED, REASON_NONE, -1, NULL);
 	else if (next.action != GRAPH_START)

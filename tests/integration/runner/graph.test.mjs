@@ -189,6 +189,16 @@ test('nobody has to be there for an approval to expire, and then it is closed', 
 	}
 });
 
+test('nobody is asked any more once the run was stopped', async (t) => {
+	const run = new Run(t, flow([{ id: 'one', argv: bad('on-term', '0') }, { id: 'gate', needs: 0, if: 'always()', approve: 'Really?' },
+		{ id: 'tidy', needs: 1, if: 'always()', argv: bad('say', 'tidy\n') }]));
+	await run.hears('ready');
+	run.control('cancel');
+	assert.equal((await run.finish()).status, 'cancelled');
+	assert.deepEqual(statuses(run), ['cancelled', 'skipped', 'succeeded']);
+	assert.equal(run.events('step.waiting').length, 0);
+});
+
 test('a cancel ends an approval, and other steps go on beside one', async (t) => {
 	const run = new Run(t, flow([{ id: 'gate', approve: 'Really?' }, { id: 'beside', argv: bad('on-term', '0') }]));
 	await run.hears('ready');
