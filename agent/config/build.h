@@ -33,8 +33,6 @@ void build_error(struct build *b, const struct raw_text *at, const char *fmt, ..
 	PRINTF_LIKE(3, 4);
 void build_error_at(struct build *b, const struct raw_pos *at, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
-/* Adds "'what' is not supported in this version" when there is something at `at`. */
-void build_refuse(struct build *b, const struct raw_pos *at, const char *what);
 
 bool build_bool(struct build *b, const struct raw_text *text, const char *name, bool fallback);
 int64_t build_int(struct build *b, const struct raw_text *text, const char *name, int64_t min,

@@ -72,11 +72,6 @@ static char *build_user(struct build *b, const struct raw_text *text)
 
 /* ---- what other versions will execute ---- */
 
-static const struct raw_pos *pos_of(const struct raw_text *text)
-{
-	return text != NULL ? &text->at : NULL;
-}
-
 #define MIN_MEMORY_LIMIT (UINT64_C(1) << 20) /* less, and not even a program can start */
 
 static void read_limits(struct build *b, const struct raw_limits *raw, struct plan_limits *limits)
@@ -89,15 +84,6 @@ static void read_limits(struct build *b, const struct raw_limits *raw, struct pl
 	if (raw->pids != NULL)
 		limits->pids = (uint32_t)build_int(b, raw->pids, "pids", 1, 1000000, 1);
 	limits->cpu_percent = build_percent(b, raw->cpu, "cpu");
-}
-
-static void check_rate(struct build *b, const struct raw_rate *rate)
-{
-	if (rate == NULL)
-		return;
-	(void)build_int(b, rate->limit, "limit", 1, 1000000, 1);
-	(void)build_duration(b, rate->per, "per", 0);
-	build_refuse(b, &rate->at, "max_rate");
 }
 
 /* Each becomes a variable of the environment, beside those of `env`. */
@@ -140,18 +126,50 @@ static void read_secrets(
 	}
 }
 
-static void check_groups(struct build *b, const struct raw_groups *groups)
-{
-	if (groups == NULL)
-		return;
-	for (size_t i = 0; i < groups->items_count; i++) {
-		const struct raw_group *group = &groups->items[i];
+/* ---- how often, and how many at a time ---- */
 
-		(void)build_name_is_valid(b, &group->key, "group", false, BUILD_MAX_NAME);
-		(void)build_int(b, group->max_concurrent, "max_concurrent", 1, 1000, 1);
-		(void)build_int(b, group->queue, "queue", 0, 1000, 0);
+static void read_rate(struct build *b, const struct raw_rate *rate, struct catalog_command *command)
+{
+	if (rate == NULL)
+		return;
+	command->rate_limit = (unsigned)build_int(b, rate->limit, "limit", 1, CATALOG_MAX_RATE, 1);
+	command->rate_per_us = build_duration(b, rate->per, "per", 0);
+	if (command->rate_per_us == 0 || command->rate_per_us > CATALOG_MAX_RATE_PER_US)
+		build_error(b, rate->per, "'per' must be more than 0 and at most 24h");
+}
+
+static void read_groups(struct build *b, const struct raw_groups *groups)
+{
+	struct catalog *catalog = b->catalog;
+	size_t n = groups != NULL ? groups->items_count : 0;
+
+	if (n > CATALOG_MAX_GROUPS) {
+		build_error_at(
+			b, &groups->at, "'groups' has more than %d groups", CATALOG_MAX_GROUPS);
+		return;
 	}
-	build_refuse(b, &groups->at, "groups");
+	catalog->groups = xcalloc(MAX(n, 1u), sizeof(*catalog->groups));
+	catalog->n_groups = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct raw_group *raw = &groups->items[i];
+		struct catalog_group *group = &catalog->groups[i];
+
+		(void)build_name_is_valid(b, &raw->key, "group", false, BUILD_MAX_NAME);
+		group->name = xstrdup(raw->key.text);
+		group->max_concurrent =
+			(unsigned)build_int(b, raw->max_concurrent, "max_concurrent", 1, 1000, 1);
+		group->queue = (unsigned)build_int(b, raw->queue, "queue", 0, 1000, 0);
+	}
+}
+
+static void read_group(
+	struct build *b, const struct raw_text *text, struct catalog_command *command)
+{
+	if (text == NULL)
+		return;
+	command->group = catalog_find_group(b->catalog, text->text);
+	if (command->group == NULL)
+		build_error(b, text, "there is no group '%.64s' under 'groups'", text->text);
 }
 
 /* ---- one command ---- */
@@ -225,8 +243,8 @@ static void build_command(
 	build_exec(b, raw, command);
 	read_secrets(b, raw->secrets, command);
 	read_limits(b, raw->limits, &command->limits);
-	check_rate(b, raw->max_rate);
-	build_refuse(b, pos_of(raw->group), "group");
+	read_rate(b, raw->max_rate, command);
+	read_group(b, raw->group, command);
 }
 
 static void read_defaults(struct build *b, const struct raw_defaults *raw)
@@ -258,7 +276,7 @@ void build_commands(struct build *b, const struct raw_commands *raw)
 
 	build_version(b, raw->version);
 	read_defaults(b, raw->defaults);
-	check_groups(b, raw->groups);
+	read_groups(b, raw->groups);
 	if (n == 0 || n > CATALOG_MAX_COMMANDS) {
 		build_error_at(b, &raw->commands->at, "'commands' needs 1 to %d commands",
 			CATALOG_MAX_COMMANDS);

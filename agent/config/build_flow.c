@@ -6,57 +6,81 @@
 
 #include "agent/config/build.h"
 #include "agent/config/cron.h"
+#include "agent/config/zone.h"
 #include "core/base/mem.h"
 
-static void check_cron(struct build *b, const struct raw_text *text)
+static void read_cron(
+	struct build *b, const struct raw_text *text, struct catalog_schedule *schedule)
 {
-	struct cron cron;
 	struct err err;
 
-	if (cron_parse(text->text, &cron, &err) != 0)
+	schedule->text = xstrdup(text->text);
+	if (cron_parse(text->text, &schedule->cron, &err) != 0)
 		build_error(b, text, "'cron' %s", err.msg);
 }
 
-static void check_timezone(struct build *b, const struct raw_text *text)
+static void read_timezone(
+	struct build *b, const struct raw_text *text, struct catalog_schedule *schedule)
 {
-	char path[128];
-
+	schedule->timezone = xstrdup(text != NULL ? text->text : "UTC");
 	if (text == NULL)
 		return;
-	snprintf(path, sizeof(path), "/usr/share/zoneinfo/%.64s", text->text);
-	if (strspn(text->text,
-		    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/") !=
-			strlen(text->text) ||
-		strlen(text->text) > 64)
+	if (!zone_name_is_valid(text->text))
 		build_error(b, text, "'timezone' must be a name such as Europe/Amsterdam");
-	else if (b->opts != NULL && access(path, R_OK) != 0)
+	else if (b->opts != NULL && !zone_exists(text->text))
 		build_error(b, text, "the time zone '%.64s' is not known here", text->text);
 }
 
-static void check_schedules(struct build *b, const struct raw_schedules *schedules)
+/* What nobody is there to type must have been written. */
+static void check_defaults(
+	struct build *b, const struct raw_pos *at, const struct catalog_flow *flow)
 {
-	if (schedules == NULL)
-		return;
-	for (size_t i = 0; i < schedules->items_count; i++) {
-		const struct raw_schedule *schedule = &schedules->items[i];
-
-		check_cron(b, schedule->cron);
-		check_timezone(b, schedule->timezone);
-		(void)build_duration(b, schedule->catch_up, "catch_up", 0);
+	for (size_t i = 0; i < flow->n_inputs; i++) {
+		if (flow->inputs[i].default_value == NULL)
+			build_error_at(b, at,
+				"a flow with a schedule needs defaults for all inputs; '%s' has "
+				"none",
+				flow->inputs[i].name);
 	}
-	build_refuse(b, &schedules->at, "schedule");
 }
 
-static void check_concurrency(struct build *b, const struct raw_concurrency *concurrency)
+static void read_schedules(
+	struct build *b, const struct raw_schedules *raw, struct catalog_flow *flow)
 {
-	static const char *const conflicts[] = {"skip", "queue", "cancel_running"};
-
-	if (concurrency == NULL)
+	if (raw == NULL)
 		return;
-	(void)build_name_is_valid(b, concurrency->group, "group", false, BUILD_MAX_NAME);
-	(void)build_choice(
-		b, concurrency->on_conflict, "on_conflict", conflicts, ARRAY_LEN(conflicts), 0);
-	build_refuse(b, &concurrency->at, "concurrency");
+	if (raw->items_count == 0 || raw->items_count > CATALOG_MAX_SCHEDULES) {
+		build_error_at(
+			b, &raw->at, "'schedule' needs 1 to %d entries", CATALOG_MAX_SCHEDULES);
+		return;
+	}
+	flow->schedules = xcalloc(raw->items_count, sizeof(*flow->schedules));
+	flow->n_schedules = raw->items_count;
+	for (size_t i = 0; i < raw->items_count; i++) {
+		struct catalog_schedule *schedule = &flow->schedules[i];
+
+		read_cron(b, raw->items[i].cron, schedule);
+		read_timezone(b, raw->items[i].timezone, schedule);
+		schedule->catch_up_us = build_duration(b, raw->items[i].catch_up, "catch_up", 0);
+	}
+	check_defaults(b, &raw->at, flow);
+}
+
+static void read_concurrency(
+	struct build *b, const struct raw_concurrency *raw, struct catalog_flow *flow)
+{
+	static const char *const conflicts[] = {
+		[CATALOG_CONFLICT_SKIP] = "skip",
+		[CATALOG_CONFLICT_QUEUE] = "queue",
+		[CATALOG_CONFLICT_CANCEL_RUNNING] = "cancel_running",
+	};
+
+	if (raw == NULL)
+		return;
+	if (build_name_is_valid(b, raw->group, "group", false, BUILD_MAX_NAME))
+		flow->concurrency_group = xstrdup(raw->group->text);
+	flow->on_conflict = (enum catalog_conflict)build_choice(b, raw->on_conflict, "on_conflict",
+		conflicts, ARRAY_LEN(conflicts), CATALOG_CONFLICT_SKIP);
 }
 
 static bool id_is_taken(const struct catalog *catalog, const struct catalog_flow *flow)
@@ -101,6 +125,6 @@ void build_flow(struct build *b, const struct raw_flow *raw, struct catalog_flow
 	build_inputs(b, raw->inputs, &flow->inputs, &flow->n_inputs);
 	build_steps(b, raw, flow);
 	sum_up(flow);
-	check_schedules(b, raw->schedule);
-	check_concurrency(b, raw->concurrency);
+	read_schedules(b, raw->schedule, flow);
+	read_concurrency(b, raw->concurrency, flow);
 }

@@ -38,12 +38,6 @@ void build_error_at(struct build *b, const struct raw_pos *at, const char *fmt, 
 	va_end(args);
 }
 
-void build_refuse(struct build *b, const struct raw_pos *at, const char *what)
-{
-	if (at != NULL)
-		build_error_at(b, at, "'%s' is not supported in this version", what);
-}
-
 bool build_bool(struct build *b, const struct raw_text *text, const char *name, bool fallback)
 {
 	bool value = fallback;

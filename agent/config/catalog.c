@@ -61,6 +61,12 @@ static void flow_fini(struct catalog_flow *flow)
 	}
 	free(flow->steps);
 	inputs_free(flow->inputs, flow->n_inputs);
+	free(flow->concurrency_group);
+	for (size_t i = 0; i < flow->n_schedules; i++) {
+		free(flow->schedules[i].text);
+		free(flow->schedules[i].timezone);
+	}
+	free(flow->schedules);
 }
 
 void catalog_free(struct catalog *catalog)
@@ -75,6 +81,9 @@ void catalog_free(struct catalog *catalog)
 		command_fini(&catalog->commands[i]);
 	free(catalog->commands);
 	status_config_free(catalog->status);
+	for (size_t i = 0; i < catalog->n_groups; i++)
+		free(catalog->groups[i].name);
+	free(catalog->groups);
 	free(catalog->override_user);
 	free(catalog);
 }
@@ -146,4 +155,13 @@ int catalog_opts_from_env(struct catalog_opts *ret_opts, char ret_name[64], stru
 	if (rc == 0)
 		*ret_opts = opts;
 	return rc;
+}
+
+const struct catalog_group *catalog_find_group(const struct catalog *catalog, const char *name)
+{
+	for (size_t i = 0; i < catalog->n_groups; i++) {
+		if (strcmp(catalog->groups[i].name, name) == 0)
+			return &catalog->groups[i];
+	}
+	return NULL;
 }

@@ -4,8 +4,7 @@
  * Worker and monitor each load their own copy; equal digests mean equal catalogues.
  *
  * Everything in it has been checked: names and references resolve, defaults and literal values pass
- * their input's type, executables are absolute, resolved and owned by who may own them. A key that
- * is valid but cannot be executed yet is an error that says `not supported in this version`.
+ * their input's type, executables are absolute, resolved and owned by who may own them.
  */
 #ifndef OPS_AGENT_CONFIG_CATALOG_H
 #define OPS_AGENT_CONFIG_CATALOG_H
@@ -15,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/config/cron.h"
 #include "agent/config/errors.h"
 #include "agent/config/input.h"
 #include "agent/config/status.h"
@@ -25,6 +25,10 @@
 #define CATALOG_MAX_FLOWS 256
 #define CATALOG_MAX_INPUTS 64 /* of one command or flow; MSG_MAX_INPUTS */
 #define CATALOG_MAX_ENV 64
+#define CATALOG_MAX_GROUPS 64
+#define CATALOG_MAX_SCHEDULES 16 /* of one flow */
+#define CATALOG_MAX_RATE 1000
+#define CATALOG_MAX_RATE_PER_US (UINT64_C(24) * 3600 * 1000000)
 #define CATALOG_MAX_JSON_BYTES ((1u << 20) - 4096) /* the document fits one frame */
 #define CATALOG_DIGEST_TEXT_BYTES 65
 
@@ -37,6 +41,26 @@
 enum catalog_danger {
 	CATALOG_DANGER_LOW,
 	CATALOG_DANGER_HIGH,
+};
+
+/* At most so many runs at a time that use a command of the group; more wait, up to `queue`. */
+struct catalog_group {
+	char *name;
+	unsigned max_concurrent, queue;
+};
+
+/* What becomes of a flow's start while another run of its concurrency group goes on. */
+enum catalog_conflict {
+	CATALOG_CONFLICT_SKIP,
+	CATALOG_CONFLICT_QUEUE,
+	CATALOG_CONFLICT_CANCEL_RUNNING,
+};
+
+struct catalog_schedule {
+	struct cron cron;
+	char *text;	/* as written */
+	char *timezone; /* "UTC" where none is given */
+	uint64_t catch_up_us;
 };
 
 struct catalog_env {
@@ -68,6 +92,9 @@ struct catalog_command {
 	uint64_t kill_after_us;
 	uint64_t max_output; /* bytes; 0: no limit */
 	enum catalog_danger danger;
+	const struct catalog_group *group; /* NULL: none */
+	unsigned rate_limit;		   /* starts in rate_per_us; 0: no limit */
+	uint64_t rate_per_us;
 	bool confirm;
 	bool leave_children;
 	bool new_privileges;
@@ -102,6 +129,10 @@ struct catalog_flow {
 	uint64_t max_output;	    /* the largest of its commands; 0: no limit */
 	enum catalog_danger danger; /* the highest of its commands */
 	bool confirm;
+	char *concurrency_group; /* NULL: none */
+	enum catalog_conflict on_conflict;
+	struct catalog_schedule *schedules;
+	size_t n_schedules;
 };
 
 struct catalog {
@@ -109,6 +140,8 @@ struct catalog {
 						   read */
 	struct catalog_command *commands;	/* in the order of the file; never empty */
 	size_t n_commands;
+	struct catalog_group *groups;
+	size_t n_groups;
 	struct catalog_flow *flows; /* by file name */
 	size_t n_flows;
 	bool has_status;	      /* there is a status.yml, and it is valid */
@@ -152,6 +185,8 @@ const struct catalog_command *catalog_find_command(
 	const struct catalog *catalog, const char *id, size_t id_len);
 const struct catalog_flow *catalog_find_flow(
 	const struct catalog *catalog, const char *id, size_t id_len);
+/* By name; NULL when there is none. */
+const struct catalog_group *catalog_find_group(const struct catalog *catalog, const char *name);
 /* Appends a text of the command as it was written: "--db=${inputs.db}". */
 void catalog_show_text(
 	const struct catalog_command *command, const struct plan_text *text, struct buf *out);

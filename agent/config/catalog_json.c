@@ -108,7 +108,10 @@ static void write_command(const struct catalog_command *command, struct json *js
 	json_kv_str(json, "id", command->id);
 	json_kv_str(json, "title", command->title);
 	json_kv_str(json, "description", command->description);
-	json_kv_null(json, "group");
+	if (command->group != NULL)
+		json_kv_str(json, "group", command->group->name);
+	else
+		json_kv_null(json, "group");
 	json_kv_str(json, "icon", command->icon);
 	write_inputs(command->inputs, command->n_inputs, json);
 	json_kv_bool(json, "confirm", command->confirm);
@@ -144,7 +147,8 @@ static void write_step(const struct catalog_step *step, size_t index, struct jso
 	json_close_object(json);
 }
 
-static void write_flow(const struct catalog_flow *flow, struct json *json)
+static void write_flow(
+	const struct catalog_flow *flow, catalog_rules_fn rules, void *arg, struct json *json)
 {
 	json_open_object(json);
 	json_kv_str(json, "id", flow->id);
@@ -155,7 +159,11 @@ static void write_flow(const struct catalog_flow *flow, struct json *json)
 	json_kv_bool(json, "confirm", flow->confirm);
 	json_kv_str(json, "danger", danger_name(flow->danger));
 	json_kv_uint(json, "timeout_us", flow->timeout_us);
-	json_kv_null(json, "schedule");
+	json_key(json, "schedule");
+	if (rules != NULL && flow->n_schedules != 0)
+		rules(flow, json, arg);
+	else
+		json_nil(json);
 	json_key(json, "steps");
 	json_open_array(json);
 	for (size_t i = 0; i < flow->n_steps; i++)
@@ -164,7 +172,8 @@ static void write_flow(const struct catalog_flow *flow, struct json *json)
 	json_close_object(json);
 }
 
-void catalog_write_json(const struct catalog *catalog, struct json *json)
+void catalog_write_json(
+	const struct catalog *catalog, catalog_rules_fn rules, void *arg, struct json *json)
 {
 	json_open_object(json);
 	json_kv_str(json, "config_digest", catalog->digest);
@@ -176,7 +185,7 @@ void catalog_write_json(const struct catalog *catalog, struct json *json)
 	json_key(json, "flows");
 	json_open_array(json);
 	for (size_t i = 0; i < catalog->n_flows; i++)
-		write_flow(&catalog->flows[i], json);
+		write_flow(&catalog->flows[i], rules, arg, json);
 	json_close_array(json);
 	json_close_object(json);
 }

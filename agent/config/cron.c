@@ -89,12 +89,38 @@ static bool read_field(const char **at, const struct field *field, uint64_t *bit
 	}
 }
 
+static const struct macro {
+	const char *name, *fields;
+} macros[] = {
+	{"@hourly", "0 * * * *"},
+	{"@daily", "0 0 * * *"},
+	{"@midnight", "0 0 * * *"},
+	{"@weekly", "0 0 * * 0"},
+	{"@monthly", "0 0 1 * *"},
+	{"@yearly", "0 0 1 1 *"},
+	{"@annually", "0 0 1 1 *"},
+};
+
+static const char *expand(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(macros); i++) {
+		if (strcmp(text, macros[i].name) == 0)
+			return macros[i].fields;
+	}
+	return text;
+}
+
 int cron_parse(const char *text, struct cron *ret_cron, struct err *err)
 {
 	uint64_t bits[ARRAY_LEN(fields)];
 	bool any[ARRAY_LEN(fields)];
-	const char *at = text + strspn(text, " \t");
+	const char *at;
 
+	text = expand(text);
+	if (text[0] == '@')
+		return err_set(err, -EINVAL,
+			"is none of @hourly @daily @weekly @monthly @yearly, nor five fields");
+	at = text + strspn(text, " \t");
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		if (*at == '\0')
 			return err_set(err, -EINVAL,

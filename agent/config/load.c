@@ -270,7 +270,7 @@ static void check_document(struct catalog *catalog, struct config_errors *errors
 
 	buf_init(&buf, CATALOG_MAX_JSON_BYTES);
 	json_init(&json, &buf);
-	catalog_write_json(catalog, &json);
+	catalog_write_json(catalog, NULL, NULL, &json);
 	if (buf_err(&buf) != 0)
 		config_errors_add(errors, "commands.yml", (struct config_pos){0},
 			"all commands and flows together are larger than 1 MiB when listed");

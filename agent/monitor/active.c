@@ -1,5 +1,6 @@
 #include "agent/monitor/active.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/monitor/admit.h"
 #include "agent/run/cgroup.h"
 #include "agent/run/journal.h"
 #include "agent/run/killtree.h"
@@ -98,7 +100,7 @@ static int mark_settled(int dir_fd, struct err *err)
 	return 0;
 }
 
-static int open_run(const struct active *active, const struct uuid *id)
+int active_open(const struct active *active, const struct uuid *id)
 {
 	char text[UUID_TEXT_BYTES];
 	int fd;
@@ -113,7 +115,7 @@ static int settle(struct active *active, struct active_run *run)
 {
 	struct run_state *state = xcalloc(1, sizeof(*state));
 	struct err err = {0};
-	int dir_fd = open_run(active, &run->id);
+	int dir_fd = active_open(active, &run->id);
 	int rc = dir_fd < 0 ? dir_fd : lock_test(dir_fd);
 
 	if (rc == -ENOENT) {
@@ -147,6 +149,7 @@ static void forget(struct active *active, struct active_run *run)
 {
 	if (run->pidfd >= 0)
 		close(run->pidfd);
+	free(run->claims);
 	*run = active->runs[--active->n];
 }
 
@@ -219,12 +222,14 @@ static void adopt(struct active_run *run, int dir_fd)
 	free(state);
 }
 
-static uint64_t number_of(int dir_fd)
+static uint64_t number_of(const struct active *active, int dir_fd)
 {
 	struct err err = {0};
 	struct plan *meta = meta_read(dir_fd, &err);
 	uint64_t number = meta != NULL ? meta->number : 0;
 
+	if (meta != NULL && active->seen != NULL)
+		active->seen(active->seen_arg, meta);
 	meta_free(meta);
 	return number;
 }
@@ -232,11 +237,11 @@ static uint64_t number_of(int dir_fd)
 static void look_at(struct active *active, const struct uuid *id, uint64_t *highest)
 {
 	struct active_run run = {.id = *id, .pidfd = -1};
-	int dir_fd = open_run(active, id);
+	int dir_fd = active_open(active, id);
 
 	if (dir_fd < 0)
 		return;
-	run.number = number_of(dir_fd);
+	run.number = number_of(active, dir_fd);
 	*highest = MAX(*highest, run.number);
 	if (faccessat(dir_fd, ACTIVE_SETTLED, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
 		settle(active, &run) == 0) {
@@ -245,11 +250,13 @@ static void look_at(struct active *active, const struct uuid *id, uint64_t *high
 	}
 	/* its runner lives, or it could not be settled now */
 	adopt(&run, dir_fd);
+	run.claims = admit_read(dir_fd, &run.held);
 	close(dir_fd);
 	if (active_is_full(active)) {
 		log_error(LOG_EV("run.too_many"), LOG_INT("number", run.number));
 		if (run.pidfd >= 0)
 			close(run.pidfd);
+		free(run.claims);
 		return;
 	}
 	active->runs[active->n++] = run;
@@ -285,10 +292,66 @@ bool active_is_full(const struct active *active)
 	return active->n == ACTIVE_MAX;
 }
 
-void active_add(struct active *active, const struct uuid *id, uint64_t number, pid_t pid)
+void active_add(
+	struct active *active, const struct uuid *id, uint64_t number, char *claims, bool held)
 {
-	active->runs[active->n++] = (struct active_run){
-		.id = *id, .number = number, .pid = pid, .pidfd = -1, .retry = pid == 0};
+	active->runs[active->n++] = (struct active_run){.id = *id,
+		.number = number,
+		.pidfd = -1,
+		.starting = true,
+		.held = held,
+		.claims = claims};
+}
+
+/* A run that is in the table. */
+static struct active_run *find(struct active *active, const struct uuid *id)
+{
+	size_t i = 0;
+
+	while (i < active->n && memcmp(active->runs[i].id.bytes, id->bytes, sizeof(id->bytes)) != 0)
+		i++;
+	assert(i < active->n);
+	return &active->runs[i];
+}
+
+void active_started(struct active *active, const struct uuid *id, pid_t pid)
+{
+	struct active_run *run = find(active, id);
+
+	run->starting = false;
+	run->pid = pid;
+	run->retry = pid == 0;
+}
+
+void active_drop(struct active *active, const struct uuid *id)
+{
+	forget(active, find(active, id));
+}
+
+void active_refresh_claims(struct active *active)
+{
+	struct run_state *state = xcalloc(1, sizeof(*state));
+
+	for (size_t i = 0; i < active->n; i++) {
+		struct active_run *run = &active->runs[i];
+		int dir_fd = -1;
+
+		if (run->claims[0] != '\0' && !run->starting)
+			dir_fd = active_open(active, &run->id);
+		if (dir_fd < 0)
+			continue;
+		if (state_read(dir_fd, state) == 0 &&
+			run_status_is_final((enum run_status)state->status))
+			run->claims[0] = '\0';
+		close(dir_fd);
+	}
+	free(state);
+}
+
+void active_fini(struct active *active)
+{
+	while (active->n != 0)
+		forget(active, &active->runs[0]);
 }
 
 bool active_child_exited(struct active *active, pid_t pid)
@@ -348,7 +411,7 @@ void active_retry(struct active *active)
 			forget(active, run);
 			continue;
 		}
-		dir_fd = open_run(active, &run->id);
+		dir_fd = active_open(active, &run->id);
 		if (dir_fd >= 0) {
 			adopt(run, dir_fd);
 			close(dir_fd);

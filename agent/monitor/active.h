@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "agent/monitor/ledger.h"
+#include "agent/run/plan.h"
 #include "core/base/uuid.h"
 
 #define ACTIVE_MAX 256
@@ -24,29 +25,46 @@
 struct active_run {
 	struct uuid id;
 	uint64_t number;
-	pid_t pid;  /* child; 0: not ours */
-	int pidfd;  /* adopted; -1: none */
-	bool retry; /* nothing tells when it ends: look every ACTIVE_RETRY_MS */
-	bool told;  /* that it cannot be settled was logged */
+	pid_t pid;     /* child; 0: not ours */
+	int pidfd;     /* adopted; -1: none */
+	bool retry;    /* nothing tells when it ends: look every ACTIVE_RETRY_MS */
+	bool told;     /* that it cannot be settled was logged */
+	bool starting; /* its RUN_DIR is being made; it is nobody's yet */
+	bool held;     /* waits for other runs (monitor/admit.h) */
+	char *claims;  /* names it occupies, one a line; "" for none */
 };
 
 struct active {
 	int runs_fd;
 	struct ledger *ledger;
 	uint8_t boot_id[16];
+	/* Called by active_scan() with every run's meta that could be read. */
+	void (*seen)(void *arg, const struct plan *meta);
+	void *seen_arg;
 	size_t n;
 	struct active_run runs[ACTIVE_MAX];
 };
 
 void active_init(struct active *active, int runs_fd, struct ledger *ledger);
+/* Forgets all; the runs do not notice. */
+void active_fini(struct active *active);
 
 /* Looks at every RUN_DIR that is not settled: adopts or settles it. Returns the highest run number
  * found in any. */
 uint64_t active_scan(struct active *active);
 
 bool active_is_full(const struct active *active);
-/* A runner was started as our child. */
-void active_add(struct active *active, const struct uuid *id, uint64_t number, pid_t pid);
+/* A run is being made; takes over claims. There must be room. */
+void active_add(
+	struct active *active, const struct uuid *id, uint64_t number, char *claims, bool held);
+/* Its runner was started as our child; pid 0: it could not be. */
+void active_started(struct active *active, const struct uuid *id, pid_t pid);
+/* It was given up before it was started. */
+void active_drop(struct active *active, const struct uuid *id);
+/* Runs that have ended give up their claims, also while their runner is on its way out. */
+void active_refresh_claims(struct active *active);
+/* Opens the RUN_DIR. A descriptor or a negative errno. */
+MUSTCHECK int active_open(const struct active *active, const struct uuid *id);
 /* A child has exited. False: it is none of these. */
 bool active_child_exited(struct active *active, pid_t pid);
 

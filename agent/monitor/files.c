@@ -92,6 +92,14 @@ static int open_runs(struct monitor *m, struct err *err)
 	return 0;
 }
 
+/* A run of the past was found. */
+static void on_seen(void *arg, const struct plan *meta)
+{
+	struct monitor *m = arg;
+
+	rates_note_meta(&m->rates, m->catalog, meta, clock_wall_us());
+}
+
 int files_open(struct monitor *m, struct err *err)
 {
 	int rc;
@@ -110,17 +118,25 @@ int files_open(struct monitor *m, struct err *err)
 	m->ledger = ledger_open(m->state_fd, group_of(m), err);
 	if (m->ledger == NULL)
 		return err->code;
+	m->seen_alive_us = ledger_last_us(m->ledger);
+	rc = switches_read(m->state_fd, &m->switches, err);
+	if (rc != 0)
+		return rc;
 	m->keys = keys_open(m->state_fd, clock_wall_us(), err);
 	if (m->keys == NULL)
 		return err->code;
 	active_init(&m->active, m->launch.runs_fd, m->ledger);
+	m->active.seen = on_seen;
+	m->active.seen_arg = m;
 	return open_number(m, active_scan(&m->active), err);
 }
 
 void files_close(struct monitor *m)
 {
+	active_fini(&m->active);
 	ledger_close(m->ledger);
 	keys_close(m->keys);
+	switches_fini(&m->switches);
 	free(m->runs_path);
 	free(m->config_error);
 	catalog_free(m->catalog);

@@ -32,6 +32,9 @@ static const unsigned fields_of[] = {
 	[IMSG_CONFIG] = F_MESSAGE,
 	[IMSG_SHUTDOWN] = 0,
 	[IMSG_APPROVE] = F_SEQ | F_PEER | F_RUN | F_ACTOR | F_REASON | F_STEP,
+	[IMSG_PAUSE] = F_SEQ | F_PEER | F_ACTOR | F_REASON | F_STEP,
+	[IMSG_MAINTENANCE] = F_SEQ | F_PEER | F_ACTOR | F_REASON | F_STEP,
+	[IMSG_CANCEL_ALL] = F_SEQ | F_PEER | F_ACTOR | F_REASON,
 };
 
 static bool type_is_known(uint8_t type)

@@ -34,7 +34,10 @@ enum imsg_type {
 	IMSG_CONFIG = 8,   /* message: the config was read again; empty: load it, else why not */
 	IMSG_SHUTDOWN = 9, /* end, with a GOAWAY to every client */
 	/* worker to monitor */
-	IMSG_APPROVE = 10, /* seq run peer actor reason step: answer an approval */
+	IMSG_APPROVE = 10,     /* seq run peer actor reason step: answer an approval */
+	IMSG_PAUSE = 11,       /* seq peer actor reason step: the flow; approve: pause it, or not */
+	IMSG_MAINTENANCE = 12, /* seq peer actor reason step: none; approve: on or off */
+	IMSG_CANCEL_ALL = 13,  /* seq peer actor reason */
 };
 
 struct imsg_peer {

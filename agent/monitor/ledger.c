@@ -21,6 +21,7 @@
 struct ledger {
 	int fd;
 	uint64_t position;
+	uint64_t last_us;
 	uint8_t prev[CRYPTO_SHA256_BYTES]; /* digest of the last record */
 	bool dirty;
 	struct buf text; /* of the event being written, behind room for its header */
@@ -31,6 +32,7 @@ struct ledger {
 struct walk {
 	uint64_t offset; /* behind the last good record */
 	uint64_t events;
+	uint64_t last_us; /* of the last good record */
 	uint8_t prev[CRYPTO_SHA256_BYTES];
 	const char *damage; /* why it stopped before the end of the file; NULL: it did not */
 	bool torn;	    /* the damage is one that a power cut leaves */
@@ -70,6 +72,7 @@ static size_t walk_window(struct walk *walk, const uint8_t *data, size_t n)
 		}
 		crypto_sha256(data + at, (size_t)size, walk->prev);
 		walk->events++;
+		walk->last_us = rec.time_us;
 		at += (size_t)size;
 	}
 	return at;
@@ -126,6 +129,7 @@ static int load_tail(struct ledger *ledger, struct err *err)
 		return err_set_errno(err, rc, "cannot read the ledger");
 	memcpy(ledger->prev, walk.prev, sizeof(ledger->prev));
 	ledger->position = walk.offset;
+	ledger->last_us = walk.last_us;
 	if (walk.damage == NULL)
 		return 0;
 	if (!walk.torn || (uint64_t)st.st_size - walk.offset > RECORD_MAX_BYTES)
@@ -212,8 +216,14 @@ int ledger_commit(struct ledger *ledger, struct err *err)
 	}
 	crypto_sha256(text->data, text->len, ledger->prev);
 	ledger->position += text->len;
+	ledger->last_us = rec.time_us;
 	ledger->dirty = true;
 	return 0;
+}
+
+uint64_t ledger_last_us(const struct ledger *ledger)
+{
+	return ledger->last_us;
 }
 
 uint64_t ledger_position(const struct ledger *ledger)

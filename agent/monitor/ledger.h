@@ -34,6 +34,8 @@ struct json *ledger_begin(struct ledger *ledger, const char *event);
 /* Appends the event. 0, or a negative errno: then the ledger is as it was before ledger_begin(). */
 MUSTCHECK int ledger_commit(struct ledger *ledger, struct err *err);
 
+/* When the last event was written; 0: none was. */
+uint64_t ledger_last_us(const struct ledger *ledger);
 /* Where the next event will be. */
 uint64_t ledger_position(const struct ledger *ledger);
 /* Whether events were appended since the last ledger_sync(). */

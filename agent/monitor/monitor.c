@@ -73,6 +73,7 @@ static int fork_worker(struct monitor *m)
 		.agent_id = m->agent_id,
 		.config_error = m->config_error,
 		.started_us = m->started_us,
+		.seen_alive_us = m->seen_alive_us,
 		.ledger_position = ledger_position(m->ledger),
 		.listen_fd = m->listen_fd,
 		.probes_fd = m->watchman.worker_fd,
@@ -100,6 +101,7 @@ static void worker_exited(struct monitor *m, int status)
 	struct err err = {0};
 
 	child_gone(&m->child);
+	m->seen_alive_us = clock_wall_us();
 	if (m->stopping)
 		return;
 	log_error(LOG_EV("worker.died"),
@@ -237,6 +239,7 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 		m->child.kill_us = 0;
 		kill(m->child.pid, SIGKILL);
 	}
+	next = sooner(next, starts_let_go(m, now));
 	next = sooner(next, m->child.kill_us);
 	next = sooner(next, m->sync_by_us);
 	next = sooner(next, m->retry_by_us);

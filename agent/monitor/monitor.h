@@ -24,6 +24,7 @@ struct worker_opts {
 	const char *agent_id;	  /* UUID */
 	const char *config_error; /* why the newest config was refused; NULL: it was not */
 	uint64_t started_us;	  /* of the monitor */
+	uint64_t seen_alive_us;	  /* no worker looked at schedules since; 0: there was none ever */
 	uint64_t ledger_position;
 	int listen_fd;
 	int monitor_fd;

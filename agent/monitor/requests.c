@@ -97,17 +97,17 @@ static int open_run(struct monitor *m, const struct imsg *msg, struct run_state 
 }
 
 /* Makes a control file whole or not at all; -EEXIST: it is there. */
-static int put_control(int dir_fd, const char *name, const struct imsg *msg)
+static int put_control(int dir_fd, const char *name, struct wire_str actor, struct wire_str reason)
 {
 	char text[IMSG_MAX_ACTOR + IMSG_MAX_REASON + 4];
 	size_t n = 0;
 	int fd, rc;
 
-	memcpy(text, msg->actor.data, msg->actor.len);
-	n = msg->actor.len;
+	memcpy(text, actor.data, actor.len);
+	n = actor.len;
 	text[n++] = '\n';
-	for (uint32_t i = 0; i < msg->reason.len; i++) {
-		char c = msg->reason.data[i];
+	for (uint32_t i = 0; i < reason.len; i++) {
+		char c = reason.data[i];
 
 		text[n++] = (unsigned char)c < 0x20 || c == 0x7f ? ' ' : c;
 	}
@@ -125,22 +125,32 @@ static int put_control(int dir_fd, const char *name, const struct imsg *msg)
 	return rc;
 }
 
-static void note_cancel(struct monitor *m, const struct imsg *msg, bool kill)
+int requests_cancel(struct monitor *m, int dir_fd, const struct uuid *run, struct wire_str actor,
+	struct wire_str reason, bool may_kill)
 {
-	struct json *json = ledger_begin(m->ledger, "run.cancel_requested");
 	struct err err = {0};
+	struct json *json;
+	bool kill = false;
+	int rc = put_control(dir_fd, RUNDIR_CONTROL_CANCEL, actor, reason);
 
-	requests_kv_run(json, &msg->run);
-	kv_wire(json, "actor", msg->actor);
-	kv_wire(json, "reason", msg->reason);
+	if (rc == -EEXIST && may_kill) {
+		kill = true;
+		rc = put_control(dir_fd, RUNDIR_CONTROL_KILL, actor, reason);
+	}
+	if (rc != 0)
+		return rc;
+	json = ledger_begin(m->ledger, "run.cancel_requested");
+	requests_kv_run(json, run);
+	kv_wire(json, "actor", actor);
+	kv_wire(json, "reason", reason);
 	json_kv_bool(json, "kill", kill);
 	(void)!requests_commit(m, &err);
+	return 0;
 }
 
 static void handle_cancel(struct monitor *m, const struct imsg *msg)
 {
 	struct run_state state;
-	bool kill = false;
 	int dir_fd, rc;
 
 	if (!imsg_actor_is_valid(msg->actor, msg->peer.uid) || msg->reason.len > IMSG_MAX_REASON ||
@@ -156,14 +166,8 @@ static void handle_cancel(struct monitor *m, const struct imsg *msg)
 		requests_answer(m, msg->seq, MSG_CONFLICT, "the run has finished already");
 		return;
 	}
-	rc = put_control(dir_fd, RUNDIR_CONTROL_CANCEL, msg);
-	if (rc == -EEXIST) {
-		kill = true;
-		rc = put_control(dir_fd, RUNDIR_CONTROL_KILL, msg);
-	}
+	rc = requests_cancel(m, dir_fd, &msg->run, msg->actor, msg->reason, true);
 	close(dir_fd);
-	if (rc == 0)
-		note_cancel(m, msg, kill);
 	if (rc == 0 || rc == -EEXIST)
 		requests_answer(m, msg->seq, MSG_OK, "");
 	else
@@ -305,6 +309,15 @@ void requests_handle(struct monitor *m, const struct imsg *msg)
 		break;
 	case IMSG_RELOAD:
 		handle_reload(m, msg);
+		break;
+	case IMSG_PAUSE:
+		policy_pause(m, msg);
+		break;
+	case IMSG_MAINTENANCE:
+		policy_maintenance(m, msg);
+		break;
+	case IMSG_CANCEL_ALL:
+		policy_cancel_all(m, msg);
 		break;
 	case IMSG_BAD_SECRET:
 		count(&m->bad_secrets, "secret.wrong", msg);

@@ -13,9 +13,13 @@
 #include "agent/monitor/start.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/config/planner.h"
+#include "agent/monitor/admit.h"
 #include "agent/monitor/state.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -103,6 +107,7 @@ static int note_started(struct monitor *m, const struct plan *plan, struct err *
 static void drop(struct monitor *m, struct start *start, enum msg_status status, const char *why)
 {
 	launch_close(&start->run);
+	active_drop(&m->active, &start->plan->id);
 	launch_discard(&m->launch, &start->plan->id);
 	requests_answer(m, start->seq, status, why);
 }
@@ -123,7 +128,7 @@ static void go(struct monitor *m, struct start *start)
 	if (pid < 0) /* the run exists, and is about to be settled as lost */
 		log_error(LOG_EV("run.not_started"), LOG_INT("number", plan->number),
 			LOG_STR("error", err.msg));
-	active_add(&m->active, &plan->id, plan->number, pid > 0 ? pid : 0);
+	active_started(&m->active, &plan->id, pid > 0 ? pid : 0);
 	answer_started(m, start->seq, &plan->id, true);
 }
 
@@ -150,6 +155,80 @@ void starts_flush(struct monitor *m)
 	if (rc != 0)
 		log_error(LOG_EV("run.sync_failed"), LOG_STR("error", strerror(-rc)));
 	starts->n = 0;
+}
+
+/* ---- beside which others ---- */
+
+/* The run takes the place of those of its concurrency group: they are asked to end, once. */
+static void replace_others(struct monitor *m, const struct plan *plan)
+{
+	char reason[64];
+
+	snprintf(reason, sizeof(reason), "replaced by run %llu", (unsigned long long)plan->number);
+	for (size_t i = 0; i < m->active.n; i++) {
+		const struct active_run *other = &m->active.runs[i];
+		int dir_fd, rc;
+
+		if (!admit_is_replaced(m->catalog, plan, other))
+			continue;
+		dir_fd = active_open(&m->active, &other->id);
+		rc = dir_fd < 0 ? dir_fd
+				: requests_cancel(m, dir_fd, &other->id, wire_str_of(plan->actor),
+					  wire_str_of(reason), false);
+		if (dir_fd >= 0)
+			close(dir_fd);
+		if (rc != 0 && rc != -EEXIST)
+			log_error(LOG_EV("run.not_replaced"), LOG_INT("number", other->number),
+				LOG_STR("error", strerror(-rc)));
+	}
+}
+
+/* Writes into RUN_DIR what the run must wait for, and puts it among the active ones. */
+static int admit(struct monitor *m, const struct launch_run *run)
+{
+	const struct plan *plan = run->plan;
+	char *claims = admit_claims(m->catalog, plan);
+	enum admit_verdict verdict;
+	int rc;
+
+	if (claims[0] != '\0')
+		active_refresh_claims(&m->active);
+	verdict = admit_judge(m->catalog, &m->active, plan, claims);
+	if (verdict == ADMIT_SKIP || verdict == ADMIT_QUEUE_FULL)
+		claims[0] = '\0';
+	rc = admit_write(run->dir_fd, claims, verdict);
+	if (rc != 0) {
+		free(claims);
+		return rc;
+	}
+	if (verdict == ADMIT_HOLD)
+		replace_others(m, plan);
+	active_add(&m->active, &plan->id, plan->number, claims, verdict == ADMIT_HOLD);
+	return 0;
+}
+
+uint64_t starts_let_go(struct monitor *m, uint64_t now_us)
+{
+	struct active_run *run;
+
+	if (now_us < m->starts.go_at_us)
+		return m->starts.go_at_us;
+	m->starts.go_at_us = 0;
+	while ((run = admit_next(m->catalog, &m->active)) != NULL) {
+		int dir_fd = active_open(&m->active, &run->id);
+		int rc = dir_fd < 0 ? dir_fd : admit_go(dir_fd);
+
+		if (dir_fd >= 0)
+			close(dir_fd);
+		if (rc != 0 && rc != -ENOENT) {
+			log_error(LOG_EV("run.cannot_go"), LOG_INT("number", run->number),
+				LOG_STR("error", strerror(-rc)));
+			m->starts.go_at_us = now_us + ACTIVE_RETRY_MS * UINT64_C(1000);
+			break;
+		}
+		run->held = false;
+	}
+	return m->starts.go_at_us;
 }
 
 /* ---- taking a request ---- */
@@ -192,6 +271,14 @@ static void add(struct monitor *m, const struct imsg *msg, struct plan *plan, co
 		plan_free(plan);
 		return;
 	}
+	rc = admit(m, &start.run);
+	if (rc != 0) {
+		launch_close(&start.run);
+		launch_discard(&m->launch, &plan->id);
+		requests_answer(m, msg->seq, MSG_UNAVAILABLE, strerror(-rc));
+		plan_free(plan);
+		return;
+	}
 	if (key != NULL)
 		rc = keys_add(m->keys, key, plan->created_us, &plan->id);
 	if (rc != 0) {
@@ -201,6 +288,7 @@ static void add(struct monitor *m, const struct imsg *msg, struct plan *plan, co
 		return;
 	}
 	files_next_number(m);
+	rates_note(&m->rates, m->catalog, plan);
 	m->starts.items[m->starts.n++] = start;
 	if (m->starts.n == STARTS_MAX)
 		starts_flush(m);
@@ -209,6 +297,7 @@ static void add(struct monitor *m, const struct imsg *msg, struct plan *plan, co
 static void take(struct monitor *m, const struct imsg *msg)
 {
 	struct msg_run_start start;
+	struct err err = {0};
 	struct plan *plan;
 	struct key key;
 
@@ -227,11 +316,25 @@ static void take(struct monitor *m, const struct imsg *msg)
 	}
 	if (is_known(m, msg, &start, &key))
 		return;
-	if (m->active.n + m->starts.n >= ACTIVE_MAX) {
+	if (m->switches.maintenance) {
+		char why[IMSG_MAX_REASON + 32];
+
+		snprintf(why, sizeof(why), "maintenance: %s", m->switches.why.reason);
+		note_refused(m, msg, why);
+		requests_answer(m, msg->seq, MSG_FORBIDDEN, why);
+		return;
+	}
+	if (active_is_full(&m->active)) {
 		requests_answer(m, msg->seq, MSG_LIMIT, "too many runs are going on");
 		return;
 	}
 	plan = make_plan(m, msg, &start);
+	if (plan != NULL && rates_check(&m->rates, m->catalog, plan, plan->created_us, &err) != 0) {
+		note_refused(m, msg, err.msg);
+		requests_answer(m, msg->seq, MSG_LIMIT, err.msg);
+		plan_free(plan);
+		return;
+	}
 	if (plan != NULL)
 		add(m, msg, plan, start.idempotency_key.len != 0 ? &key : NULL);
 }

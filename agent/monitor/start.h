@@ -20,6 +20,7 @@ struct start {
 
 struct starts {
 	size_t n;
+	uint64_t go_at_us; /* when a waiting run that could not be told is told again; 0: none */
 	struct start items[STARTS_MAX];
 };
 
@@ -27,5 +28,8 @@ struct starts {
 void starts_take(struct monitor *m, const struct imsg *msg);
 /* Makes what was taken durable, starts the runners, answers. Nothing taken: nothing done. */
 void starts_flush(struct monitor *m);
+/* Tells runs that waited for others and need not any more. Returns when to be called again whatever
+ * happens; 0: never. */
+uint64_t starts_let_go(struct monitor *m, uint64_t now_us);
 
 #endif

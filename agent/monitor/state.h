@@ -13,8 +13,10 @@
 #include "agent/monitor/launch.h"
 #include "agent/monitor/ledger.h"
 #include "agent/monitor/monitor.h"
+#include "agent/monitor/rates.h"
 #include "agent/monitor/settings.h"
 #include "agent/monitor/start.h"
+#include "agent/monitor/switches.h"
 #include "agent/monitor/watchman.h"
 #include "core/base/uuid.h"
 
@@ -47,7 +49,10 @@ struct monitor {
 	struct ledger *ledger;
 	struct keys *keys;
 	struct active active;
-	struct starts starts; /* taken in this turn of the loop */
+	struct rates rates;
+	struct switches switches;
+	uint64_t seen_alive_us; /* wall clock: nobody looked at schedules between then and now */
+	struct starts starts;	/* taken in this turn of the loop */
 	struct child child;
 	struct watchman watchman;
 	struct refusals bad_secrets, bad_peers;
@@ -69,6 +74,10 @@ MUSTCHECK int config_reload(struct monitor *m, struct wire_str actor, struct con
 
 /* Handles one message of the worker. */
 void requests_handle(struct monitor *m, const struct imsg *msg);
+/* Asks a run to end, and with may_kill to end at once when it was asked before; writes the ledger.
+ * 0; -EEXIST: there is nothing more to ask for; or another negative errno. */
+MUSTCHECK int requests_cancel(struct monitor *m, int dir_fd, const struct uuid *run,
+	struct wire_str actor, struct wire_str reason, bool may_kill);
 /* Answers the question of this number. */
 void requests_answer(struct monitor *m, uint32_t seq, enum msg_status status, const char *message);
 /* Answers invalid_input. */
@@ -79,6 +88,12 @@ MUSTCHECK int requests_commit(struct monitor *m, struct err *err);
 void requests_kv_run(struct json *json, const struct uuid *id);
 /* Tells the ledger of refusals whose time has come. Returns when to be called again; 0: never. */
 uint64_t requests_tell_refusals(struct monitor *m);
+
+/* ---- policy.c: each handles one message of the worker ---- */
+
+void policy_pause(struct monitor *m, const struct imsg *msg);
+void policy_maintenance(struct monitor *m, const struct imsg *msg);
+void policy_cancel_all(struct monitor *m, const struct imsg *msg);
 
 /* ---- files.c ---- */
 

@@ -26,8 +26,12 @@
 #define RUNDIR_CONTROL "control"
 #define RUNDIR_CONTROL_CANCEL "control/cancel"
 #define RUNDIR_CONTROL_KILL "control/kill"
-#define RUNDIR_CONTROL_NEW "control/.new" /* being written, then renamed */
-#define RUNDIR_CGROUP "cgroup"		  /* path of the run's cgroup; absent: it has none */
+#define RUNDIR_CONTROL_NEW "control/.new"  /* being written, then renamed */
+#define RUNDIR_CGROUP "cgroup"		   /* path of the run's cgroup; absent: it has none */
+#define RUNDIR_CONTROL_HOLD "control/hold" /* the runner waits for… */
+#define RUNDIR_CONTROL_GO "control/go"
+#define RUNDIR_CONTROL_SKIP "control/skip" /* the runner ends the run as skipped */
+#define RUNDIR_CLAIMS "claims"		   /* what it occupies, a name a line (monitor/admit.h) */
 #define RUNDIR_RELEASED "released"
 #define RUNDIR_SCRATCH "run" /* $OPS_OUTPUT files of an unprivileged runner */
 

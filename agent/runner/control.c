@@ -19,6 +19,7 @@
 static const char *const names[CONTROL_ORDERS] = {
 	[CONTROL_CANCEL] = "cancel",
 	[CONTROL_KILL] = "kill",
+	[CONTROL_GO] = "go",
 };
 
 int control_open(struct control *control, int run_dir_fd, const char *run_dir, struct err *err)
@@ -109,6 +110,20 @@ bool control_take(struct control *control, enum control_order order, bool closed
 	control->taken[order] = true;
 	take_line(take_line(text, control->actor, "unknown"), control->reason, "");
 	return true;
+}
+
+enum control_gate control_gate(struct control *control)
+{
+	char text[RUNDIR_MAX_CONTROL_BYTES + 1];
+
+	/* both were written before we were started */
+	if (read_order(control, "skip", 2, true, text)) {
+		take_line(take_line(text, control->actor, "unknown"), control->reason, "");
+		return CONTROL_GATE_SKIP;
+	}
+	if (faccessat(control->dir_fd, "hold", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return CONTROL_GATE_HOLD;
+	return CONTROL_GATE_OPEN;
 }
 
 static void answer_name(uint16_t step, char out[32])

@@ -17,7 +17,15 @@
 enum control_order {
 	CONTROL_CANCEL,
 	CONTROL_KILL,
+	CONTROL_GO,	/* to a run that was made with CONTROL_GATE_HOLD */
 	CONTROL_ORDERS, /* how many there are */
+};
+
+/* What was decided about the run before its runner started. */
+enum control_gate {
+	CONTROL_GATE_OPEN,
+	CONTROL_GATE_HOLD, /* wait for CONTROL_GO */
+	CONTROL_GATE_SKIP, /* the run ends as skipped; reason says why in a word, or is empty */
 };
 
 struct control {
@@ -36,6 +44,8 @@ void control_ack(struct control *control);
 /* Whether an order of this kind is there that was not taken before; takes it. closed: it is known
  * that nobody is still writing it. */
 bool control_take(struct control *control, enum control_order order, bool closed);
+/* Looks for `hold` and `skip`. */
+enum control_gate control_gate(struct control *control);
 /* Whether an answer to this step's approval is there, and which; actor and reason (the comment) are
  * set. Does not remember that it was taken. */
 bool control_read_answer(struct control *control, uint16_t step, bool closed, bool *ret_approve);

@@ -124,6 +124,8 @@ struct run {
 	struct graph_orders orders;
 	enum stop_cause stop_cause; /* of the whole run */
 	bool killed;		    /* a second cancel came */
+	bool skipped;		    /* it was made only to say that it does not run */
+	enum run_reason skip_reason;
 	int sigterms;
 	uint64_t timeout_at;
 	uint64_t paused_at; /* monotonic, since when the timeout stands still; 0: it does not */

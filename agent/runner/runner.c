@@ -282,6 +282,9 @@ static struct graph_result result_of(const struct run *run)
 
 	if (run->broken != 0)
 		return (struct graph_result){.status = RUN_FAILED, .exit_code = -1};
+	if (run->skipped)
+		return (struct graph_result){
+			.status = RUN_SKIPPED, .reason = run->skip_reason, .exit_code = -1};
 	switch (run->stop_cause) {
 	case STOP_RUN_TIMEOUT:
 		result.status = RUN_TIMED_OUT;
@@ -400,6 +403,46 @@ static int finish(struct run *run)
 	return RUNNER_EXIT_OK;
 }
 
+/* Other runs must end first: waits for the monitor's word, or for a cancel. */
+static void wait_for_turn(struct run *run)
+{
+	run->state.status = RUN_QUEUED;
+	run->state.started_us = 0;
+	run->timeout_at = RUN_NEVER;
+	run_write_state(run, true);
+	take_orders(run, false);
+	while (!run->orders.stop && !control_take(&run->control, CONTROL_GO, false)) {
+		run_sync(run);
+		run_write_state(run, false);
+		turn(run);
+	}
+	/* what has not begun needs no cleaning up */
+	if (run->orders.stop)
+		run->orders.kill = true;
+	run->state.status = RUN_RUNNING;
+	run->state.started_us = clock_wall_us();
+	if (run->plan->timeout_us != 0)
+		run->timeout_at = run->now + run->plan->timeout_us;
+}
+
+static void pass_gate(struct run *run)
+{
+	switch (control_gate(&run->control)) {
+	case CONTROL_GATE_OPEN:
+		break;
+	case CONTROL_GATE_HOLD:
+		wait_for_turn(run);
+		break;
+	case CONTROL_GATE_SKIP:
+		run->skipped = true;
+		if (run_reason_parse(run->control.reason, strlen(run->control.reason),
+			    &run->skip_reason) != 0)
+			run->skip_reason = REASON_NONE;
+		run->orders.stop = run->orders.kill = true;
+		break;
+	}
+}
+
 static int execute(struct run *run)
 {
 	struct buf json;
@@ -408,6 +451,7 @@ static int execute(struct run *run)
 	buf_init(&json, RECORD_MAX_PAYLOAD);
 	event_run_created(&json, run->plan);
 	run_event(run, RECORD_STEP_RUN, &json);
+	pass_gate(run);
 	run_write_state(run, true);
 	take_orders(run, false);
 	for (;;) {

@@ -348,3 +348,86 @@ void ask_reload(struct stream *stream, const struct msg_request *request)
 	msg.actor = reload.actor;
 	ask(stream, &msg, &(struct pending){.answered = on_reloaded});
 }
+
+/* ---- what concerns the agent as a whole ---- */
+
+/* Checks who asks and why; answers and returns false when that cannot be. */
+static bool may_ask(struct stream *stream, struct wire_str actor, struct wire_str reason)
+{
+	if (!imsg_actor_is_valid(actor, stream->conn->peer.uid))
+		stream_respond(stream, MSG_FORBIDDEN, "an actor that cannot be", NULL, 0);
+	else if (reason.len > IMSG_MAX_REASON)
+		stream_respond(stream, MSG_LIMIT, "a reason of more than 512 bytes", NULL, 0);
+	else
+		return true;
+	return false;
+}
+
+/* Something was switched on or off. */
+static void on_switched(struct stream *stream, const struct imsg *answer, struct pending *pending)
+{
+	schedule_read_switches(&pending->worker->schedule);
+	on_done(stream, answer, pending);
+}
+
+void ask_pause(struct stream *stream, const struct msg_request *request)
+{
+	struct imsg msg = {.type = IMSG_PAUSE, .peer = stream->conn->peer};
+	struct msg_schedule_pause pause;
+
+	if (msg_schedule_pause_decode(request->fields, request->fields_len, &pause) != 0 ||
+		pause.pause > 1) {
+		methods_malformed(stream);
+		return;
+	}
+	if (!may_ask(stream, pause.actor, pause.reason))
+		return;
+	msg.actor = pause.actor;
+	msg.reason = pause.reason;
+	msg.step = pause.flow;
+	msg.approve = pause.pause != 0;
+	ask(stream, &msg, &(struct pending){.answered = on_switched});
+}
+
+void ask_maintenance(struct stream *stream, const struct msg_request *request)
+{
+	struct imsg msg = {.type = IMSG_MAINTENANCE, .peer = stream->conn->peer};
+	struct msg_maintenance maintenance;
+
+	if (msg_maintenance_decode(request->fields, request->fields_len, &maintenance) != 0 ||
+		maintenance.on > 1) {
+		methods_malformed(stream);
+		return;
+	}
+	if (!may_ask(stream, maintenance.actor, maintenance.reason))
+		return;
+	msg.actor = maintenance.actor;
+	msg.reason = maintenance.reason;
+	msg.approve = maintenance.on != 0;
+	ask(stream, &msg, &(struct pending){.answered = on_switched});
+}
+
+/* So many were asked to end. */
+static void on_all_cancelled(
+	struct stream *stream, const struct imsg *answer, struct pending *pending)
+{
+	(void)pending;
+	if (!failed(stream, answer))
+		stream_respond(stream, MSG_OK, "", answer->fields.data, answer->fields.len);
+}
+
+void ask_cancel_all(struct stream *stream, const struct msg_request *request)
+{
+	struct imsg msg = {.type = IMSG_CANCEL_ALL, .peer = stream->conn->peer};
+	struct msg_run_cancel_all cancel;
+
+	if (msg_run_cancel_all_decode(request->fields, request->fields_len, &cancel) != 0) {
+		methods_malformed(stream);
+		return;
+	}
+	if (!may_ask(stream, cancel.actor, cancel.reason))
+		return;
+	msg.actor = cancel.actor;
+	msg.reason = cancel.reason;
+	ask(stream, &msg, &(struct pending){.answered = on_all_cancelled});
+}

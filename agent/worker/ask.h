@@ -8,6 +8,9 @@ void ask_start(struct stream *stream, const struct msg_request *request);
 void ask_cancel(struct stream *stream, const struct msg_request *request);
 void ask_approve(struct stream *stream, const struct msg_request *request);
 void ask_release(struct stream *stream, const struct msg_request *request);
+void ask_pause(struct stream *stream, const struct msg_request *request);
+void ask_maintenance(struct stream *stream, const struct msg_request *request);
+void ask_cancel_all(struct stream *stream, const struct msg_request *request);
 void ask_reload(struct stream *stream, const struct msg_request *request);
 
 #endif

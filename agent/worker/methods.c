@@ -88,6 +88,11 @@ static void handle_hello(struct stream *stream, const struct msg_request *reques
 	respond_encoded(stream, bytes, msg_hello_reply_encode(&reply, bytes, sizeof(bytes)));
 }
 
+static void write_rules(const struct catalog_flow *flow, struct json *json, void *arg)
+{
+	schedule_write_rules(arg, flow, json);
+}
+
 /* The catalogue, and beside its own members why the newest files were refused. */
 static void handle_catalog(struct stream *stream, const struct msg_request *request)
 {
@@ -101,7 +106,7 @@ static void handle_catalog(struct stream *stream, const struct msg_request *requ
 	}
 	buf_init(&buf, FRAME_MAX_PAYLOAD - 1024);
 	json_init(&json, &buf);
-	catalog_write_json(worker->catalog, &json);
+	catalog_write_json(worker->catalog, write_rules, &worker->schedule, &json);
 	if (buf_err(&buf) == 0 && buf.len != 0 && worker->config_error != NULL) {
 		buf.len--; /* its closing brace */
 		buf_append_str(&buf, ",\"config_error\":");
@@ -308,12 +313,12 @@ static const struct method {
 	{MSG_EVENTS, handle_events},
 	{MSG_STATUS, status_handle_get},
 	{MSG_STATUS_WATCH, status_handle_watch},
-	{MSG_SCHEDULE, NULL},
+	{MSG_SCHEDULE, schedule_respond},
 	{MSG_RELOAD, ask_reload},
 	{MSG_TAIL_OPEN, NULL},
-	{MSG_SCHEDULE_PAUSE, NULL},
-	{MSG_MAINTENANCE, NULL},
-	{MSG_RUN_CANCEL_ALL, NULL},
+	{MSG_SCHEDULE_PAUSE, ask_pause},
+	{MSG_MAINTENANCE, ask_maintenance},
+	{MSG_RUN_CANCEL_ALL, ask_cancel_all},
 	{MSG_SECRET_ROTATE, NULL},
 };
 

@@ -11,6 +11,7 @@
 #include "agent/monitor/secret.h"
 #include "agent/worker/monlink.h"
 #include "agent/worker/runset.h"
+#include "agent/worker/schedule.h"
 #include "agent/worker/watch.h"
 #include "agent/worker/worker.h"
 #include "core/base/list.h"
@@ -31,6 +32,7 @@ struct worker {
 	struct runset runs;
 	struct monlink monitor;
 	struct status *status; /* status.h; NULL: stopping */
+	struct schedule schedule;
 
 	int ledger_fd;
 	uint64_t ledger_end; /* behind the last whole record seen */

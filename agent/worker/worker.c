@@ -149,6 +149,7 @@ static bool load(struct worker *worker)
 		    errors) == 0) {
 		catalog_free(worker->catalog);
 		worker->catalog = catalog;
+		schedule_reload(&worker->schedule);
 	} else {
 		keep_error(worker, errors->n != 0 ? errors->lines[0] : "unknown");
 		ok = false;
@@ -182,6 +183,7 @@ static void stop(struct worker *worker, const char *why)
 	while (!list_empty(&worker->conns))
 		conn_goaway(container_of(worker->conns.next, struct conn, link),
 			MSG_GOAWAY_SHUTDOWN, "the agent is shutting down");
+	schedule_close(&worker->schedule);
 	status_close(worker);
 	monlink_close(&worker->monitor);
 	runset_close(&worker->runs);
@@ -306,6 +308,8 @@ static int open_sockets(struct worker *worker, struct err *err)
 		rc = uv_poll_init(&worker->loop, &worker->listen_poll, worker->opts->listen_fd);
 	if (rc == 0)
 		rc = uv_poll_start(&worker->listen_poll, UV_READABLE, on_acceptable);
+	if (rc == 0)
+		rc = schedule_open(&worker->schedule, worker, worker->opts->seen_alive_us);
 	return rc != 0 ? err_set(err, rc, "cannot serve: %s", uv_strerror(rc)) : 0;
 }
 

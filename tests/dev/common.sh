@@ -20,7 +20,7 @@ as_root() {
 	fi
 }
 
-PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libwslay-dev libpq-dev libcyaml-dev
+PACKAGES_BUILD="gcc libc6-dev tzdata meson ninja-build pkg-config libuv1-dev libwslay-dev libpq-dev libcyaml-dev
 	libyaml-dev libmbedtls-dev libjansson-dev libcrypt-dev libpcre2-dev libsystemd-dev zlib1g-dev libcmocka-dev"
 PACKAGES_RUN="postgresql postgresql-client procps util-linux"
 PACKAGES_TEST="chromium strace python3-minimal curl git openssl"

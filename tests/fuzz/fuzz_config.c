@@ -35,7 +35,7 @@ static void use(const struct catalog *catalog)
 	FUZZ_CHECK(catalog->n_commands > 0);
 	buf_init(&buf, CATALOG_MAX_JSON_BYTES);
 	json_init(&json, &buf);
-	catalog_write_json(catalog, &json);
+	catalog_write_json(catalog, NULL, NULL, &json);
 	FUZZ_CHECK(buf_err(&buf) == 0);
 	buf_fini(&buf);
 	for (size_t i = 0; i < catalog->n_commands; i++)

@@ -270,27 +270,89 @@ static void checks_inputs(void **state)
 			"commands.yml:7:36: 'max_length' must be between 1 and 16384\n"});
 }
 
-static void refuses_what_it_cannot_execute_yet(void **state)
+static void checks_limits(void **state)
+{
+	(void)state;
+	CHECK({HEAD "    limits: { cpu: 200 }\n", NULL,
+		"commands.yml:6:20: 'cpu' must be a share such as 50% or 200%, not '200'\n"});
+}
+
+static void checks_groups_rates_and_concurrency(void **state)
 {
 	(void)state;
 	CHECK({HEAD "    group: backup\n", NULL,
-		      "commands.yml:6:12: 'group' is not supported in this version\n"},
-		{"version: 1\ngroups: { b: { max_concurrent: 1, queue: 5 } }\n"
+		      "commands.yml:6:12: there is no group 'backup' under 'groups'\n"},
+		{"version: 1\ngroups: { B: { max_concurrent: 0, queue: -1 } }\n"
 		 "commands: { a: { title: T, exec: [/x] } }\n",
-			NULL, "commands.yml:2:9: 'groups' is not supported in this version\n"},
-		{HEAD "    limits: { cpu: 200 }\n", NULL,
-			"commands.yml:6:20: 'cpu' must be a share such as 50% or 200%, not "
-			"'200'\n"},
-		{HEAD "    max_rate: { limit: 3, per: 5m }\n", NULL,
-			"commands.yml:6:15: 'max_rate' is not supported in this version\n"},
+			NULL,
+			"commands.yml:2:11: group 'B' must be made of a-z, 0-9, '_' and '-', begin "
+			"with a letter or digit and have at most 48 characters\n"
+			"commands.yml:2:32: 'max_concurrent' must be between 1 and 1000\n"
+			"commands.yml:2:42: 'queue' must be between 0 and 1000\n"},
+		{HEAD "    max_rate: { limit: 1001, per: 25h }\n", NULL,
+			"commands.yml:6:24: 'limit' must be between 1 and 1000\n"
+			"commands.yml:6:35: 'per' must be more than 0 and at most 24h\n"},
 		{NULL,
-			FLOW("schedule: [{ cron: \"15 3 * * *\", timezone: Europe/Amsterdam, "
-			     "catch_up: 6h }]\n"
-			     "concurrency: { group: backup, on_conflict: skip }\n"
-			     "steps:\n"
-			     "  - { id: a, uses: a.b }\n"),
-			"flows/flow.yml:4:11: 'schedule' is not supported in this version\n"
-			"flows/flow.yml:5:14: 'concurrency' is not supported in this version\n"});
+			FLOW("concurrency: { group: g, on_conflict: wait }\n"
+			     "steps: [{ id: a, uses: a.b }]\n"),
+			"flows/flow.yml:4:39: 'on_conflict' must be one of skip, queue, "
+			"cancel_running, not 'wait'\n"});
+}
+
+static void checks_schedules(void **state)
+{
+	(void)state;
+	CHECK({NULL,
+		      FLOW("schedule: [{ cron: \"61 * * * *\" }]\n"
+			   "steps: [{ id: a, uses: a.b }]\n"),
+		      "flows/flow.yml:4:20: 'cron' its minute is none (0-59)\n"},
+		{NULL,
+			FLOW("schedule: [{ cron: \"@daily\", timezone: ../etc }]\n"
+			     "steps: [{ id: a, uses: a.b }]\n"),
+			"flows/flow.yml:4:40: 'timezone' must be a name such as "
+			"Europe/Amsterdam\n"},
+		{NULL,
+			FLOW("schedule: [{ cron: \"@daily\" }]\n"
+			     "inputs: { x: { type: slug, required: true } }\n"
+			     "steps: [{ id: a, uses: a.b }]\n"),
+			"flows/flow.yml:4:11: a flow with a schedule needs defaults for all "
+			"inputs; 'x' "
+			"has none\n"});
+}
+
+static void reads_groups_rates_and_schedules(void **state)
+{
+	static const char commands[] =
+		"version: 1\ngroups: { b: { max_concurrent: 2, queue: 5 }, c: {} }\n"
+		"commands:\n  a: { title: T, exec: [/x], group: b, max_rate: { limit: 3, per: 5m } "
+		"}\n";
+	static const char flow[] =
+		"version: 1\nid: f\ntitle: F\n"
+		"schedule: [{ cron: \"15 3 * * *\", timezone: Europe/Amsterdam, catch_up: 6h }, "
+		"{ cron: \"@daily\" }]\n"
+		"concurrency: { group: g, on_conflict: queue }\nsteps: [{ id: s, uses: a }]\n";
+	struct config_errors errors;
+	struct catalog *catalog;
+
+	(void)state;
+	config_errors_init(&errors);
+	assert_int_equal(catalog_load_bytes(
+				 commands, strlen(commands), flow, strlen(flow), &catalog, &errors),
+		0);
+	assert_int_equal(catalog->commands[0].group->max_concurrent, 2);
+	assert_int_equal(catalog->commands[0].group->queue, 5);
+	assert_int_equal(catalog_find_group(catalog, "c")->max_concurrent, 1);
+	assert_int_equal(catalog_find_group(catalog, "c")->queue, 0);
+	assert_int_equal(catalog->commands[0].rate_limit, 3);
+	assert_true(catalog->commands[0].rate_per_us == UINT64_C(300000000));
+	assert_string_equal(catalog->flows[0].concurrency_group, "g");
+	assert_int_equal(catalog->flows[0].on_conflict, CATALOG_CONFLICT_QUEUE);
+	assert_int_equal(catalog->flows[0].n_schedules, 2);
+	assert_string_equal(catalog->flows[0].schedules[0].timezone, "Europe/Amsterdam");
+	assert_true(catalog->flows[0].schedules[0].catch_up_us == UINT64_C(6) * 3600 * 1000000);
+	assert_string_equal(catalog->flows[0].schedules[1].timezone, "UTC");
+	assert_string_equal(catalog->flows[0].schedules[1].text, "@daily");
+	catalog_free(catalog);
 }
 
 static void keeps_limits(void **state)
@@ -634,7 +696,10 @@ int main(void)
 		cmocka_unit_test(reads_scalars_strictly),
 		cmocka_unit_test(checks_what_is_executed),
 		cmocka_unit_test(checks_inputs),
-		cmocka_unit_test(refuses_what_it_cannot_execute_yet),
+		cmocka_unit_test(checks_limits),
+		cmocka_unit_test(checks_groups_rates_and_concurrency),
+		cmocka_unit_test(checks_schedules),
+		cmocka_unit_test(reads_groups_rates_and_schedules),
 		cmocka_unit_test(checks_flows),
 		cmocka_unit_test(keeps_limits),
 		cmocka_unit_test(checks_secrets),

@@ -350,7 +350,7 @@ static void the_catalogue_document_has_typed_defaults(void **state)
 
 	buf_init(&buf, CATALOG_MAX_JSON_BYTES);
 	json_init(&json, &buf);
-	catalog_write_json(*state, &json);
+	catalog_write_json(*state, NULL, NULL, &json);
 	text = buf_take_str(&buf);
 	assert_non_null(text);
 	assert_non_null(strstr(text,
