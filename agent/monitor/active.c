@@ -133,6 +133,8 @@ static int settle(struct active *active, struct active_run *run)
 		rc = note_finished(active, run, state, &err);
 	if (rc == 0)
 		rc = mark_settled(dir_fd, &err);
+	if (rc == 0 && active->finished != NULL)
+		active->finished(active->seen_arg, state);
 done:
 	if (rc != 0 && rc != -EAGAIN && !run->told) {
 		run->told = true;

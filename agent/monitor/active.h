@@ -15,6 +15,7 @@
 
 #include "agent/monitor/ledger.h"
 #include "agent/run/plan.h"
+#include "agent/run/state.h"
 #include "core/base/uuid.h"
 
 #define ACTIVE_MAX 256
@@ -41,6 +42,8 @@ struct active {
 	/* Called by active_scan() with every run's meta that could be read. */
 	void (*seen)(void *arg, const struct plan *meta);
 	void *seen_arg;
+	/* Called when the ledger has a run's run.finished. */
+	void (*finished)(void *arg, const struct run_state *state);
 	size_t n;
 	struct active_run runs[ACTIVE_MAX];
 };

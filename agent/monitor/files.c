@@ -100,6 +100,15 @@ static void on_seen(void *arg, const struct plan *meta)
 	rates_note_meta(&m->rates, m->catalog, meta, clock_wall_us());
 }
 
+/* A run has ended. */
+static void on_finished(void *arg, const struct run_state *state)
+{
+	struct monitor *m = arg;
+
+	m->care.unreleased_bytes += state->size;
+	m->care.wanted = true;
+}
+
 int files_open(struct monitor *m, struct err *err)
 {
 	int rc;
@@ -128,6 +137,7 @@ int files_open(struct monitor *m, struct err *err)
 	active_init(&m->active, m->launch.runs_fd, m->ledger);
 	m->active.seen = on_seen;
 	m->active.seen_arg = m;
+	m->active.finished = on_finished;
 	return open_number(m, active_scan(&m->active), err);
 }
 

@@ -21,6 +21,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 
+#define MAX_DEPTH 4 /* of folders in a RUN_DIR: run/RUN/STEP/output */
 #define NEW_NAME_BYTES (sizeof(LAUNCH_NEW_PREFIX) + UUID_TEXT_BYTES)
 
 static void new_name(const struct uuid *id, char out[NEW_NAME_BYTES])
@@ -89,18 +90,37 @@ static int make_dir(int parent_fd, const char *name, gid_t gid)
 	return 0;
 }
 
+/* Removes what is in the folder; RUN_DIRs are not deep. Takes over dir_fd. */
+static void empty_folder(int dir_fd, unsigned depth)
+{
+	DIR *dir = fdopendir(dir_fd);
+	const struct dirent *entry;
+
+	if (dir == NULL) {
+		close(dir_fd);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		int fd;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+			unlinkat(dir_fd, entry->d_name, 0) == 0 || depth == MAX_DEPTH)
+			continue;
+		fd = openat(dir_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0)
+			empty_folder(fd, depth + 1);
+		(void)unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR);
+	}
+	closedir(dir);
+}
+
 static void discard_name(const struct launch *launch, const char *name)
 {
-	static const char *const files[] = {
-		RUNDIR_META, RUNDIR_STATE, RUNDIR_JOURNAL, RUNDIR_INDEX, RUNDIR_LOCK};
 	int dir_fd = openat(launch->runs_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (dir_fd < 0)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		(void)unlinkat(dir_fd, files[i], 0);
-	(void)unlinkat(dir_fd, RUNDIR_CONTROL, AT_REMOVEDIR);
-	close(dir_fd);
+	empty_folder(dir_fd, 0);
 	if (unlinkat(launch->runs_fd, name, AT_REMOVEDIR) != 0)
 		log_warn(LOG_EV("run.discard_failed"), LOG_STR("folder", name),
 			LOG_STR("error", strerror(errno)));

@@ -41,7 +41,7 @@ MUSTCHECK pid_t launch_runner(
 	const struct launch *launch, const struct launch_run *run, struct err *err);
 /* Closes what is open of it. */
 void launch_close(struct launch_run *run);
-/* Removes the RUN_DIR of a run that never started. */
+/* Removes a RUN_DIR with all that is in it: of a run that never started, or that was pruned. */
 void launch_discard(const struct launch *launch, const struct uuid *id);
 
 /* Removes what a killed agent left half made, and RUN_DIRs that a power cut left without meta and

@@ -240,6 +240,7 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 		kill(m->child.pid, SIGKILL);
 	}
 	next = sooner(next, starts_let_go(m, now));
+	next = sooner(next, care_step(m, now));
 	next = sooner(next, m->child.kill_us);
 	next = sooner(next, m->sync_by_us);
 	next = sooner(next, m->retry_by_us);
@@ -343,6 +344,8 @@ static int start(struct monitor *m, struct err *err)
 	if (gethostname(m->host, sizeof(m->host) - 1) != 0)
 		memcpy(m->host, "localhost", sizeof("localhost"));
 	rc = settings_load(&m->settings, err);
+	if (rc == 0)
+		rc = care_init(&m->care, err);
 	if (rc == 0)
 		rc = catalog_opts_from_env(&m->catalog_opts, m->account, err);
 	if (rc != 0)

@@ -199,6 +199,8 @@ static void handle_release(struct monitor *m, const struct imsg *msg)
 		requests_kv_run(json, &msg->run);
 		json_kv_str(json, "digest", digest);
 		(void)!requests_commit(m, &err);
+		m->care.unreleased_bytes -= MIN(m->care.unreleased_bytes, state.size);
+		m->care.wanted = true;
 		requests_answer(m, msg->seq, MSG_OK, "");
 	}
 	if (fd >= 0)

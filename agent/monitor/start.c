@@ -324,6 +324,12 @@ static void take(struct monitor *m, const struct imsg *msg)
 		requests_answer(m, msg->seq, MSG_FORBIDDEN, why);
 		return;
 	}
+	if (care_is_over_budget(&m->care)) {
+		requests_answer(m, msg->seq, MSG_LIMIT,
+			"journals that the dashboard has not archived fill their budget "
+			"(OPS_AGENT_MAX_BYTES)");
+		return;
+	}
 	if (active_is_full(&m->active)) {
 		requests_answer(m, msg->seq, MSG_LIMIT, "too many runs are going on");
 		return;

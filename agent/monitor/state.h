@@ -8,6 +8,7 @@
 #include "agent/config/catalog.h"
 #include "agent/config/planner.h"
 #include "agent/monitor/active.h"
+#include "agent/monitor/care.h"
 #include "agent/monitor/child.h"
 #include "agent/monitor/keys.h"
 #include "agent/monitor/launch.h"
@@ -49,6 +50,7 @@ struct monitor {
 	struct ledger *ledger;
 	struct keys *keys;
 	struct active active;
+	struct care care;
 	struct rates rates;
 	struct switches switches;
 	uint64_t seen_alive_us; /* wall clock: nobody looked at schedules between then and now */

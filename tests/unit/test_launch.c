@@ -145,6 +145,32 @@ static void cleaning_removes_what_was_never_promised(void **state)
 		plan_free(plans[i]);
 }
 
+static void put(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void discarding_leaves_nothing(void **state)
+{
+	struct launch launch = launch_in(*state);
+	struct plan *plan = fixture_plan(1);
+	struct launch_run run;
+	struct err err;
+
+	assert_int_equal(launch_prepare(&launch, plan, &run, &err), 0);
+	put(run.dir_fd, RUNDIR_CLAIMS);
+	put(run.dir_fd, RUNDIR_CONTROL_HOLD);
+	assert_int_equal(mkdirat(run.dir_fd, RUNDIR_SCRATCH, 0700), 0);
+	put(run.dir_fd, RUNDIR_SCRATCH "/x");
+	discard(&launch, &run, plan);
+	/* not even under another name */
+	assert_int_equal(rmdir(((struct fixture *)*state)->path), 0);
+	assert_int_equal(mkdir(((struct fixture *)*state)->path, 0700), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +178,8 @@ int main(void)
 			the_lock_is_held_without_a_gap, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_runner_gets_its_lock_and_nothing_else, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			discarding_leaves_nothing, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			cleaning_removes_what_was_never_promised, fixture_setup, fixture_teardown),
 	};
