@@ -28,6 +28,7 @@ struct process {
 	struct config cfg;
 	uv_signal_t signals[3];
 	uv_timer_t watchdog;
+	uv_prepare_t flush;
 	int exit_code;
 };
 
@@ -51,6 +52,7 @@ static void on_stopped(struct server *server)
 	for (size_t i = 0; i < ARRAY_LEN(process->signals); i++)
 		uv_close((uv_handle_t *)&process->signals[i], NULL);
 	uv_close((uv_handle_t *)&process->watchdog, NULL);
+	uv_close((uv_handle_t *)&process->flush, NULL);
 	log_info(LOG_EV("server.stopped"));
 }
 
@@ -97,6 +99,13 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* The loop is about to wait: what it has said is written. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	(void)prepare;
+	log_flush();
+}
+
 static int serve(void)
 {
 	struct process process = {0};
@@ -126,8 +135,13 @@ static int serve(void)
 		LOG_INT("port", process.cfg.listen_port), LOG_STR("version", OPS_VERSION),
 		LOG_INT("pid", getpid()));
 	activation_watch(&loop, &process.watchdog);
+	uv_prepare_init(&loop, &process.flush);
+	uv_prepare_start(&process.flush, on_prepare);
+	uv_unref((uv_handle_t *)&process.flush);
+	log_set_buffered(true);
 	activation_tell_ready();
 	uv_run(&loop, UV_RUN_DEFAULT);
+	log_set_buffered(false);
 	uv_loop_close(&loop);
 	config_fini(&process.cfg);
 	return 0;

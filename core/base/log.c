@@ -16,7 +16,12 @@
 static struct {
 	enum log_level level;
 	enum log_format format;
-} setup = {LOG_LEVEL_INFO, LOG_FORMAT_TEXT};
+	bool is_buffered;
+} setup = {LOG_LEVEL_INFO, LOG_FORMAT_TEXT, false};
+
+/* What waits for log_flush(). Part of the log's setup: there is one standard error. */
+static uint8_t pending[16u << 10];
+static size_t n_pending;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -88,7 +93,9 @@ static void write_text_line(struct buf *buf, enum log_level level, const struct 
 	write_time(buf);
 	buf_printf(buf, " %-5s %s", level_names[level], kvs[0].str);
 	for (const struct log_kv *kv = kvs + 1; kv->key != NULL; kv++) {
-		buf_printf(buf, " %s=", kv->key);
+		buf_append_byte(buf, ' ');
+		buf_append_str(buf, kv->key);
+		buf_append_byte(buf, '=');
 		if (kv->str != NULL)
 			write_text_value(buf, kv->str);
 		else
@@ -130,10 +137,31 @@ static void write_cut_json_line(struct buf *buf, enum log_level level, const str
 	buf_append_str(buf, ",\"cut\":true}");
 }
 
+static void write_out(const void *data, size_t n)
+{
+	ssize_t written;
+
+	do {
+		written = write(STDERR_FILENO, data, n);
+	} while (written < 0 && errno == EINTR);
+}
+
+void log_set_buffered(bool is_buffered)
+{
+	log_flush();
+	setup.is_buffered = is_buffered;
+}
+
+void log_flush(void)
+{
+	if (n_pending > 0)
+		write_out(pending, n_pending);
+	n_pending = 0;
+}
+
 void log_emit(enum log_level level, const struct log_kv *kvs)
 {
 	struct buf buf;
-	ssize_t written;
 
 	if (level < setup.level)
 		return;
@@ -147,8 +175,14 @@ void log_emit(enum log_level level, const struct log_kv *kvs)
 	buf.max = LOG_MAX_LINE + 1;
 	buf.err = 0; /* a line that was too long goes out cut */
 	buf_append_byte(&buf, '\n');
-	do {
-		written = write(STDERR_FILENO, buf.data, buf.len);
-	} while (written < 0 && errno == EINTR);
+	if (setup.is_buffered && level < LOG_LEVEL_WARN && buf.len <= sizeof(pending)) {
+		if (n_pending + buf.len > sizeof(pending))
+			log_flush();
+		memcpy(pending + n_pending, buf.data, buf.len);
+		n_pending += buf.len;
+	} else {
+		log_flush();
+		write_out(buf.data, buf.len);
+	}
 	buf_fini(&buf);
 }

@@ -59,7 +59,12 @@ void log_setup(enum log_level level, enum log_format format);
 /* Parses debug, info, warn or error (text or json); -EINVAL otherwise. */
 MUSTCHECK int log_parse_level(const char *text, enum log_level *ret_level);
 MUSTCHECK int log_parse_format(const char *text, enum log_format *ret_format);
-/* One write(2) to standard error; lines past 4 KiB are cut. */
+/* Whether lines below warn may wait for log_flush(), so that what one turn of a loop says is one
+ * write(2). For a process with one thread that logs, which flushes before it waits and at its end;
+ * a line of warn or error takes those before it along. */
+void log_set_buffered(bool is_buffered);
+void log_flush(void);
+/* One write(2) to standard error, or later with others; lines past 4 KiB are cut. */
 void log_emit(enum log_level level, const struct log_kv *kvs);
 
 #endif

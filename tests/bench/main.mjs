@@ -1,4 +1,4 @@
-// ./dev bench [stream] [spawn] [idle] [archive]: the first measures what it costs to carry a command's output from its write(2) to a WebSocket
+// ./dev bench [stream] [spawn] [idle] [archive] [fanout] [latency] [web] [sockets] [slow] [search]: the first measures what it costs to carry a command's output from its write(2) to a WebSocket
 // client (journal on disk, checksums, authentication and all), beside a bare pipe → Unix socket → TCP
 // relay that keeps nothing. Rounds are interleaved and the medians compared, since machines are noisy:
 // only the ratios mean something.
@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { archive } from './archive.mjs';
+import { COMMANDS as WEB_COMMANDS, webBenches } from './web.mjs';
 
 const run = promisify(execFile);
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -29,7 +30,15 @@ commands:
     inputs:
       mib: { type: int, min: 1, max: 65536, required: true }
       block: { type: int, min: 1, max: 1048576, required: true }
-`;
+${WEB_COMMANDS(bin)}`;
+
+// Results are kept as JSON, each benchmark's latest.
+function keep(name, result) {
+  const dir = path.join(root, 'build/bench');
+  fs.mkdirSync(dir, { recursive: true });
+  const file = path.join(dir, `${name.replace(/[^a-z0-9]+/gi, '-')}.json`);
+  fs.writeFileSync(file, `${JSON.stringify({ name, at: new Date().toISOString(), rounds: ROUNDS, ...result }, null, 2)}\n`);
+}
 
 async function startStack() {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ops-bench-'));
@@ -62,11 +71,13 @@ async function startStack() {
   return { url, cookie, dir: env.OPS_DEV_DIR, stop };
 }
 
-async function startRun(stack, mib, block) {
+// startRun(stack, mib, block), or startRun(stack, id, inputs).
+async function startRun(stack, first, second) {
+  const [id, inputs] = typeof first === 'string' ? [first, second] : ['bench.write', { mib: first, block: second }];
   const response = await fetch(`${stack.url}/api/v1/runs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', origin: stack.url, cookie: stack.cookie },
-    body: JSON.stringify({ kind: 'command', id: 'bench.write', inputs: { mib, block } }),
+    body: JSON.stringify({ kind: 'command', id, inputs }),
   });
   if (response.status !== 201) throw new Error(`start: ${response.status} ${await response.text()}`);
   return (await response.json()).run.id;
@@ -122,6 +133,7 @@ async function stream() {
       console.log(`  two hops, bare   ${fixed(b, 0).padStart(6)} MB/s   ${fixed(cpuPerGib(bare, 'cpu_seconds'))} CPU s/GiB (both relays)`);
       console.log(`  ours             ${fixed(o, 0).padStart(6)} MB/s   ${fixed(cpuPerGib(ours, 'cpu'))} CPU s/GiB (worker and dashboard)`);
       console.log(`  ratio            ${fixed(o / b)}`);
+      keep(`stream ${block}`, { mib, ours: o, bare: b, ratio: o / b, cpu_per_gib: cpuPerGib(ours, 'cpu'), bare_cpu_per_gib: cpuPerGib(bare, 'cpu_seconds') });
     }
   } finally {
     await stack.stop();
@@ -188,7 +200,7 @@ commands:
 }
 
 const archiveBench = () => archive({ bin, rounds: ROUNDS, mib: MIB, median, fixed, commands: COMMANDS });
-const benches = { stream, spawn, idle, archive: archiveBench };
+const benches = { stream, spawn, idle, archive: archiveBench, ...webBenches({ bin, rounds: ROUNDS, median, fixed, startStack, startRun, stackPids, keep }) };
 const names = process.argv.slice(2).length ? process.argv.slice(2) : Object.keys(benches);
 for (const name of names) {
   if (!benches[name]) {

@@ -126,6 +126,31 @@ static void reads_levels_and_formats(void **state)
 	assert_int_equal(log_parse_format("xml", &format), -EINVAL);
 }
 
+static void buffered_lines_wait_and_keep_their_order(void **state)
+{
+	const char *text, *first, *second, *third;
+
+	(void)state;
+	log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	log_set_buffered(true);
+	capture();
+	log_info(LOG_EV("first"));
+	log_info(LOG_EV("second"));
+	assert_string_equal(captured(), "");
+	capture();
+	log_warn(LOG_EV("third"));
+	text = captured();
+	first = strstr(text, "first");
+	second = strstr(text, "second");
+	third = strstr(text, "third");
+	assert_true(first != NULL && second > first && third > second);
+	capture();
+	log_info(LOG_EV("fourth"));
+	log_flush();
+	assert_non_null(strstr(captured(), "fourth"));
+	log_set_buffered(false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +159,7 @@ int main(void)
 		cmocka_unit_test(what_is_below_the_level_is_not_written),
 		cmocka_unit_test(a_line_that_is_too_long_stays_one_line),
 		cmocka_unit_test(reads_levels_and_formats),
+		cmocka_unit_test(buffered_lines_wait_and_keep_their_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
