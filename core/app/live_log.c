@@ -16,7 +16,6 @@
  * snapshot. An offset that is no longer there: END shortened. No such run: an error event.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/app/limits.h"
@@ -30,15 +29,10 @@ static void log_open(struct sub *sub, int64_t offset);
 static void send_frame(struct sub *sub, uint8_t type, const uint8_t *payload, size_t len)
 {
 	struct frame frame = {.length = (uint32_t)len, .stream = sub->id, .type = type};
-	uint8_t *block = malloc(WS_HEADER_ROOM + FRAME_HEADER_BYTES + len);
+	uint8_t header[FRAME_HEADER_BYTES];
 
-	if (block == NULL) {
-		ws_close(sub->socket->ws, WS_CLOSE_INTERNAL, "out of memory");
-		return;
-	}
-	frame_encode_header(&frame, block + WS_HEADER_ROOM);
-	memcpy(block + WS_HEADER_ROOM + FRAME_HEADER_BYTES, payload, len);
-	(void)!ws_send_block(sub->socket->ws, block, WS_HEADER_ROOM, FRAME_HEADER_BYTES + len);
+	frame_encode_header(&frame, header);
+	(void)!ws_send_parts(sub->socket->ws, header, sizeof(header), payload, len);
 }
 
 static void send_end(struct sub *sub, uint16_t reason, uint64_t offset)

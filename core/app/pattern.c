@@ -8,10 +8,12 @@
 
 struct pattern {
 	pcre2_code *code;
+	bool is_compiled; /* to machine code */
 };
 
 struct matcher {
 	const pcre2_code *code;
+	bool is_compiled;
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
@@ -47,9 +49,9 @@ struct pattern *pattern_new(const char *text, bool is_regex, bool case_counts, s
 		err_set(err, -EINVAL, "%s (at byte %zu)", (const char *)message, (size_t)offset);
 		return NULL;
 	}
-	/* Where memory may not be made executable it is interpreted instead. */
-	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
 	pattern = xcalloc(1, sizeof(*pattern));
+	/* Where memory may not be made executable it is interpreted instead. */
+	pattern->is_compiled = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
 	pattern->code = code;
 	return pattern;
 }
@@ -77,6 +79,7 @@ struct matcher *matcher_new(const struct pattern *pattern)
 	struct matcher *matcher = xcalloc(1, sizeof(*matcher));
 
 	matcher->code = pattern->code;
+	matcher->is_compiled = pattern->is_compiled;
 	matcher->data = pcre2_match_data_create(1, NULL);
 	matcher->context = pcre2_match_context_create(NULL);
 	if (matcher->data == NULL || matcher->context == NULL)
@@ -105,8 +108,10 @@ int matcher_find(struct matcher *matcher, const char *text, size_t n, size_t fro
 {
 	PCRE2_SIZE *place;
 	/* One pair of places is enough; 0 says that there were more groups than room. */
-	int r = pcre2_match(matcher->code, (PCRE2_SPTR)text, n, from, PCRE2_NO_UTF_CHECK,
-		matcher->data, matcher->context);
+	int r = matcher->is_compiled ? pcre2_jit_match(matcher->code, (PCRE2_SPTR)text, n, from, 0,
+					       matcher->data, matcher->context)
+				     : pcre2_match(matcher->code, (PCRE2_SPTR)text, n, from,
+					       PCRE2_NO_UTF_CHECK, matcher->data, matcher->context);
 
 	if (r == PCRE2_ERROR_NOMATCH)
 		return 0;

@@ -187,6 +187,18 @@ static void on_escaped(struct pens *pens, struct pen *pen, uint8_t byte)
 	}
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Whether eight bytes are all of 0x20 to 0x7e: none has its highest bit, nor gets it when 1 is
+ * added, and subtracting 0x20 borrows from none. */
+static bool are_plain(const uint8_t *bytes)
+{
+	uint64_t v;
+
+	memcpy(&v, bytes, sizeof(v));
+	return ((v | (v + EACH(1)) | (v - EACH(0x20))) & EACH(0x80)) == 0;
+}
+
 /* Plain printable ASCII up to the next byte that is anything else. */
 static size_t plain_run(const struct pen *pen, const uint8_t *bytes, size_t n)
 {
@@ -194,6 +206,8 @@ static size_t plain_run(const struct pen *pen, const uint8_t *bytes, size_t n)
 
 	if (pen->state != PEN_GROUND || pen->pending_cr || pen->n_partial != 0)
 		return 0;
+	while (i + 8 <= n && i < 4096 && are_plain(bytes + i))
+		i += 8;
 	while (i < n && i < 4096 && bytes[i] >= 0x20 && bytes[i] < 0x7f)
 		i++;
 	return i;

@@ -340,6 +340,19 @@ int ws_send_binary(struct ws *ws, const void *data, size_t len)
 	return send_message(ws, WS_FRAME_BINARY, data, len);
 }
 
+int ws_send_parts(struct ws *ws, const void *head, size_t head_len, const void *data, size_t len)
+{
+	uint8_t header[WS_FRAME_HEADER_MAX];
+	struct out_piece pieces[3] = {
+		{.data = header,
+			.len = ws_frame_header(WS_FRAME_BINARY, head_len + len, header),
+			.mode = OUT_COPY},
+		{.data = head, .len = head_len, .mode = OUT_COPY},
+		{.data = data, .len = len, .mode = OUT_COPY}};
+
+	return send_pieces(ws, pieces, 3, head_len + len);
+}
+
 int ws_send_block(struct ws *ws, uint8_t *block, size_t header_room, size_t len)
 {
 	uint8_t header[WS_FRAME_HEADER_MAX];

@@ -81,6 +81,10 @@ const char *ws_request_id(const struct ws *ws);
  * follows with 1008) or -ENOMEM (the same with 1011). */
 MUSTCHECK int ws_send_text(struct ws *ws, const char *text, size_t len);
 MUSTCHECK int ws_send_binary(struct ws *ws, const void *data, size_t len);
+/* One binary message made of two parts. Copied only as far as the kernel does not take it at once.
+ */
+MUSTCHECK int ws_send_parts(
+	struct ws *ws, const void *head, size_t head_len, const void *data, size_t len);
 /* One binary message without a copy: block is a heap block with header_room (>= WS_HEADER_ROOM)
  * bytes of room before the len bytes of the message. The WebSocket header is written into the end
  * of the room. The block is freed by the server in every case. */
