@@ -292,6 +292,16 @@ static int on_socket_send(void *arg, const unsigned char *data, size_t n)
 	return r >= 0 ? (int)r : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
+/* Something came that is no answer yet. */
+static bool is_interim(int r)
+{
+#if defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+	if (r == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+		return true;
+#endif
+	return r == MBEDTLS_ERR_SSL_WANT_READ;
+}
+
 long tls_ask(int fd, const char *question, char *answer, size_t cap)
 {
 	mbedtls_ssl_config config;
@@ -310,8 +320,11 @@ long tls_ask(int fd, const char *question, char *answer, size_t cap)
 		r = mbedtls_ssl_handshake(&ssl);
 	if (r == 0)
 		r = mbedtls_ssl_write(&ssl, (const uint8_t *)question, len) == (int)len ? 0 : -1;
-	while (r == 0 || r == MBEDTLS_ERR_SSL_WANT_READ)
-		r = mbedtls_ssl_read(&ssl, (uint8_t *)answer, cap);
+	if (r == 0) {
+		do
+			r = mbedtls_ssl_read(&ssl, (uint8_t *)answer, cap);
+		while (is_interim(r));
+	}
 	mbedtls_ssl_free(&ssl);
 	mbedtls_ssl_config_free(&config);
 	return r > 0 ? r : -EPROTO;

@@ -1,8 +1,8 @@
 // TLS of the daemon itself: the page and WebSockets over it, a new certificate on SIGHUP, and peers that break it.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -165,5 +165,19 @@ describe('TLS', () => {
 
 	it('ends well', async () => {
 		assert.equal(await dashboard.stop(), 0);
+	});
+});
+
+describe('healthcheck over TLS', () => {
+	it('a server that says nothing after the handshake is not healthy, and not waited for', async () => {
+		const dir = mkdtempSync(join(tmpdir(), 'ops-tls-'));
+		execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=mute', '-keyout', join(dir, 'key'), '-out', join(dir, 'crt')], { stdio: 'pipe' });
+		const server = tls.createServer({ key: readFileSync(join(dir, 'key')), cert: readFileSync(join(dir, 'crt')) }, (socket) => socket.end()).listen(0, '127.0.0.1');
+		await once(server, 'listening');
+		const child = spawn(DASHBOARD, ['healthcheck'], { env: { ...process.env, LISTEN: `127.0.0.1:${server.address().port}`, TLS_CERT: join(dir, 'crt'), TLS_KEY: join(dir, 'key') }, stdio: 'ignore' });
+		const [code] = await once(child, 'exit');
+		assert.equal(code, 69);
+		server.close();
+		rmSync(dir, { recursive: true, force: true });
 	});
 });
