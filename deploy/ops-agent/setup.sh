@@ -151,6 +151,8 @@ stage_build_docker() {
 	local release container
 	# shellcheck disable=SC1091
 	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-trixie}")
+	# Debian 12's Docker builds every stage of the file unless it is asked for BuildKit
+	if [ "$(docker version --format '{{.Client.Version}}' | cut -d. -f1)" -lt 23 ]; then export DOCKER_BUILDKIT=1; fi
 	docker build --network "${OPS_BUILD_NETWORK:-default}" -f "$1/deploy/Dockerfile" --target agent \
 		--build-arg "DEBIAN=$release" -t "ops-agent:$release" "$1" &&
 		container=$(docker create "ops-agent:$release") &&

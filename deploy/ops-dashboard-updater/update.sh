@@ -436,6 +436,13 @@ update_agent() {
 		{ reason='the agent was not updated (see the journal); the dashboard is up to date' && return 1; }
 }
 
+# The compose file on the host is the administrator's; the repository's may have gained something.
+tell_of_compose_file() {
+	if git_is_known "$old_commit" && ! as_owner diff --quiet "$old_commit" "$new_commit" -- deploy/docker-compose.ops-dashboard.yml; then
+		say "deploy/docker-compose.ops-dashboard.yml has changed: compare it with $COMPOSE_FILE"
+	fi
+}
+
 # The updater updates itself last; this shell goes on with the file it has open.
 update_updater() {
 	local installed=/opt/ops-dashboard-updater/update.sh new=$REPOSITORY/deploy/ops-dashboard-updater
@@ -484,6 +491,7 @@ main() {
 	fi
 	update_agent || { result=failed && exit 1; }
 	update_updater
+	tell_of_compose_file
 	result=updated
 }
 

@@ -45,14 +45,14 @@ async function finished(server, id, seconds = 60) {
 	}
 }
 
-// A run of about a minute whose every line has a number, so that one that is lost would be missed.
-const counting = (server) => start(server, 'command', 'drill.count');
+// A run that prints a numbered line a second, so that one that is lost would be missed.
+const counting = (server, lines = 60) => start(server, 'command', 'drill.count', { lines });
 
-function assertCounted(server, id) {
-	const text = server.run(`${CURL} '${PAGE}/api/v1/runs/${id}/log?format=raw'`);
-	const lines = text.split('\n');
-	const expected = Array.from({ length: 60 }, (_, i) => `line ${i + 1}`);
-	assert.deepEqual(lines, expected, 'every line once, in order');
+// Every line once, in order; how many.
+function assertCounted(server, id, count) {
+	const lines = server.run(`${CURL} '${PAGE}/api/v1/runs/${id}/log?format=raw'`).split('\n');
+	assert.deepEqual(lines, Array.from({ length: count ?? lines.length }, (_, i) => `line ${i + 1}`), 'every line once, in order');
+	return lines.length;
 }
 
 // The dashboard has all of the run in PostgreSQL.
@@ -79,15 +79,17 @@ export const drills = {
 
   drill.count:
     title: Count
-    exec: [/usr/local/libexec/ops/drill-count]
-    timeout: 5m
+    exec: [/usr/local/libexec/ops/drill-count, "\${inputs.lines}"]
+    inputs:
+      lines: { type: int, min: 1, max: 100000, default: 60 }
+    timeout: 2h
   drill.pour:
     title: Pour
     exec: [/usr/local/libexec/ops/drill-pour]
     timeout: 5m
 YML
 printf '#!/bin/bash\\nfor i in {1..200}; do seq $((i * 5000)) $((i * 5000 + 4999)); sleep 0.05; done\\n' >/usr/local/libexec/ops/drill-pour
-printf '#!/bin/bash\\nfor i in {1..60}; do echo "line $i"; sleep 1; done\\n' >/usr/local/libexec/ops/drill-count
+printf '#!/bin/bash\\nfor ((i = 1; i <= $1; i++)); do echo "line $i"; sleep 1; done\\n' >/usr/local/libexec/ops/drill-count
 chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl reload`);
 		await server.until('the page through Caddy', `${CURL} --fail ${PAGE}/healthz`, 30);
 		const r = login(server);
@@ -118,7 +120,7 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		server.follow('runbooks/recovery.md', 'Agent crash');
 		const run = await finished(server, id, 120);
 		assert.equal(run.status, 'succeeded', JSON.stringify(run));
-		assertCounted(server, id);
+		assertCounted(server, id, 60);
 	},
 
 	async documents(server) {
@@ -170,7 +172,7 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		server.run('docker rm -f ops-dashboard');
 		server.follow('runbooks/recovery.md', 'Container failure');
 		assert.equal((await finished(server, id, 120)).status, 'succeeded');
-		assertCounted(server, id);
+		assertCounted(server, id, 60);
 	},
 
 	async 'certificate-expiry'(server) {
@@ -200,7 +202,7 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		const away = server.try('printf %s "$OLD" >/tmp/old; chmod 600 /tmp/old; OPS_AGENT_SECRET_PATH=/tmp/old opsctl status', { env: { OLD: old } });
 		assert.notEqual(away.status, 0, 'the old secret opens nothing');
 		assert.equal((await finished(server, id, 120)).status, 'succeeded');
-		assertCounted(server, id);
+		assertCounted(server, id, 60);
 	},
 
 	async 'compromised-secret'(server) {
@@ -224,17 +226,23 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 
 	async update(server) {
 		const [before, old] = container(server);
-		const id = counting(server);
-		const now = server.commit('docs: one line more', 'echo >>CONTRIBUTING.md');
+		const agent = server.run('systemctl show -p MainPID --value ops-agent');
+		const id = counting(server, 7200);
+		const now = server.commit('agent: a comment', `echo '/* drill */' >>agent/main.c`);
 		server.run('systemctl start ops-dashboard-updater.service');
 		const [after, commit] = container(server);
 		assert.notEqual(after, before);
 		assert.equal(commit, now);
 		const last = lastUpdate(server);
-		assert.deepEqual([last.result, last.from, last.to, last.changes], ['updated', old, now, ['docs: one line more']]);
-		const run = await finished(server, id, 120);
-		assert.equal(run.status, 'succeeded');
-		assertCounted(server, id);
+		assert.deepEqual([last.result, last.from, last.to, last.changes], ['updated', old, now, ['agent: a comment']]);
+		assert.notEqual(server.run('systemctl show -p MainPID --value ops-agent'), agent, 'the agent is a new one too');
+		assert.equal(server.run('cat /opt/ops-agent/share/ops-agent/commit'), now);
+		// both daemons were replaced, and the run goes on
+		const lines = assertCounted(server, id);
+		await server.until('further lines', `opsctl logs ${id} | grep -qx 'line ${lines + 5}'`);
+		server.run(`opsctl cancel ${id}`);
+		assert.equal((await finished(server, id)).status, 'cancelled');
+		assert.ok(assertCounted(server, id) >= lines + 5);
 		// by hand over SSH as well, twice at once, and nothing new
 		server.run('/opt/ops-dashboard-updater/update.sh & /opt/ops-dashboard-updater/update.sh; wait $!');
 		assert.equal(container(server)[0], after);

@@ -1,0 +1,64 @@
+// The form of the runbooks, which ./dev drill executes: their parts, and commands that a shell understands.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { blocks, missingLine } from '../../drills/blocks.mjs';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const PARTS = ['Symptoms', 'Be sure', 'Fix', 'Check', 'Prevention'];
+const books = readdirSync(join(ROOT, 'runbooks')).filter((f) => f.endsWith('.md') && f !== 'README.md');
+
+test('every_procedure_has_the_five_parts_in_order', () => {
+	for (const book of books) {
+		const titles = readFileSync(join(ROOT, 'runbooks', book), 'utf8').replace(/^```[^]*?^```/gm, '').match(/^#+ .*$/gm)
+			.map((t) => t.replace(/^#+ /, ''));
+		const parts = titles.filter((t) => PARTS.includes(t));
+		assert.ok(parts.length >= 5, book);
+		assert.deepEqual(parts, Array.from({ length: parts.length }, (_, i) => PARTS[i % 5]), book);
+	}
+});
+
+test('every_block_is_shell_and_every_procedure_can_be_checked', () => {
+	for (const file of [...books.map((b) => join('runbooks', b)), 'README.md']) {
+		const all = blocks(join(ROOT, file));
+		for (const block of all) {
+			const r = spawnSync('bash', ['-n'], { input: block.sh, encoding: 'utf8' });
+			assert.equal(r.status, 0, `${file}:${block.line}: ${r.stderr}`);
+		}
+		if (file === 'README.md') continue;
+		// the procedures of a file: what stands above 'Check'
+		for (const of of new Set(all.map((b) => b.heading.slice(0, -1).join(' / '))))
+			assert.ok(all.some((b) => b.heading.slice(0, -1).join(' / ') === of && b.heading.at(-1) === 'Check'), `${file}: ${of} has no check`);
+	}
+});
+
+test('the_installation_is_four_steps_and_the_rotation_three_commands', () => {
+	assert.equal(blocks(join(ROOT, 'README.md'), 'Install it').length, 4);
+	assert.equal(blocks(join(ROOT, 'README.md'), 'A new agent secret')[0].sh.trim().split('\n').length, 3);
+});
+
+test('the_index_names_every_runbook', () => {
+	const index = readFileSync(join(ROOT, 'runbooks/README.md'), 'utf8');
+	for (const book of books) assert.ok(index.includes(`](${book})`), book);
+});
+
+test('finds_blocks_by_heading_with_their_output', (t) => {
+	const dir = mkdtempSync(join(tmpdir(), 'ops-blocks-'));
+	t.after(() => rmSync(dir, { recursive: true }));
+	writeFileSync(join(dir, 'a.md'), '# A\n## B\n1. x\n\n   ```sh\n   one\n     two\n   ```\n\n```output\nx … y\n```\n## C\n```sh\nthree\n```\n');
+	assert.deepEqual(blocks(join(dir, 'a.md'), 'B').map((b) => [b.sh, b.output, b.line]), [['one\n  two', ['x … y'], 5]]);
+	assert.equal(blocks(join(dir, 'a.md'), 'C')[0].sh, 'three');
+	assert.equal(blocks(join(dir, 'a.md'), 'A').length, 2);
+	writeFileSync(join(dir, 'b.md'), '```sh\nnever ends\n');
+	assert.throws(() => blocks(join(dir, 'b.md')), /does not end/);
+});
+
+test('expected_lines_come_in_order', () => {
+	assert.equal(missingLine(['a', 'b … d'], 'a\nx\nb c d\n'), undefined);
+	assert.equal(missingLine(['b … d', 'a'], 'a\nb c d\n'), 'a');
+	assert.equal(missingLine(['a.c'], 'abc'), 'a.c', 'dots are dots');
+	assert.equal(missingLine(['a'], 'ab'), 'a', 'whole lines');
+});
