@@ -51,14 +51,15 @@ compose_settings() {
 }
 
 build_image() {
-	local owner
+	local owner commit version
 	owner=$(stat -c %U "$REPOSITORY/.git")
-	# the same arguments as update.sh, so that its build finds everything made
-	OPS_DASHBOARD_COMMIT=$(cd / && runuser -u "$owner" -- git -C "$REPOSITORY" rev-parse HEAD)
-	OPS_DASHBOARD_VERSION=$(sed -n "s/^ *version: '\(.*\)',.*/\1/p" "$REPOSITORY/meson.build" | head -n 1)
-	export OPS_DASHBOARD_COMMIT OPS_DASHBOARD_VERSION OPS_DASHBOARD_REPOSITORY=$REPOSITORY
+	commit=$(cd / && runuser -u "$owner" -- git -C "$REPOSITORY" rev-parse HEAD)
+	version=$(sed -n "s/^ *version: '\(.*\)',.*/\1/p" "$REPOSITORY/meson.build" | head -n 1)
 	echo 'Building the image; this takes some minutes'
-	(cd "$DIR" && docker compose -f docker-compose.ops-dashboard.yml build ops-dashboard) >"$DIR/build.log" 2>&1 || {
+	# the same as compose's build, so that the first update finds everything made
+	docker build --network "${OPS_BUILD_NETWORK:-default}" -f "$REPOSITORY/deploy/Dockerfile" --target dashboard \
+		--build-arg "COMMIT=$commit" --build-arg "VERSION=$version" -t "${OPS_DASHBOARD_IMAGE:-ops-dashboard:current}" \
+		"$REPOSITORY" >"$DIR/build.log" 2>&1 || {
 		tail -n 30 "$DIR/build.log" >&2
 		die "the build failed (its whole output: $DIR/build.log)"
 	}

@@ -184,7 +184,7 @@ compose() {
 	else
 		# 1.29 does not know the key `name`
 		(cd "$folder" && sed '/^name:/d' "$COMPOSE_FILE" |
-			docker-compose --no-ansi --project-directory "$folder" \
+			docker-compose --ansi never --project-directory "$folder" \
 				-p "${OPS_COMPOSE_PROJECT:-scrum4me}" -f - "$@")
 	fi
 }
