@@ -8,6 +8,7 @@ import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { audit, begin, CATALOG, chatter, endRun, endStep, liveBackup, makeRun, makeRuns, schedule, startStep, sync } from './fixture/data.mjs';
 import { STDOUT } from './fixture/journal.mjs';
+import { makeStatus } from './fixture/status.mjs';
 import { accept, chunkFrame, endFrame } from './fixture/ws.mjs';
 
 const MIME = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png', '.txt': 'text/plain; charset=utf-8', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' };
@@ -28,6 +29,7 @@ export class Fixture {
     this.database = { state: 'ready', since_us: 0, reason: '' };
     this.assets = /name="ops-build" content="([^"]*)"/.exec(fs.readFileSync(path.join(dist, 'index.html'), 'utf8'))?.[1] ?? '';
     this.totp = false;
+    this.status = makeStatus();
     this.canSearch = true;
     this.without = new Set();
     const now = Date.now() * 1000;
@@ -363,7 +365,7 @@ export class Fixture {
     if (log) return this.#tail(client, m, log[1]);
     subs.set(m.id, { topic: m.topic });
     const one = /^run\/([^/]+)$/.exec(m.topic);
-    const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)) } : m.topic === 'catalog' ? CATALOG : m.topic === 'system' ? this.system() : null;
+    const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)) } : m.topic === 'catalog' ? CATALOG : m.topic === 'system' ? this.system() : m.topic === 'status' ? this.status : null;
     if (snapshot) socket.text({ id: m.id, event: 'snapshot', data: snapshot });
     else socket.text({ id: m.id, event: 'error', data: { code: 'not_found', message: 'There is no such topic.' } });
   }

@@ -61,6 +61,19 @@ journey('the overview shows what runs now with its steps', { prepare: (f) => f.a
   assert.equal(await page.getAttribute('link[rel=icon]', 'href').then((h) => h.includes('running')), true);
 });
 
+journey('the overview shows problems first, the fullest disk, and where to read on', {}, async (page) => {
+  await sees(page, '.attention-card', 'expires in 6 days');
+  assert.deepEqual(await page.locator('.attention-head b').allTextContents(), ['mail.example.org', '/srv', '/srv/web', 'database']);
+  await sees(page, '.metric-card', '92');
+  await page.locator('.tile', { hasText: 'Certificates' }).click();
+  await page.waitForURL(/\/certs$/);
+  assert.deepEqual(await page.locator('.resource summary b').allTextContents(), ['mail.example.org', 'example.org']);
+  await page.goBack();
+  await page.locator('.attention-card', { hasText: 'database' }).click();
+  await page.waitForURL(/\/backups#database$/);
+  await sees(page, '.resource details[open]', 'the folder cannot be read');
+});
+
 journey('a command without inputs starts at once and its end is seen', {}, async (page, fixture) => {
   await page.locator('.quick-row', { hasText: 'Uptime' }).getByRole('button').click();
   await page.waitForURL(/\/runs\/\d+$/);

@@ -212,7 +212,10 @@ test('addresses', async () => {
 	const endless = await item('urls', `http://127.0.0.1:${port.endless}/large?x=1`);
 	assert.deepEqual([endless.level, endless.values.status], ['ok', 200]);
 	assert.equal((await item('urls', `http://127.0.0.1:${port.teapot}/`)).level, 'ok');
-	assert.equal((await item('urls', `http://127.0.0.1:${port.teapot}/coffee`)).values.status, 418);
+	const coffee = await item('urls', `http://127.0.0.1:${port.teapot}/coffee`);
+	assert.deepEqual([coffee.level, coffee.message], ['bad', 'answers 418 instead of 200']);
+	const garbage = await item('urls', `http://127.0.0.1:${port.garbage}/`);
+	assert.deepEqual([garbage.level, garbage.message], ['bad', 'the answer is no HTTP/1.1']);
 });
 
 test('repositories', async () => {

@@ -5,7 +5,7 @@ import { ago, bytes, duration, full, number } from '../../lib/format.ts';
 const SIZES = new Set(['total', 'used', 'available', 'size', 'median_size', 'min_size', 'memory']);
 
 function words(key: string): string {
-  return key.replace(/_(pct|bps|us|s|ms)$/, '').replaceAll('_', ' ');
+  return key.replace(/_pct$/, ' %').replace(/_(bps|us|s|ms)$/, '').replaceAll('_', ' ');
 }
 
 function shown(key: string, value: unknown): string {
