@@ -124,11 +124,12 @@ void access_tokens_create(struct request *req)
 {
 	static const char *const names[] = {"name", "scopes", "expires_us", NULL};
 	json_t *body = http_body(req, names, false), *expires;
-	struct token_new token = {.created_by = caller_actor(req)};
+	struct token_new token = {0};
 	char scopes[TOKEN_SCOPES_BYTES];
 
 	if (body == NULL)
 		return;
+	token.created_by = caller_actor(req);
 	token.name = json_string_value(json_object_get(body, "name"));
 	token.scopes = scopes;
 	expires = json_object_get(body, "expires_us");
