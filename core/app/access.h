@@ -17,7 +17,7 @@ void access_sessions_revoke(struct request *req); /* DELETE /sessions/{session} 
 
 /* Keeps ops.sessions in step: a session was made, seen again, or revoked here. */
 void access_session_seen(struct server *server, session_ref ref);
-void access_session_revoked(struct server *server, const uint8_t key[SESSION_KEY_BYTES]);
+void access_session_revoked(struct server *server, const struct session_info *info);
 /* Learns what other dashboards revoked: all that the database has; what a notification says. */
 void access_sessions_load(struct server *server);
 #define ACCESS_SESSIONS_NOTIFY "sessions"

@@ -33,6 +33,12 @@
 #define REVOKE_SQL                                                                                 \
 	"UPDATE ops.sessions SET revoked_us = $2 WHERE id = $1 AND revoked_us IS NULL"             \
 	" RETURNING expires_us"
+/* Of one that this daemon knows: its row may still be on its way. */
+#define REVOKE_KNOWN_SQL                                                                           \
+	"INSERT INTO ops.sessions (id, user_name, created_us, seen_us, expires_us, address,"       \
+	" user_agent, revoked_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"                         \
+	" ON CONFLICT (id) DO UPDATE SET"                                                          \
+	" revoked_us = coalesce(sessions.revoked_us, EXCLUDED.revoked_us)"
 #define NOTIFY_SQL "SELECT pg_catalog.pg_notify('" CHANNEL_NAME "', '" ACCESS_SESSIONS_NOTIFY "')"
 #define REVOKED_SQL                                                                                \
 	"SELECT id, expires_us FROM ops.sessions WHERE revoked_us IS NOT NULL"                     \
@@ -71,9 +77,22 @@ static struct pg_batch *revoke_batch(const uint8_t key[SESSION_KEY_BYTES])
 	return batch;
 }
 
-void access_session_revoked(struct server *server, const uint8_t key[SESSION_KEY_BYTES])
+void access_session_revoked(struct server *server, const struct session_info *info)
 {
-	pool_run(server->pool, revoke_batch(key), POOL_IDEMPOTENT, 0, NULL, NULL);
+	const struct pg_param params[] = {
+		pg_bytes(info->key, SESSION_KEY_BYTES),
+		pg_text(server->cfg->auth_user),
+		pg_u64(US(info->created_s)),
+		pg_u64(US(info->seen_s)),
+		pg_u64(US(info->created_s + LIMIT_SESSION_AGE_S)),
+		pg_text(info->address),
+		pg_text(info->user_agent),
+		pg_u64(clock_wall_us()),
+	};
+	struct pg_batch *batch = pg_batch_one(REVOKE_KNOWN_SQL, params, ARRAY_LEN(params));
+
+	pg_batch_add(batch, NOTIFY_SQL, NULL, 0);
+	pool_run(server->pool, batch, POOL_IDEMPOTENT, 0, NULL, NULL);
 }
 
 /* What the database knows to be revoked. */
@@ -257,7 +276,7 @@ void access_sessions_revoke(struct request *req)
 		response_problem(req, 404, "not_found", "There is no such session.");
 	} else if (sessions_info(
 			   server->sessions, sessions_find_key(server->sessions, key), &info)) {
-		access_session_revoked(server, key);
+		access_session_revoked(server, &info);
 		revoke_here(req, key, info.created_s + LIMIT_SESSION_AGE_S + 1);
 	} else {
 		pool_run(server->pool, revoke_batch(key), 0, 0, on_stored_revoked, req);

@@ -272,7 +272,7 @@ void signin_logout(struct request *req)
 	log_info(LOG_EV("session.logout"), LOG_STR("user", server->cfg->auth_user),
 		LOG_STR("request_id", request_id(req)));
 	if (sessions_info(server->sessions, session_of(req), &info))
-		access_session_revoked(server, info.key);
+		access_session_revoked(server, &info);
 	rc = sessions_revoke(server->sessions, server->store, session_of(req), on_revoked, req);
 	if (rc < 0)
 		on_revoked(rc == -ENOENT ? 0 : rc, req);
