@@ -28,6 +28,13 @@ export function buildPage() {
 export const DESKTOP = { width: 1440, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 
+/** A browser whose process is known. */
+export async function launchServer() {
+  const server = await chromium.launchServer({ executablePath, headless: true, args: ARGS });
+  const browser = await chromium.connect(server.wsEndpoint());
+  return { browser, pid: server.process().pid, close: () => server.close() };
+}
+
 /** A world for one test file: a browser, a server, pages whose every complaint is collected. */
 export class World {
   static async start() {

@@ -1,7 +1,7 @@
 import { render } from 'preact';
 import { App } from './app/App.tsx';
 import { startBadge } from './app/badge.ts';
-import { lang } from './i18n/index.ts';
+import { lang, loadWords } from './i18n/index.ts';
 import { startDensity } from './lib/density.ts';
 import { startKeys } from './lib/keys.ts';
 import { startRouter } from './lib/router.ts';
@@ -15,5 +15,8 @@ startRouter();
 startKeys();
 startLive();
 startBadge();
-render(<App />, document.getElementById('app')!);
 void loadSession();
+// In the reader's language from the first moment; in English if those words cannot be had.
+void loadWords()
+  .catch(() => undefined)
+  .then(() => render(<App />, document.getElementById('app')!));

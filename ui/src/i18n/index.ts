@@ -4,7 +4,6 @@
 import { computed, signal } from '@preact/signals';
 import { load, save } from '../lib/storage.ts';
 import { en, type Words } from './en.ts';
-import { nl } from './nl.ts';
 
 export const LANGUAGES = { en: 'English', nl: 'Nederlands' } as const;
 export type Language = keyof typeof LANGUAGES;
@@ -16,9 +15,17 @@ function initial(): Language {
 }
 
 export const lang = signal<Language>(initial());
-export const t = computed<Words>(() => (lang.value === 'nl' ? nl : en));
+/** Dutch, once somebody reads it. */
+const dutch = signal<Words | null>(null);
+export const t = computed<Words>(() => (lang.value === 'nl' ? (dutch.value ?? en) : en));
 
-export function setLanguage(l: Language): void {
+/** Brings the words of the page's language. English is always here. */
+export async function loadWords(l: Language = lang.value): Promise<void> {
+  if (l === 'nl' && !dutch.peek()) dutch.value = (await import('./nl.ts')).nl;
+}
+
+export async function setLanguage(l: Language): Promise<void> {
+  await loadWords(l);
   lang.value = l;
   save('lang', l);
   document.documentElement.lang = l;

@@ -8,6 +8,8 @@ import { go, setHash } from '../../lib/router.ts';
 import { shownRun } from '../badge.ts';
 import { THEMES, setTheme, theme } from '../../lib/theme.ts';
 import type { Catalog, Run } from '../../api/types.ts';
+import { errorText } from '../../ui/Notice.tsx';
+import { say } from '../../ui/toast.ts';
 import { openRunForm } from '../../pages/commands/start.ts';
 import { NAV } from '../nav.ts';
 import { shortcutsOpen } from '../state.ts';
@@ -57,7 +59,7 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
     }
   }
   for (const l of Object.keys(LANGUAGES) as Language[]) {
-    if (l !== lang.value) out.push({ key: l, icon: 'languages', label: LANGUAGES[l], detail: '', group: 'settings', also: 'language taal', act: () => setLanguage(l) });
+    if (l !== lang.value) out.push({ key: l, icon: 'languages', label: LANGUAGES[l], detail: '', group: 'settings', also: 'language taal', act: () => void setLanguage(l).catch((e: unknown) => say(errorText(e))) });
   }
   out.push({ key: 'keys', icon: 'keyboard', label: m.shortcuts, detail: '', group: 'settings', also: 'keys', act: () => (shortcutsOpen.value = true) });
   return out;

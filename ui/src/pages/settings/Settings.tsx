@@ -6,7 +6,8 @@ import { setTheme, theme, type Theme } from '../../lib/theme.ts';
 import { hostName, session, signOut, system } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Segmented, Switch } from '../../ui/Field.tsx';
-import { Problem } from '../../ui/Notice.tsx';
+import { errorText, Problem } from '../../ui/Notice.tsx';
+import { say } from '../../ui/toast.ts';
 import { Card, Row } from './Card.tsx';
 import { Sessions } from './Sessions.tsx';
 import { Tokens } from './Tokens.tsx';
@@ -49,7 +50,7 @@ export function Settings() {
             />
           </Row>
           <Row label={m.language}>
-            <Segmented name="language" label={m.language} value={lang.value} onChange={(v) => setLanguage(v as Language)} options={Object.entries(LANGUAGES)} />
+            <Segmented name="language" label={m.language} value={lang.value} onChange={(v) => void setLanguage(v as Language).catch((e: unknown) => say(errorText(e)))} options={Object.entries(LANGUAGES)} />
           </Row>
           <Row label={m.density}>
             <Segmented name="density" label={m.density} value={density.value} onChange={(v) => setDensity(v as Density)} options={DENSITIES.map((d) => [d, m.densities[d]] as const)} />
