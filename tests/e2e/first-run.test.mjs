@@ -115,6 +115,61 @@ describe('the page', () => {
     await visitor.leave();
   });
 
+  it('runs steps side by side, tries one again, and is approved where it is watched', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard);
+    const run = await stack.session.run('demo.parallel', { seconds: 1 }, { kind: 'flow' });
+    await visitor.signIn(`/runs/${run.number}`);
+    await visitor.page.getByRole('heading', { name: 'Both sides are through. Go on?' }).waitFor({ timeout: 60000 });
+    assert.equal(await visitor.page.locator('nav .step.beside').count(), 2);
+    await visitor.page.locator('nav .step', { hasText: 'left' }).getByText('attempt 2').waitFor();
+    await visitor.page.getByLabel('Comment (optional)').fill('looks good');
+    await visitor.page.getByTestId('approve').click();
+    await finished(visitor);
+    const { steps } = await stack.session.finished(run.id);
+    assert.equal(steps.find((s) => s.id === 'release').status, 'succeeded');
+    await visitor.leave();
+  });
+
+  it('searches a log that is not in the page, and reaches what it finds', async () => {
+    const run = await stack.session.run('demo.flood', { mib: 8 });
+    await stack.session.finished(run.id);
+    const visitor = await Visitor.open(browser, stack.dashboard);
+    await visitor.signIn(`/runs/${run.number}`);
+    const first = (await written(run.id))[4999];
+    await visitor.page.locator('.lr:not(.wait)').first().waitFor();
+    await visitor.page.keyboard.press('/');
+    await visitor.page.keyboard.type(first);
+    await visitor.page.locator('.find-count', { hasText: /^1 line$/ }).waitFor();
+    await visitor.page.keyboard.press('Enter');
+    await visitor.page.locator('.lr.current .mark').waitFor();
+    assert.equal(await visitor.page.locator('.lr.current .ln').textContent(), '5000');
+    await visitor.leave();
+  });
+
+  it('shows the audit, and makes and revokes a token', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard);
+    await visitor.signIn('/audit');
+    await visitor.page.locator('.audit-row').first().waitFor({ timeout: 30000 });
+    await visitor.goto('/settings');
+    await visitor.page.getByText('This browser').waitFor();
+    await visitor.page.getByRole('button', { name: 'New token' }).click();
+    await visitor.page.getByLabel('Name').fill('from-the-page');
+    await visitor.page.getByRole('button', { name: 'Make token' }).click();
+    const made = visitor.page.getByText(/^opsd_/);
+    const asked = visitor.page.locator('#reauth-password');
+    await made.or(asked).waitFor();
+    if (await asked.isVisible()) {
+      await asked.fill(stack.dashboard.password);
+      await visitor.page.locator('.reauth').getByRole('button', { name: 'Make token' }).click();
+    }
+    await made.waitFor();
+    await visitor.page.locator('.dialog-foot').getByRole('button', { name: 'Close' }).click();
+    await visitor.page.getByRole('button', { name: 'Revoke from-the-page' }).click();
+    await visitor.page.getByRole('button', { name: 'Revoke for good' }).click();
+    await visitor.page.getByText('from-the-page').waitFor({ state: 'detached' });
+    await visitor.leave();
+  });
+
   it('signs out, and the session is no good any more', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
     await visitor.signIn('/settings');
@@ -147,7 +202,7 @@ describe('the page', () => {
   it('has no page that is wider than a phone', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: PHONE });
     await visitor.signIn('/');
-    for (const path of ['/', '/commands', '/history', '/settings', `/runs/${await runId()}`]) {
+    for (const path of ['/', '/commands', '/history', '/schedule', '/audit', '/more', '/settings', `/runs/${await runId()}`]) {
       await visitor.goto(path);
       await visitor.page.getByRole('heading', { level: 1 }).waitFor();
       const width = await visitor.page.evaluate(() => document.documentElement.scrollWidth);

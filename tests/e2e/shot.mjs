@@ -25,6 +25,8 @@ try {
   }
   const of = (name) => ended.find((run) => run.name === name);
   const going = await session.run('demo.stubborn', { seconds: 600 }, { confirm: 'demo.stubborn' });
+  const asking = await session.run('demo.parallel', { seconds: 2 }, { kind: 'flow' });
+  while ((await session.get(`/api/v1/runs/${asking.id}`)).json.run.status !== 'waiting') await new Promise((resolve) => setTimeout(resolve, 200));
 
   const pages = [
     ['overview', '/'],
@@ -38,7 +40,11 @@ try {
     ['run-flood', `/runs/${of('demo.flood').number}`],
     ['run-failed', `/runs/${of('pg.restore_test').number}`],
     ['run-going', `/runs/${going.number}`],
+    ['run-asking', `/runs/${asking.number}`],
     ['history', '/history'],
+    ['schedule', '/schedule'],
+    ['audit', '/audit'],
+    ['more', '/more'],
     ['settings', '/settings'],
     ['not-found', '/nothing-here'],
     ['palette', '/', async (page) => {
@@ -64,7 +70,8 @@ try {
       await visitor.leave();
     }
   }
-  await session.post(`/api/v1/runs/${going.id}/cancel`, {});
+  for (const run of [going, asking]) await session.post(`/api/v1/runs/${run.id}/cancel`, {});
+  await session.finished(asking.id);
   await session.finished(going.id);
 } finally {
   await browser.close();

@@ -134,7 +134,7 @@ export class Fixture {
     if (url.pathname === '/' || (!path.extname(file) && !url.pathname.startsWith('/assets/'))) file = path.join(this.dist, 'index.html');
     if (!fs.existsSync(file)) return this.#send(res, 404, Buffer.from('not found'), { 'Content-Type': 'text/plain' });
     const type = MIME[path.extname(file)];
-    const headers = { 'Content-Type': type, 'Referrer-Policy': 'no-referrer' };
+    const headers = { 'Content-Type': type, 'Referrer-Policy': 'no-referrer', 'Content-Security-Policy': "default-src 'none'; connect-src 'self'; frame-ancestors 'none'" };
     if (type.startsWith('text/html')) {
       headers['Content-Security-Policy'] =
         `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self' ws://${req.headers.host}; worker-src 'self'; manifest-src 'self'; ` +

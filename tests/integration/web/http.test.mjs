@@ -267,6 +267,7 @@ test('assets: encodings, entity tags, caching', async () => {
 	assert.match(page.headers['content-security-policy'], /require-trusted-types-for 'script'/);
 	const script = await server.get('/assets/app-1a2b.js', { 'Accept-Encoding': 'gzip, br' });
 	assert.equal(script.headers['content-encoding'], 'br');
+	assert.match(script.headers['content-security-policy'], /connect-src 'self';/); // a worker's own policy
 	assert.equal(script.headers['cache-control'], 'public, max-age=31536000, immutable');
 	assert.equal(script.headers['content-type'], 'text/javascript; charset=utf-8');
 	assert.equal(script.body, 'br');

@@ -9,6 +9,7 @@ import { qrMatrix } from '../../../ui/src/lib/qr.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 import { isBad, summary } from '../../../ui/src/pages/audit/summary.ts';
 import { merge, wantedOf } from '../../../ui/src/pages/history/History.tsx';
+import { stepName } from '../../../ui/src/ui/runText.ts';
 import { browserName } from '../../../ui/src/pages/settings/browserName.ts';
 
 // The digests are of codes that a reader (zbar) was seen to read.
@@ -63,6 +64,11 @@ test('an audit entry is told in one line, without what other columns say', () =>
   assert.equal(summary(entry('run.started', { event: 'run.started', name: 'backup', number: 7, kind: 'flow', prev: 'ab', inputs: {} })), 'backup #7 kind=flow');
   assert.equal(summary(entry('x', {})), '');
   assert.ok(isBad(entry('login.failed', {})) && isBad(entry('secret.wrong', {})) && !isBad(entry('login.succeeded', {})));
+});
+
+test('steps of one title are told apart by their ids', () => {
+  const steps = [{ id: 'left', title: 'Work' }, { id: 'right', title: 'Work' }, { id: 'gate', title: 'Go on?' }, { id: 'last', title: '' }];
+  assert.deepEqual(steps.map((s) => stepName(s, steps)), ['left', 'right', 'Go on?', 'last']);
 });
 
 test('browsers are told apart', () => {

@@ -9,6 +9,7 @@ import { isActive } from '../live/store.ts';
 import { IconButton } from '../ui/Button.tsx';
 import { Icon } from '../ui/Icon.tsx';
 import { Status } from '../ui/Status.tsx';
+import { stepName } from '../ui/runText.ts';
 import { Took } from '../ui/Time.tsx';
 import type { LogControl } from './control.ts';
 import { pending } from './follow.ts';
@@ -45,7 +46,7 @@ function StickyStep({ control, run }: Props) {
   const index = control.list.value?.topStep.value ?? null;
   const step = index === null ? undefined : run.value.steps[index];
   if (!step) return null;
-  const name = step.title || step.id;
+  const name = stepName(step, run.value.steps);
   const fold = () => {
     control.toggleFold(step.index);
     if (step.offset !== null) void control.show({ offset: step.offset }, 0);

@@ -3,7 +3,7 @@
 import { bytes, clockMillis, duration, number as formatNumber, offsetTime } from '../lib/format.ts';
 import { t } from '../i18n/index.ts';
 import type { AnyStatus, Step } from '../api/types.ts';
-import { actorName, outcome, signalName } from '../ui/runText.ts';
+import { actorName, outcome, signalName, stepName } from '../ui/runText.ts';
 import { Attr } from './ansi.ts';
 import { cssOf, onColour, rgbOf, textColour } from './colour.ts';
 import type { EventRow, LineRow, Row } from './messages.ts';
@@ -157,7 +157,7 @@ function how(e: EventRow): string {
 export function eventText(e: EventRow, look: Look): EventText {
   const m = t.value;
   const step = look.steps[e.step];
-  const name = step?.title || step?.id || text(e, 'step_id');
+  const name = step ? stepName(step, look.steps) : text(e, 'step_id');
   switch (e.name) {
     case 'step.started': {
       const status = step?.status ?? 'running';

@@ -19,6 +19,12 @@ export function outcome(r: Pick<Run | Step, 'status' | 'reason' | 'exit_code' | 
   return known ?? r.reason;
 }
 
+/** Its title, or its id where several steps of a run bear the same title: those would not be told apart. */
+export function stepName(step: Pick<Step, 'id' | 'title'>, steps: readonly Pick<Step, 'title'>[]): string {
+  const alike = steps.filter((s) => s.title === step.title).length;
+  return step.title !== '' && alike < 2 ? step.title : step.id;
+}
+
 export function inputsText(run: Pick<Run, 'inputs'>): string {
   return Object.entries(run.inputs)
     .map(([k, v]) => `${k}=${v}`)

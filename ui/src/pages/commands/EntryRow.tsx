@@ -9,7 +9,7 @@ import { Status } from '../../ui/Status.tsx';
 import { Ago, Took } from '../../ui/Time.tsx';
 import { needsForm, openRunForm, starting } from './start.ts';
 
-const OWN = new Set(['activity', 'archive', 'cpu', 'database', 'download', 'git-branch', 'hard-drive', 'layers', 'network', 'package', 'palette', 'refresh-cw', 'server', 'shield-check', 'trash-2', 'upload', 'zap']);
+const OWN = new Set(['activity', 'archive', 'cpu', 'database', 'download', 'git-branch', 'git-fork', 'hard-drive', 'layers', 'network', 'package', 'palette', 'refresh-cw', 'server', 'shield-check', 'trash-2', 'upload', 'zap']);
 
 export function EntryIcon({ entry }: { entry: CatalogEntry }) {
   const own = OWN.has(entry.icon) ? entry.icon : entry.kind === 'flow' ? 'workflow' : 'terminal';

@@ -7,7 +7,7 @@ import { Link } from '../../ui/Link.tsx';
 import { StepBar } from '../../ui/StepBar.tsx';
 import { Status } from '../../ui/Status.tsx';
 import { Took } from '../../ui/Time.tsx';
-import { actorName, inputsText } from '../../ui/runText.ts';
+import { actorName, inputsText, stepName } from '../../ui/runText.ts';
 
 function RunningCard({ run }: { run: Run }) {
   const m = t.value;
@@ -28,7 +28,7 @@ function RunningCard({ run }: { run: Run }) {
           <Icon name="chevron-right" />
         </span>
         <span class="running-sub">
-          {step && run.steps.length > 1 ? `${m.stepOf(step.index + 1, run.steps.length)} · ${step.title || step.id}` : inputsText(run) || m.startedBy(actorName(run.actor))}
+          {step && run.steps.length > 1 ? `${m.stepOf(step.index + 1, run.steps.length)} · ${stepName(step, run.steps)}` : inputsText(run) || m.startedBy(actorName(run.actor))}
         </span>
         {run.steps.length > 1 && <StepBar steps={run.steps} />}
       </Link>

@@ -8,6 +8,7 @@ import { Button } from '../../ui/Button.tsx';
 import { TextInput } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Problem } from '../../ui/Notice.tsx';
+import { stepName } from '../../ui/runText.ts';
 import { say } from '../../ui/toast.ts';
 import { Reauth } from '../commands/Reauth.tsx';
 
@@ -50,9 +51,9 @@ function Question({ run, step }: { run: Run; step: Step }) {
     <section class="approval" aria-labelledby={id}>
       <Icon name="circle-pause" />
       <div class="approval-what">
-        <h2 id={id}>{step.approve?.prompt || m.approvalAsked(step.title || step.id)}</h2>
+        <h2 id={id}>{step.approve?.prompt || m.approvalAsked(stepName(step, run.steps))}</h2>
         <p class="small">
-          {step.approve?.prompt ? <span class="muted">{step.title || step.id} </span> : null}
+          {step.approve?.prompt ? <span class="muted">{stepName(step, run.steps)} </span> : null}
           <Deadline step={step} />
         </p>
       </div>

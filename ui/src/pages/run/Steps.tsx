@@ -7,7 +7,7 @@ import type { LogControl } from '../../log/control.ts';
 import { isActive } from '../../live/store.ts';
 import { Status, tone } from '../../ui/Status.tsx';
 import { Took } from '../../ui/Time.tsx';
-import { outcome } from '../../ui/runText.ts';
+import { outcome, stepName } from '../../ui/runText.ts';
 
 /** When the step ran within the run, as a bar. */
 function Bar({ step, run }: { step: Step; run: Run }) {
@@ -40,7 +40,7 @@ function StepItem({ step, run, control }: { step: Step; run: Run; control: LogCo
   const how = step.status === 'running' || step.status === 'pending' ? '' : outcome(step);
   const phase = step.phase === 'main' ? '' : m.phase[step.phase];
   // A step that waits for more than the one above it says for which: the list alone would not tell.
-  const needs = step.started_us === 0 && step.status === 'pending' && step.needs.length > 1 ? m.after(listed(step.needs.map((i) => run.steps[i]?.title || run.steps[i]?.id || ''))) : '';
+  const needs = step.started_us === 0 && step.status === 'pending' && step.needs.length > 1 ? m.after(listed(step.needs.map((i) => run.steps[i] ? stepName(run.steps[i], run.steps) : ''))) : '';
   const beside = run.steps.some((s) => s !== step && overlaps(s, step));
   const show = () => {
     if (step.offset !== null) void control.show({ offset: step.offset }, 0);
@@ -50,7 +50,7 @@ function StepItem({ step, run, control }: { step: Step; run: Run; control: LogCo
       <button type="button" onClick={show} disabled={step.offset === null}>
         <Status status={step.status} quiet />
         <span class="step-name">
-          <b>{step.title || step.id}</b>
+          <b title={step.title}>{stepName(step, run.steps)}</b>
           {(phase || step.attempt > 1 || how || needs) && (
             <span class="step-more">{[phase, step.attempt > 1 ? m.attempt(step.attempt) : '', how, needs].filter(Boolean).join(' · ')}</span>
           )}

@@ -58,7 +58,7 @@ export function Sessions() {
             {!s.current && (
               <Button small busy={busy.value === s.id} onClick={() => void end([s], s.id)}>
                 {m.signOut}
-                <span class="visually-hidden"> {browserName(s.user_agent)}</span>
+                <span class="visually-hidden"> {browserName(s.user_agent) || m.unknownBrowser}</span>
               </Button>
             )}
           </li>

@@ -77,7 +77,7 @@ function NewToken({ onMade, onClose }: { onMade: () => void; onClose: () => void
         }}
       >
         <div class="dialog-body stack">
-          <Field id="token-name" label={m.name}>
+          <Field id="token-name" label={m.name} hint={m.hintSlug}>
             <TextInput id="token-name" required maxLength={64} value={name.value} onInput={(e) => (name.value = e.currentTarget.value)} />
           </Field>
           <Field id="token-scope" label={m.tokenScope}>
