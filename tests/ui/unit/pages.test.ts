@@ -62,6 +62,8 @@ test('pages have their addresses', () => {
 test('an audit entry is told in one line, without what other columns say', () => {
   const entry = (event: string, data: Record<string, unknown>): AuditEntry => ({ id: 1, time_us: 1, source: 'agent', event, actor: '', address: '', request_id: '', run: '', data });
   assert.equal(summary(entry('run.started', { event: 'run.started', name: 'backup', number: 7, kind: 'flow', prev: 'ab', inputs: {} })), 'backup #7 kind=flow');
+  assert.equal(summary(entry('run.start', { object: 'backup', status: 201, host: 'vm', position: 12, trigger: 'manual' })), 'backup');
+  assert.equal(summary(entry('run.start', { object: 'backup', status: 403 })), 'backup status=403');
   assert.equal(summary(entry('x', {})), '');
   assert.ok(isBad(entry('login.failed', {})) && isBad(entry('secret.wrong', {})) && !isBad(entry('login.succeeded', {})));
 });

@@ -3,7 +3,7 @@
 import type { AuditEntry } from '../../api/types.ts';
 
 /** Told by other columns, or too long for a line. */
-const ELSEWHERE = new Set(['event', 'actor', 'prev', 'digest', 'config_digest', 'sha256', 'run', 'run_id', 'id', 'address', 'request_id', 'time_us']);
+const ELSEWHERE = new Set(['event', 'actor', 'prev', 'digest', 'config_digest', 'sha256', 'run', 'run_id', 'id', 'address', 'request_id', 'time_us', 'position', 'host']);
 
 function scalar(v: unknown): string {
   return typeof v === 'string' ? v : typeof v === 'number' || typeof v === 'boolean' ? String(v) : '';
@@ -13,11 +13,12 @@ function scalar(v: unknown): string {
 export function summary(e: AuditEntry): string {
   const parts: string[] = [];
   const number = scalar(e.data['number']);
-  const name = scalar(e.data['name']) || scalar(e.data['flow']) || scalar(e.data['title']);
+  const name = scalar(e.data['name']) || scalar(e.data['flow']) || scalar(e.data['object']) || scalar(e.data['title']);
   if (name !== '') parts.push(name);
   if (number !== '') parts.push(`#${number}`);
   for (const [k, v] of Object.entries(e.data)) {
     const text = scalar(v);
+    if ((k === 'status' && text.startsWith('2')) || (k === 'trigger' && text === 'manual')) continue; // as it should be
     if (text === '' || text.length > 80 || ELSEWHERE.has(k) || k === 'number' || text === name) continue;
     parts.push(`${k}=${text}`);
     if (parts.length > 5) break;

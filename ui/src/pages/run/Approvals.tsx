@@ -53,7 +53,7 @@ function Question({ run, step }: { run: Run; step: Step }) {
       <div class="approval-what">
         <h2 id={id}>{step.approve?.prompt || m.approvalAsked(stepName(step, run.steps))}</h2>
         <p class="small">
-          {step.approve?.prompt ? <span class="muted">{stepName(step, run.steps)} </span> : null}
+          {step.approve?.prompt ? <span class="muted">{stepName(step, run.steps)} · </span> : null}
           <Deadline step={step} />
         </p>
       </div>
