@@ -20,6 +20,10 @@ export const COMMANDS = (bin) => `  bench.tick:
 
 const status = (pid, name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const pss = (pid) => Number(/^Pss:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]);
+const cpu = (pid) => {
+  const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
 // The peak of resident memory since now.
 const resetPeak = (pid) => fs.writeFileSync(`/proc/${pid}/clear_refs`, '5');
 
@@ -45,6 +49,7 @@ http { access_log off; keepalive_requests 1000000000; open_file_cache max=100; s
     await sleep(50);
   }
   return {
+    pid: Number(fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(/\s+/)[0]),
     async stop() {
       child.kill('SIGTERM');
       await once(child, 'exit');
@@ -103,7 +108,13 @@ export function webBenches({ bin, rounds, median, fixed, startStack, startRun, s
     keep('latency', { p50_us: of('p50_us'), p99_us: of('p99_us') });
   });
 
-  const web = () => withStack(async (stack) => {
+  // On a machine that is busy with other things only the processor time of a request means something.
+  const web = () => withStack(async (stack, pids) => {
+    const timed = async (pid, ...args) => {
+      const before = cpu(pid), result = await meter('http', ...args, 1, 32);
+      return { rate: result.per_second, us: ((cpu(pid) - before) * 1e6) / result.requests };
+    };
+    const of = (list, key) => median(list.map((r) => r[key]));
     const targets = [['static asset', '/apple-touch-icon.png', '-'], ['/api/v1/session', '/api/v1/session', stack.cookie]];
     const nginxPort = Number(port(stack)) + 1;
     const files = {};
@@ -115,12 +126,13 @@ export function webBenches({ bin, rounds, median, fixed, startStack, startRun, s
         const ours = [], theirs = [];
         const file = Object.keys(files)[i];
         for (let round = 0; round < rounds; round++) {
-          ours.push((await meter('http', port(stack), target, cookie, 1, 32)).per_second);
-          if (nginx) theirs.push((await meter('http', nginxPort, `/${file}`, '-', 1, 32)).per_second);
+          ours.push(await timed(pids.dashboard, port(stack), target, cookie));
+          if (nginx) theirs.push(await timed(nginx.pid, nginxPort, `/${file}`, '-'));
         }
-        const ratio = nginx ? median(ours) / median(theirs) : null;
-        console.log(`${name} (${files[file].length} bytes): ours ${fixed(median(ours), 0)} requests/s${nginx ? `, nginx ${fixed(median(theirs), 0)}, ratio ${fixed(ratio)}` : ''}`);
-        keep(`web ${name}`, { bytes: files[file].length, ours: median(ours), nginx: nginx ? median(theirs) : null, ratio });
+        const say = (list) => `${fixed(of(list, 'rate'), 0)} requests/s, ${fixed(of(list, 'us'), 1)} µs CPU each`;
+        const ratio = nginx ? of(ours, 'rate') / of(theirs, 'rate') : null;
+        console.log(`${name} (${files[file].length} bytes): ours ${say(ours)}${nginx ? `; nginx ${say(theirs)}; ratio ${fixed(ratio)}` : ''}`);
+        keep(`web ${name}`, { bytes: files[file].length, ours: of(ours, 'rate'), ours_cpu_us: of(ours, 'us'), nginx: nginx ? of(theirs, 'rate') : null, nginx_cpu_us: nginx ? of(theirs, 'us') : null, ratio });
       }
     } finally {
       await nginx?.stop();
