@@ -106,10 +106,10 @@ test('in a unit of its own the runner stands beside its attempts', async (t) => 
 	const dir = scratch(t), go = path.join(dir, 'go');
 	const run = new Run(t, { run: { id }, steps: [{ id: 'a', argv: sh('while [ ! -e "$1" ]; do sleep 0.02; done', go) }] },
 		{ dir, wrap: ['/bin/sh', '-c', `echo $$ > ${unit}/cgroup.procs; exec "$@"`, 'sh'] });
-	await run.until('the start', () => run.events('step.started').length === 1 && run.state().steps[0].pid > 0);
+	// The child is born beside the runner, and moves.
+	await run.until('both in their places', () => members(path.join(unit, 'runner')).join() === String(run.pid) &&
+		members(path.join(unit, 'step-0.1')).includes(run.state().steps[0].pid));
 	assert.equal(folderOf(run), unit);
-	assert.deepEqual(members(path.join(unit, 'runner')), [run.pid]);
-	assert.ok(members(path.join(unit, 'step-0.1')).includes(run.state().steps[0].pid));
 	fs.writeFileSync(go, '');
 	assert.equal((await run.finish()).status, 'succeeded');
 	assert.deepEqual(fs.readdirSync(unit, { withFileTypes: true }).filter((d) => d.isDirectory()).map((d) => d.name), ['runner']);
