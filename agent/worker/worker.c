@@ -29,6 +29,7 @@
 #include "agent/monitor/ledger.h"
 #include "agent/worker/conn.h"
 #include "agent/worker/events.h"
+#include "agent/worker/sandbox.h"
 #include "agent/worker/state.h"
 #include "agent/worker/status.h"
 #include "agent/worker/tail.h"
@@ -246,6 +247,8 @@ static int drop_privileges(const struct settings *settings, struct err *err)
 		return err_set_errno(err, -errno, "cannot set no_new_privs");
 	if (!settings->drop_privileges)
 		return 0;
+	if (sandbox_drop_capabilities() != 0)
+		return err_set_errno(err, -errno, "cannot drop capabilities");
 	if (initgroups(settings->worker_user, settings->worker_gid) != 0 ||
 		setresgid(settings->worker_gid, settings->worker_gid, settings->worker_gid) != 0 ||
 		setresuid(settings->worker_uid, settings->worker_uid, settings->worker_uid) != 0)
@@ -319,6 +322,11 @@ static int start(struct worker *worker, struct err *err)
 
 	if (rc != 0)
 		return rc;
+	rc = sandbox_enter();
+	if (rc == -ENOTSUP)
+		log_warn(LOG_EV("worker.no_sandbox"), LOG_STR("error", "not on this kernel"));
+	else if (rc != 0)
+		return err_set_errno(err, rc, "cannot enter the sandbox");
 	raise_descriptor_limit();
 	/* chunks come and go by the thousand: not from fresh pages every time */
 	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);

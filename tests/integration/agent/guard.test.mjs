@@ -33,6 +33,13 @@ describe('the agent guards its socket', { timeout: 180000 }, () => {
 
 	const connect = (secret) => AgentClient.connect(agent.socket, secret ?? agent.secret);
 
+	it('keeps its worker in a sandbox', () => {
+		const status = readFileSync(`/proc/${agent.workerPid}/status`, 'utf8');
+		assert.match(status, /^NoNewPrivs:\t1$/m);
+		assert.match(status, /^Seccomp:\t2$/m, 'a filter');
+		assert.doesNotMatch(agent.log(), /worker\.no_sandbox/);
+	});
+
 	it('is for owner and group only', () => {
 		assert.equal(statSync(agent.socket).mode & 0o777, 0o660);
 		assert.equal(statSync(agent.stateDir).mode & 0o777, 0o750);
