@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -258,7 +259,8 @@ static void wait_and_serve(struct monitor *m, uint64_t until, uint64_t now)
 	fds[0] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
 	fds[1] = (struct pollfd){.fd = m->child.fd, .events = POLLIN};
 	if (until != 0)
-		timeout_ms = until > now ? (int)MIN((until - now) / 1000 + 1, (uint64_t)60000) : 0;
+		timeout_ms =
+			until > now ? (int)MIN((until - now) / 1000 + 1, (uint64_t)INT_MAX) : 0;
 	if (poll(fds, (nfds_t)(2 + n_runs), timeout_ms) <= 0)
 		return;
 	if (fds[1].revents != 0)
