@@ -243,6 +243,8 @@ go_back() {
 	if recreate && smoke_test "$old_commit"; then
 		rm -f "$PROGRESS"
 		printf '%s\n' "$new_commit" >"$FAILED"
+		# so that whoever goes back by hand finds only images that were well
+		docker image rm "$IMAGE:${new_commit:0:12}" >/dev/null 2>&1 || true
 		say 'The previous version is up again'
 	else
 		result=failed

@@ -129,6 +129,8 @@ test('a_failed_smoke_test_goes_back_to_the_image_of_before', async () => {
 	assert.equal(runningCommit(), old);
 	assert.equal(history().at(-1).result, 'rolled_back');
 	assert.match(history().at(-1).reason, /smoke test: .*500/);
+	assert.ok(!existsSync(path('docker/tags', `ops-dashboard:${now.slice(0, 12)}`)), 'the image that failed is not kept');
+	assert.ok(existsSync(path('docker/tags', `ops-dashboard:${old.slice(0, 12)}`)));
 	assert.match(readFileSync(path('told'), 'utf8'), /^rolled_back: .*smoke test/);
 	// not every night again, but when somebody says so
 	const second = await update();
