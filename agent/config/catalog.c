@@ -139,6 +139,7 @@ int catalog_opts_from_env(struct catalog_opts *ret_opts, char ret_name[64], stru
 {
 	const char *worker = getenv("OPS_AGENT_USER");
 	const char *run = getenv("OPS_AGENT_RUN_USER");
+	const char *probes = getenv("OPS_AGENT_PROBE_USER");
 	struct catalog_opts opts = {
 		.trusted_uid = geteuid(),
 		.run_user = run != NULL && run[0] != '\0' ? run : CATALOG_DEFAULT_RUN_USER,
@@ -146,6 +147,8 @@ int catalog_opts_from_env(struct catalog_opts *ret_opts, char ret_name[64], stru
 	};
 	int rc = 0;
 
+	if (probes != NULL && probes[0] != '\0')
+		opts.reserved_users[1] = probes;
 	if (geteuid() != 0)
 		rc = own_account(&opts, ret_name, err);
 	else if (worker != NULL && strcmp(worker, opts.run_user) == 0)

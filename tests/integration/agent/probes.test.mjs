@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -246,4 +246,20 @@ test('backups', async () => {
 	assert.deepEqual([small.level, small.message], ['warn', 'is less than half as large as usual']);
 	assert.equal((await item('backups', 'tiny')).level, 'bad');
 	assert.deepEqual([(await item('backups', 'none')).level, (await item('backups', 'none')).message], ['bad', 'there is none']);
+});
+
+test('a look that crashes is unknown and says so; the probes themselves go on', async () => {
+	const pid = agent.probesPid;
+	const looks = () => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+	await until('a crash to be told', async () => {
+		for (const look of looks()) {
+			try { process.kill(look, 'SIGSEGV'); } catch (error) { assert.equal(error.code, 'ESRCH'); }
+		}
+		const document = await client.status();
+		return document.sections.certificates.some((i) => i.level === 'unknown' && /^the probe crashed: Segmentation fault/.test(i.message));
+	});
+	const { checked_us: us } = await item('host', 'memory');
+	await item('host', 'memory', (i) => i.checked_us > us);
+	assert.equal(agent.probesPid, pid);
+	assert.doesNotMatch(agent.log(), /probes\.died/);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { Agent, until } from '../lib/agent.mjs';
+import { Agent, isAlive, until } from '../lib/agent.mjs';
 
 const commands = `
 version: 1
@@ -59,6 +59,24 @@ test('the probes have no rights and none of the monitor\'s files', () => {
 	assert.match(status, /NoNewPrivs:\s+1/);
 	const files = readdirSync(`/proc/${agent.probesPid}/fd`).length;
 	assert.ok(files <= 5, `${files} open files`);
+});
+
+test('started by root they are another account, without capabilities', { skip: process.getuid() !== 0 }, async () => {
+	const other = await Agent.start({ commands, status: 'version: 1\n', env: { OPS_AGENT_PROBE_USER: 'nobody' } });
+	try {
+		const asked = await other.connect();
+		await until('the disks', async () => host(await asked.status(), 'disk:/'));
+		const status = readFileSync(`/proc/${other.probesPid}/status`, 'utf8');
+		const nobody = /^nobody:[^:]*:(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))[1];
+		assert.deepEqual(/^Uid:\t(.*)$/m.exec(status)[1].split('\t'), [nobody, nobody, nobody, nobody]);
+		for (const set of ['CapPrm', 'CapEff', 'CapAmb']) assert.match(status, new RegExp(`^${set}:\t0+$`, 'm'));
+		// and goes with the monitor, whatever account it has
+		const pid = other.probesPid;
+		await other.kill9Monitor();
+		await until('the probes to go', () => !isAlive(pid));
+	} finally {
+		await other.destroy();
+	}
 });
 
 test('probes that are killed come back, and a run notices nothing', async () => {
