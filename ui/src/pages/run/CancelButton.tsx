@@ -1,5 +1,5 @@
 import { signal, useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { ApiError } from '../../api/http.ts';
 import { t } from '../../i18n/index.ts';
@@ -19,7 +19,8 @@ export function CancelButton({ run }: { run: Run }) {
   const busy = useSignal(false);
 
   useEffect(() => () => void (cancelAsked.value = false), []);
-  useEffect(() => {
+  // At once, so that a key that follows lands in it.
+  useLayoutEffect(() => {
     if (!cancelAsked.value) return undefined;
     box.current?.querySelector<HTMLElement>('[data-autofocus]')?.focus();
     const away = (e: Event) => {
