@@ -48,7 +48,7 @@ describe('care for the disk', { timeout: 60000 }, () => {
     await release(old, 15);
     await release(young, 13);
     await restart();
-    assert.ok(!existsSync(dirOf(old)));
+    await until('the old one to go', () => !existsSync(dirOf(old)));
     assert.ok(existsSync(dirOf(young)));
     assert.ok(existsSync(dirOf(kept)), 'nobody has released it');
     const events = await client.events(0);
@@ -64,7 +64,7 @@ describe('care for the disk', { timeout: 60000 }, () => {
     await release(first, 2);
     await release(second, 1);
     await restart({ OPS_AGENT_MAX_BYTES: '150000' });
-    assert.ok(!existsSync(dirOf(first)));
+    await until('the first one to go', () => !existsSync(dirOf(first)));
     assert.ok(existsSync(dirOf(second)));
   });
 
