@@ -3,6 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { en, type Words } from '../../../ui/src/i18n/en.ts';
 import { nl } from '../../../ui/src/i18n/nl.ts';
+import { eventText } from '../../../ui/src/log/rowview.ts';
 import { rank, score } from '../../../ui/src/lib/fuzzy.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 import { initialValues, problemOf, toInputs } from '../../../ui/src/lib/validate.ts';
@@ -126,4 +127,12 @@ test('the system document is read whatever it lacks', () => {
   const s = readSystem({ assets: 'abc', host: 'h', agent: { state: 'refused', reason: 'wrong secret' }, database: { state: 'down' }, archiver: { catching_up: false } });
   assert.ok(s.agent.away && s.agent.refused && s.history.down && s.history.catchingUp);
   assert.equal(readSystem({ agent: { state: 'connected', host: 'thoth' } }).host, 'thoth');
+});
+
+test('an answer says which one it was, whose, and why', () => {
+  const look = { dark: false, wrap: false, times: 'off', startUs: 0, steps: [] } as unknown as Parameters<typeof eventText>[1];
+  const said = (approve: boolean, comment = '') =>
+    eventText({ name: 'step.approved', step: 0, fields: { step_id: 'gate', approve, actor: 'user:ann', comment } } as unknown as Parameters<typeof eventText>[0], look);
+  assert.deepEqual([said(true).words, said(true).detail], ['gate was approved', 'ann']);
+  assert.deepEqual([said(false, 'too early').words, said(false, 'too early').detail], ['gate was rejected', 'ann · too early']);
 });

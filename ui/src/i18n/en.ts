@@ -296,7 +296,7 @@ export const en = {
   stepEnded: (name: string, status: string) => `${name} ${status}`,
   eventRetrying: (name: string) => `${name} is tried again`,
   eventWaiting: (name: string) => `${name} waits for an answer`,
-  eventApproved: (name: string) => `${name} was answered`,
+  eventAnswered: (name: string, yes: boolean) => `${name} was ${yes ? 'approved' : 'rejected'}`,
   eventTimedOut: (name: string, limit: string) => `${name} took longer than ${limit}`,
   eventCancel: (who: string) => (who ? `Cancelled by ${who}` : 'Cancelled'),
   eventDiskFull: 'The disk is full: the command waits',

@@ -298,7 +298,7 @@ export const nl: Words = {
   stepEnded: (name, status) => `${name}: ${status}`,
   eventRetrying: (name) => `${name} wordt opnieuw geprobeerd`,
   eventWaiting: (name) => `${name} wacht op antwoord`,
-  eventApproved: (name) => `${name} is beantwoord`,
+  eventAnswered: (name, yes) => `${name} is ${yes ? 'goedgekeurd' : 'afgewezen'}`,
   eventTimedOut: (name, limit) => `${name} duurde langer dan ${limit}`,
   eventCancel: (who) => (who ? `Afgebroken door ${who}` : 'Afgebroken'),
   eventDiskFull: 'De schijf is vol: het commando wacht',

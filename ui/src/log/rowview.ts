@@ -173,8 +173,11 @@ export function eventText(e: EventRow, look: Look): EventText {
       return { tone: 'remark', icon: 'rotate-cw', words: m.eventRetrying(name) };
     case 'step.waiting':
       return { tone: 'remark', icon: 'circle-pause', words: m.eventWaiting(name) };
-    case 'step.approved':
-      return { tone: 'remark', icon: 'check', words: m.eventApproved(name), detail: actorName(text(e, 'actor')) };
+    case 'step.approved': {
+      const yes = e.fields['approve'] !== false;
+      const detail = [actorName(text(e, 'actor')), text(e, 'comment')].filter((x) => x !== '').join(' · ');
+      return { tone: 'remark', icon: yes ? 'check' : 'ban', words: m.eventAnswered(name, yes), detail };
+    }
     case 'step.timed_out':
     case 'run.timed_out':
       return { tone: 'bad', icon: 'clock', words: m.eventTimedOut(e.name === 'run.timed_out' ? m.theRun : name, duration(num(e, 'timeout_us') ?? 0)) };
