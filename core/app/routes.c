@@ -10,6 +10,7 @@
 #include "core/app/logs.h"
 #include "core/app/metrics.h"
 #include "core/app/runs.h"
+#include "core/app/schedule.h"
 #include "core/app/search.h"
 #include "core/app/signin.h"
 #include "core/app/start.h"
@@ -41,6 +42,10 @@ const struct route app_routes[] = {
 	{"GET", API "/runs/{id}/log/search", ROLE_READ, ROUTE_STREAM, 0, NULL, search_get},
 	{"GET", API "/runs/{id}/log/locate", ROLE_READ, 0, 0, NULL, logs_locate},
 
+	{"GET", API "/schedule", ROLE_READ, 0, 0, NULL, schedule_get},
+	{"POST", API "/schedule/pause", ROLE_ADMIN, 0, 4096, JSON, schedule_pause},
+	{"POST", API "/maintenance", ROLE_ADMIN, 0, 4096, JSON, schedule_maintenance},
+	{"POST", API "/runs/cancel", ROLE_ADMIN, 0, 4096, JSON, schedule_cancel_all},
 	{"GET", API "/audit", ROLE_ADMIN, ROUTE_STREAM, 0, NULL, audit_list},
 	{"GET", API "/status", ROLE_READ, 0, 0, NULL, status_get},
 	{"GET", API "/tokens", ROLE_ADMIN, 0, 0, NULL, access_tokens_list},
