@@ -3,8 +3,9 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-export const ROOT = join(import.meta.dirname, '../..');
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const DIR = process.env.OPS_DRILL_DIR ?? '/var/tmp/ops-drill';
 const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

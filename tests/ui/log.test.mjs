@@ -17,7 +17,7 @@ function journey(name, run, options, fn) {
     const live = run === 'live' ? fixture.add(liveBackup(options.everyMs ?? 40)) : typeof run === 'function' ? fixture.add(run(fixture)) : fixture.byName(run);
     const opened = await world.open(fixture, `/runs/${live.doc.number}${options.hash ?? ''}`, options);
     await opened.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-    opened.page.setDefaultTimeout(8000);
+    opened.page.setDefaultTimeout(30000);
     try {
       await opened.page.waitForSelector('.lr:not(.wait)');
       await fn(opened.page, fixture, live);

@@ -17,7 +17,7 @@ function journey(name, options, fn) {
     const fixture = await world.server();
     options.prepare?.(fixture);
     const opened = await world.open(fixture, typeof options.at === 'function' ? options.at(fixture) : (options.at ?? '/'), options);
-    opened.page.setDefaultTimeout(8000);
+    opened.page.setDefaultTimeout(30000);
     try {
       await fn(opened.page, fixture);
       assert.deepEqual(await opened.done(), []);
@@ -67,6 +67,7 @@ journey('the overview shows problems first, the fullest disk, and where to read 
   await sees(page, '.metric-card', '92');
   await page.locator('.tile', { hasText: 'Certificates' }).click();
   await page.waitForURL(/\/certs$/);
+  await sees(page, '.resource', 'example.org');
   assert.deepEqual(await page.locator('.resource summary b').allTextContents(), ['mail.example.org', 'example.org']);
   await page.goBack();
   await page.locator('.attention-card', { hasText: 'database' }).click();

@@ -4,10 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { blocks, missingLine } from '../../drills/blocks.mjs';
 
-const ROOT = join(import.meta.dirname, '../../..');
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const PARTS = ['Symptoms', 'Be sure', 'Fix', 'Check', 'Prevention'];
 const books = readdirSync(join(ROOT, 'runbooks')).filter((f) => f.endsWith('.md') && f !== 'README.md');
 
