@@ -81,7 +81,7 @@ static void plan_one(const struct catalog *catalog, struct planner_request *requ
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const uint8_t *given = size != 0 ? memmem(data, size, "#values\n", 8) : NULL;
+	const uint8_t *given = data != NULL ? memmem(data, size, "#values\n", 8) : NULL;
 	size_t yaml = given != NULL ? (size_t)(given - data) : size;
 	const uint8_t *flow = yaml != 0 ? memmem(data, yaml, "#flow\n", 6) : NULL;
 	size_t n = flow != NULL ? (size_t)(flow - data) : yaml;
