@@ -229,9 +229,10 @@ void signin_login(struct request *req)
 	static const char *const names[] = {"user", "password", "code", NULL};
 	json_t *body = http_body(req, names, false);
 
+	if (body == NULL)
+		return;
 	caller_note(req, "session.login", NULL, NULL);
-	if (body != NULL)
-		try_signin(req, body, 0);
+	try_signin(req, body, 0);
 }
 
 void signin_reauth(struct request *req)
@@ -239,9 +240,10 @@ void signin_reauth(struct request *req)
 	static const char *const names[] = {"password", "code", NULL};
 	json_t *body = http_body(req, names, false);
 
+	if (body == NULL)
+		return;
 	caller_note(req, "session.reauth", NULL, NULL);
-	if (body != NULL)
-		try_signin(req, body, session_of(req));
+	try_signin(req, body, session_of(req));
 }
 
 /* The revocation is on the disk, or could not be written (it holds until a restart then). */
@@ -265,10 +267,9 @@ void signin_logout(struct request *req)
 {
 	struct server *server = server_of(req);
 	struct session_info info;
-
-	caller_note(req, "session.logout", NULL, NULL);
 	int rc;
 
+	caller_note(req, "session.logout", NULL, NULL);
 	log_info(LOG_EV("session.logout"), LOG_STR("user", server->cfg->auth_user),
 		LOG_STR("request_id", request_id(req)));
 	if (sessions_info(server->sessions, session_of(req), &info))
