@@ -35,7 +35,7 @@ last_number() {
 
 # run_node SUITE BUILD_DIR FILE…: node's own test runner, a process a file and as many files at once as
 # there are processors (the tests mostly wait); the daemons come from BUILD_DIR. The reports go to files,
-# of which the failures are shown.
+# of which the failures are shown; a file that hangs fails after a quarter of an hour.
 run_node() {
 	local suite=$1 build=$2 dir report passed cancelled skipped fail pass=0 failed=0
 	shift 2
@@ -50,7 +50,7 @@ run_node() {
 	# The largest first, so that no long one is left for the end.
 	find "$@" -maxdepth 0 -printf '%s %p\0' | sort -z -rn | cut -z -d' ' -f2- | OPS_BUILD_DIR=$ROOT/$build xargs -0 -n 1 -P "$(nproc)" bash -c '
 		report=$0/$(printf %s "$1" | tr / -).tap
-		node --test --test-reporter=tap "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"' "$dir"
+		timeout -k 10 900 node --test --test-reporter=tap "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"' "$dir"
 	for report in "$dir"/*.tap; do
 		passed=$(last_number "$report" pass)
 		cancelled=$(last_number "$report" cancelled)
