@@ -214,8 +214,8 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 	async 'disk-full'(server) {
 		// old dumps have eaten the disk that runs are on, while one is writing
 		const id = start(server, 'command', 'drill.pour');
-		server.run(`cd /var/lib/ops-backups; n=0
-			while dd if=/dev/zero of=ops-old-202001$(printf %02d $((n += 1)))T000000Z.dump bs=1M count=8 status=none; do :; done 2>/dev/null || true
+		server.run(`cd /var/lib/ops-backups
+			for n in {10..99}; do dd if=/dev/zero of=ops-old-20200101T0000"$n"Z.dump bs=1M count=4 status=none 2>/dev/null || break; done
 			chown postgres:postgres ops-old-*; df --output=pcent /var/lib/ops-agent | grep 100%`);
 		await server.until('the run stands still', `opsctl show ${id} --json | grep -q '"disk_full":true' || test "$(df --output=avail /var/lib/ops-agent | tail -1)" -lt 64`, 30);
 		server.follow('runbooks/recovery.md', 'Disk full');
