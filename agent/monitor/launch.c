@@ -301,7 +301,8 @@ static bool stderr_outlives_us(void)
 /* What of the agent's environment a runner has a use for. */
 static void keep_environment(const struct launch *launch)
 {
-	static const char *const passed[] = {"OPS_RUNS_DIR", "LOG_LEVEL", "LOG_FORMAT"};
+	static const char *const passed[] = {
+		"OPS_RUNS_DIR", "OPS_CGROUP", "LOG_LEVEL", "LOG_FORMAT"};
 	char *kept[ARRAY_LEN(passed)], *uid = xasprintf("%u", launch->trusted_uid);
 
 	for (size_t i = 0; i < ARRAY_LEN(passed); i++)

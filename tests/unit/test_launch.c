@@ -36,6 +36,8 @@ static int look(const char *run_dir, int lock_fd)
 		return 3; /* something of the monitor's is open */
 	if (getenv("OPS_AGENT_SECRET_PATH") != NULL || getenv("PATH") == NULL)
 		return 4;
+	if (getenv("OPS_CGROUP") == NULL || strcmp(getenv("OPS_CGROUP"), "off") != 0)
+		return 6;
 	return getsid(0) == getpid() ? 7 : 5;
 }
 
@@ -97,6 +99,7 @@ static void a_runner_gets_its_lock_and_nothing_else(void **state)
 
 	launch.runner = look;
 	setenv("OPS_AGENT_SECRET_PATH", "/nowhere", 1);
+	setenv("OPS_CGROUP", "off", 1);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(launch_prepare(&launch, plans[i], &runs[i], &err), 0);
 	assert_int_equal(launch_sync(&launch, runs, 2), 0);
