@@ -79,9 +79,11 @@ static int end_lost(struct active *active, const struct active_run *run, int dir
 	uuid_format(&run->id, id);
 	kill_cgroup(dir_fd, id);
 	rc = killtree_by_run(id, has_state ? state : NULL, ACTIVE_KILL_US, &report);
-	log_warn(LOG_EV("run.lost"), LOG_STR("run", id), LOG_INT("number", run->number),
-		LOG_INT("killed", report.count), LOG_INT("left", report.left));
-	if (rc != 0)
+	/* once: what cannot be written now, the disk being full, is tried again and again */
+	if (!run->told)
+		log_warn(LOG_EV("run.lost"), LOG_STR("run", id), LOG_INT("number", run->number),
+			LOG_INT("killed", report.count), LOG_INT("left", report.left));
+	if (rc != 0 && !run->told)
 		log_error(LOG_EV("run.leftovers"), LOG_STR("run", id),
 			LOG_STR("error", strerror(-rc)));
 	rundir_remove_outputs(id);

@@ -1,9 +1,9 @@
 // P2, its other half: the runner is killed, and what its command hid ends with the run as well.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Agent, BUILD_DIR, processesWith, until, verify } from '../lib/agent.mjs';
+import { Agent, BUILD_DIR, processesWith, sleep, until, verify } from '../lib/agent.mjs';
 
 const hostile = join(BUILD_DIR, 'tests/children/hostile');
 
@@ -45,6 +45,26 @@ steps:
 		assert.deepEqual(document.steps.map((s) => s.status), ['lost', 'lost', 'skipped']);
 		const { events } = await client.follow(run.id);
 		assert.deepEqual(events.filter((e) => e.event === 'step.finished').map((e) => [e.step_id, e.status]), [['again', 'failed'], ['gate', 'lost'], ['again', 'lost']]);
+		client.destroy();
+	});
+
+	it('is told of once, however often its end cannot be written', async () => {
+		const client = await agent.connect();
+		const { run } = await client.start('idle', {}, { kind: 2 });
+		await until('it to wait', async () => (await client.get(run.id)).steps[0].status === 'waiting');
+		const meta = join(agent.stateDir, 'runs', run.id, 'meta'), good = readFileSync(meta);
+		writeFileSync(meta, 'damaged');
+		process.kill(agent.runnerPid(run.id), 'SIGKILL');
+		const told = (event) => agent.log().split('\n').filter((line) => line.includes(event) && (event !== 'run.lost' || line.includes(run.id))).length;
+		await until('the first try', () => told('run.settle_failed') === 1);
+		await sleep(1500); // tried again every half a second
+		assert.deepEqual([told('run.lost'), told('run.settle_failed')], [1, 1]);
+		writeFileSync(meta, good);
+		const document = await until('the end', async () => {
+			const found = await client.get(run.id);
+			return found.finished_us && found;
+		});
+		assert.equal(document.status, 'lost');
 		client.destroy();
 	});
 
