@@ -254,18 +254,36 @@ static void set_first(const struct schedule *schedule, struct schedule_item *ite
 		item->next_s = missed;
 }
 
+/* Of a rule that was there before: what has fired, and what is due and has not. */
+static void take_over(
+	struct schedule_item *item, const struct schedule_item *old, size_t n_old, int64_t now)
+{
+	for (size_t i = 0; i < n_old; i++, old++) {
+		if (old->index != item->index || strcmp(old->flow->id, item->flow->id) != 0 ||
+			strcmp(old->rule->text, item->rule->text) != 0 ||
+			strcmp(old->rule->timezone, item->rule->timezone) != 0)
+			continue;
+		item->fired_s = old->fired_s;
+		if (old->next_s <= now) {
+			item->next_s = old->next_s;
+			item->not_before_s = old->not_before_s;
+		}
+		return;
+	}
+}
+
 void schedule_reload(struct schedule *schedule)
 {
 	const struct catalog *catalog;
+	struct schedule_item *old = schedule->items;
+	size_t n = 0, n_old = schedule->n;
 	int64_t now = now_s();
-	size_t n = 0;
 
 	if (!schedule->open)
 		return;
 	catalog = schedule->worker->catalog;
 	for (size_t i = 0; i < catalog->n_flows; i++)
 		n += catalog->flows[i].n_schedules;
-	free(schedule->items);
 	schedule->items = xcalloc(MAX(n, 1u), sizeof(schedule->items[0]));
 	schedule->n = 0;
 	for (size_t i = 0; i < catalog->n_flows; i++) {
@@ -279,8 +297,10 @@ void schedule_reload(struct schedule *schedule)
 				.index = k,
 				.fired_s = INT64_MIN};
 			set_first(schedule, item, now);
+			take_over(item, old, n_old, now);
 		}
 	}
+	free(old);
 	/* only the first catalogue has missed anything */
 	schedule->since_s = 0;
 	arm(schedule);

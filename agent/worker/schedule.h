@@ -42,7 +42,7 @@ struct schedule {
 MUSTCHECK int schedule_open(struct schedule *schedule, struct worker *worker, uint64_t since_us);
 /* Memory may go when the loop has run. */
 void schedule_close(struct schedule *schedule);
-/* The worker has another catalogue. */
+/* The worker has another catalogue; the one before is still there. */
 void schedule_reload(struct schedule *schedule);
 /* Reads again what is paused. */
 void schedule_read_switches(struct schedule *schedule);

@@ -148,9 +148,11 @@ static bool load(struct worker *worker)
 	}
 	if (catalog_load(worker->opts->settings->config_dir, worker->opts->catalog_opts, &catalog,
 		    errors) == 0) {
-		catalog_free(worker->catalog);
+		struct catalog *old = worker->catalog;
+
 		worker->catalog = catalog;
 		schedule_reload(&worker->schedule);
+		catalog_free(old);
 	} else {
 		keep_error(worker, errors->n != 0 ? errors->lines[0] : "unknown");
 		ok = false;

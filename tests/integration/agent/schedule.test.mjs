@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { join } from 'node:path';
-import { Agent, BUILD_DIR, until } from '../lib/agent.mjs';
+import { Agent, BUILD_DIR, sleep, until } from '../lib/agent.mjs';
 import { METHOD, Writer } from '../lib/agent-client.mjs';
 
 const commands = `version: 1
@@ -141,5 +141,32 @@ describe('schedules', { timeout: 120000 }, () => {
     const r = await call(METHOD.RUN_CANCEL_ALL, new Writer().str('user:ann').str('going down').done());
     assert.equal(r.u32(), 3);
     for (const { run } of runs) assert.equal((await client.follow(run.id)).finished.status, 'cancelled');
+  });
+});
+
+describe('a reload', { timeout: 120000 }, () => {
+  let agent, client;
+  const shift = at(0, 57);
+
+  before(async () => {
+    agent = await Agent.start({ commands, flows, env: clock(shift) });
+    client = await agent.connect();
+  });
+  after(async () => {
+    client.destroy();
+    await agent.destroy();
+  });
+
+  it('that comes at the very moment takes no start away', async () => {
+    const document = JSON.parse((await client.call(METHOD.SCHEDULE)).str());
+    const next = document.flows.find((f) => f.flow === 'strict').next_us;
+    const worker = agent.workerPid;
+    // the word of the new catalogue lies there before the time has come, and is read after it
+    process.kill(worker, 'SIGSTOP');
+    process.kill(agent.monitor.pid, 'SIGHUP');
+    await sleep(Math.max(0, next / 1000 + 200 - (Date.now() + Number(shift) * 1000)));
+    process.kill(worker, 'SIGCONT');
+    await until('the run', async () =>
+      (await client.list({ limit: 200 })).runs.some((run) => run.name === 'strict' && run.created_us < next + 55000000));
   });
 });
