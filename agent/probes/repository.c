@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static _Noreturn void become_git(const char *path, const struct stat *st, int ou
 		"GIT_TERMINAL_PROMPT=0", NULL};
 
 	if (geteuid() == 0 && st->st_uid != 0 &&
-		(setresgid(st->st_gid, st->st_gid, st->st_gid) != 0 ||
+		(setgroups(0, NULL) != 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) != 0 ||
 			setresuid(st->st_uid, st->st_uid, st->st_uid) != 0))
 		_exit(126);
 	(void)dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
