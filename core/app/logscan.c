@@ -15,6 +15,7 @@
 
 #define MAX_MATCH_JSON (1u << 20)
 #define LINES_BETWEEN_CLOCKS 64
+#define BYTES_BETWEEN_CLOCKS 4096 /* of text: an expression may be slow */
 
 /* A match that waits for its lines behind. */
 struct match {
@@ -236,11 +237,17 @@ static bool feed_record(
 {
 	struct pen *pen = pens_get(&scan->pens, rec->step, rec->kind);
 
+	size_t looked_at = scan->in_record;
+
 	for (unsigned lines = 1; scan->in_record < rec->length; lines++) {
 		scan->in_record += pens_write(&scan->pens, pen, rec->payload + scan->in_record,
 			rec->length - scan->in_record, rec->time_us, offset);
-		if (lines % LINES_BETWEEN_CLOCKS == 0 && clock_mono_us() > until_us)
-			scan->stopped = true;
+		if (lines % LINES_BETWEEN_CLOCKS == 0 ||
+			scan->in_record - looked_at >= BYTES_BETWEEN_CLOCKS) {
+			looked_at = scan->in_record;
+			if (clock_mono_us() > until_us)
+				scan->stopped = true;
+		}
 		if (scan->stopped && scan->in_record < rec->length)
 			return false;
 	}

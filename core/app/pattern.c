@@ -5,15 +5,20 @@
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "core/base/clock.h"
 
 struct pattern {
 	pcre2_code *code;
 	bool is_compiled; /* to machine code */
+	bool is_regex;
 };
 
 struct matcher {
 	const pcre2_code *code;
-	bool is_compiled;
+	bool is_compiled, is_regex;
+	uint64_t spent_us; /* of the processor, on long stretches of the current line */
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
@@ -38,7 +43,7 @@ struct pattern *pattern_new(const char *text, bool is_regex, bool case_counts, s
 		err_set(err, -EINVAL, "expected 1 to %d bytes", PATTERN_MAX_BYTES);
 		return NULL;
 	}
-	options |= is_regex ? 0 : PCRE2_LITERAL;
+	options |= is_regex ? PCRE2_USE_OFFSET_LIMIT : PCRE2_LITERAL;
 	/* \C is no option of literal text. */
 	if (!is_regex)
 		options &= ~(uint32_t)PCRE2_NEVER_BACKSLASH_C;
@@ -53,6 +58,7 @@ struct pattern *pattern_new(const char *text, bool is_regex, bool case_counts, s
 	/* Where memory may not be made executable it is interpreted instead. */
 	pattern->is_compiled = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
 	pattern->code = code;
+	pattern->is_regex = is_regex;
 	return pattern;
 }
 
@@ -80,6 +86,7 @@ struct matcher *matcher_new(const struct pattern *pattern)
 
 	matcher->code = pattern->code;
 	matcher->is_compiled = pattern->is_compiled;
+	matcher->is_regex = pattern->is_regex;
 	matcher->data = pcre2_match_data_create(1, NULL);
 	matcher->context = pcre2_match_context_create(NULL);
 	if (matcher->data == NULL || matcher->context == NULL)
@@ -103,8 +110,9 @@ void matcher_free(struct matcher *matcher)
 	free(matcher);
 }
 
-int matcher_find(struct matcher *matcher, const char *text, size_t n, size_t from, size_t *ret_from,
-	size_t *ret_to)
+/* As matcher_find(), in one go. */
+static int find_once(struct matcher *matcher, const char *text, size_t n, size_t from,
+	size_t *ret_from, size_t *ret_to)
 {
 	PCRE2_SIZE *place;
 	/* One pair of places is enough; 0 says that there were more groups than room. */
@@ -122,4 +130,48 @@ int matcher_find(struct matcher *matcher, const char *text, size_t n, size_t fro
 	*ret_from = MIN(place[0], place[1]);
 	*ret_to = place[1];
 	return 1;
+}
+
+static uint64_t processor_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * CLOCK_SECOND_US + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* PCRE2's limits hold for one place where a match may begin; a long stretch has so many of them
+ * that the time is looked at in between, often at first. */
+static int find_in_windows(struct matcher *matcher, const char *text, size_t n, size_t from,
+	size_t *ret_from, size_t *ret_to)
+{
+	size_t window = 1;
+	int r = 0;
+
+	while (r == 0 && from <= n) {
+		uint64_t begun_us = processor_us();
+
+		if (matcher->spent_us > PATTERN_LINE_US)
+			return -ETIME;
+		pcre2_set_offset_limit(matcher->context, from + window - 1);
+		r = find_once(matcher, text, n, from, ret_from, ret_to);
+		matcher->spent_us += processor_us() - begun_us;
+		from += window;
+		/* The next one begins with a whole character. */
+		while (from < n && ((unsigned char)text[from] & 0xc0) == 0x80)
+			from++;
+		window *= 4;
+	}
+	return r;
+}
+
+int matcher_find(struct matcher *matcher, const char *text, size_t n, size_t from, size_t *ret_from,
+	size_t *ret_to)
+{
+	if (from == 0)
+		matcher->spent_us = 0;
+	if (matcher->is_regex && n - from > PATTERN_SHORT_BYTES)
+		return find_in_windows(matcher, text, n, from, ret_from, ret_to);
+	pcre2_set_offset_limit(matcher->context, PCRE2_UNSET);
+	return find_once(matcher, text, n, from, ret_from, ret_to);
 }

@@ -159,6 +159,44 @@ static void an_expression_that_runs_away_gives_the_line_up(void **state)
 		"{\"total\":1,\"truncated\":true,\"given_up\":1}"));
 }
 
+/* No step limit holds here, since each place is tried in fewer steps; together they take seconds.
+ */
+static void an_expression_that_is_slow_on_a_long_line_gives_it_up(void **state)
+{
+	static char text[16000];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	text[sizeof(text) - 1] = '\n';
+	put(0, RECORD_STDOUT, text, sizeof(text));
+	OUT("aa!\n");
+	assert_non_null(
+		strstr(scan_for("\\w{0,50}\\w{0,50}\\w{0,50}[!?]", true, (struct logscan_opts){0}),
+			"{\"total\":1,\"truncated\":true,\"given_up\":1}"));
+}
+
+static void an_expression_finds_what_is_far_into_a_long_line(void **state)
+{
+	static char text[16000];
+	const char *found;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	/* Of two bytes each, so that no stretch ends between characters by itself. */
+	for (size_t i = 1; i + 2 < 9000; i += 2)
+		memcpy(text + i, "\u00e9", 2);
+	memcpy(text + 12345, "\u00e9n11", 5);
+	memcpy(text + 15000, "n22", 3);
+	text[sizeof(text) - 1] = '\n';
+	put(0, RECORD_STDOUT, text, sizeof(text));
+	found = scan_for("(?<=\u00e9)n\\d+", true, (struct logscan_opts){0});
+	assert_non_null(strstr(found, "\"ranges\":[["));
+	assert_non_null(strstr(found, "{\"total\":1,\"truncated\":false,\"given_up\":0}"));
+	out.len = 0;
+	assert_non_null(strstr(scan_for("n\\d\\dx*$", true, (struct logscan_opts){0}),
+		"{\"total\":1,\"truncated\":false,\"given_up\":0}"));
+}
+
 static void finds_across_pieces_of_a_long_line_once(void **state)
 {
 	static char text[65536];
@@ -282,6 +320,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(text_is_no_expression, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			an_expression_that_runs_away_gives_the_line_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_expression_that_is_slow_on_a_long_line_gives_it_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_expression_finds_what_is_far_into_a_long_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			finds_across_pieces_of_a_long_line_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(
