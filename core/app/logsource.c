@@ -70,7 +70,9 @@ static void source_end(struct logsource *source, uint16_t reason, int err, const
 	source_free(source);
 }
 
-static void source_opened(struct logsource *source, uint64_t size, struct wire_str document)
+/* is_whole: nothing that the document speaks of is missing in size bytes. */
+static void source_opened(
+	struct logsource *source, uint64_t size, bool is_whole, struct wire_str document)
 {
 	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
 	const char *status = json_string_value(json_object_get(run, "status"));
@@ -80,7 +82,7 @@ static void source_opened(struct logsource *source, uint64_t size, struct wire_s
 		.size = size,
 		.run = document,
 		.id = id != NULL ? id : "",
-		.is_final = status != NULL && strcmp(status, "queued") != 0 &&
+		.is_final = is_whole && status != NULL && strcmp(status, "queued") != 0 &&
 			    strcmp(status, "running") != 0 && strcmp(status, "waiting") != 0,
 	};
 
@@ -112,7 +114,7 @@ static void on_tail_reply(struct link_stream *stream, const struct link_reply *r
 	if (reply->err == 0 && reply->status == MSG_OK) {
 		if (msg_run_tail_reply_decode(reply->fields, reply->fields_len, &tail) == 0) {
 			source->offset = tail.offset;
-			source_opened(source, tail.size, tail.json);
+			source_opened(source, tail.size, true, tail.json);
 			source_was_closed(source);
 			return;
 		}
@@ -259,7 +261,8 @@ static void database_open(struct logsource *source, uint64_t offset)
 	source->log =
 		history_log_open(source->server->pool, &source->uuid, offset, &callbacks, source);
 	if (!source->opened)
-		source_opened(source, source->size, wire_str_of(source->document));
+		source_opened(
+			source, source->size, source->complete, wire_str_of(source->document));
 	if (!source_was_closed(source))
 		database_pull(source);
 }
@@ -275,6 +278,15 @@ static void on_history_located(const struct history_locate_reply *reply, void *a
 		database_open(source, 0); /* nothing of it is there yet */
 	else
 		source_end(source, 0, -ENOTCONN, reply->message);
+}
+
+/* The offset lies behind what the database has. */
+static void source_end_beyond(struct logsource *source)
+{
+	if (source->agent_away && !source->complete)
+		source_end(source, 0, -ECONNRESET, "this part of the log is with the agent");
+	else
+		source_end(source, MSG_END_SHORTENED, -EINVAL, "the log is shorter than that");
 }
 
 static void on_history_run(const struct history_get_reply *reply, void *arg)
@@ -294,6 +306,10 @@ static void on_history_run(const struct history_get_reply *reply, void *arg)
 	source->uuid = reply->run.id;
 	source->complete = reply->run.complete;
 	source->size = reply->run.complete ? reply->run.size : reply->run.archived_offset;
+	if (!source->opened && source->wanted > 0 && (uint64_t)source->wanted > source->size) {
+		source_end_beyond(source);
+		return;
+	}
 	source->document = xstrndup(reply->run.json.data, reply->run.json.len);
 	if (source->wanted >= 0)
 		database_open(source, (uint64_t)source->wanted);

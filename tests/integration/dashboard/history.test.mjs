@@ -93,6 +93,31 @@ describe('with a database', () => {
 		live.destroy();
 	});
 
+	it('does not call a log whole of which the agent has the rest', async () => {
+		const { id } = runs[0], whole = fromAgent[id];
+		const part = Number(await pg.psql(`select min(end_offset) from ops.run_log where run_id = '${id}'`));
+		assert.ok(part < whole.length);
+		const known = await pg.psql(`select archived_offset from ops.runs where id = '${id}'`);
+		const path = `/api/v1/runs/${id}/log?format=records`;
+		assert.match((await session.get(path)).headers['cache-control'], /immutable/);
+		await pg.psql(`update ops.runs set complete = false, archived_offset = ${part} where id = '${id}';
+			create table keep as select * from ops.run_log where run_id = '${id}' and start_offset >= ${part};
+			delete from ops.run_log where run_id = '${id}' and start_offset >= ${part}`);
+		try {
+			const answer = await session.get(path);
+			assert.equal(answer.status, 200);
+			assert.ok(answer.bytes.equals(whole.subarray(0, part)));
+			assert.equal(answer.headers.etag, undefined);
+			assert.doesNotMatch(answer.headers['cache-control'], /immutable/);
+			assert.equal((await session.get(`${path}&offset=${whole.length}`)).status, 503, 'the agent has it');
+		} finally {
+			await pg.psql(`insert into ops.run_log select * from keep; drop table keep;
+				update ops.runs set complete = true, archived_offset = ${known} where id = '${id}'`);
+		}
+		assert.equal((await session.get(`${path}&offset=${whole.length + 1}`)).status, 400);
+		assert.ok((await session.get(path)).bytes.equals(whole));
+	});
+
 	it('goes on with the agent when it is back, and without the database', async () => {
 		await agent.spawn();
 		await dashboard.connected();
