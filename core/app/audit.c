@@ -46,7 +46,7 @@ struct audit {
 	uint64_t minute; /* of the strangers */
 	unsigned strangers;
 	unsigned n_closing;
-	bool closing;
+	bool closing, put_away; /* put_away: all of it is on its way to the disk */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -100,15 +100,20 @@ static bool on_stored_event(const char *json, size_t len, void *arg)
 	return true;
 }
 
+static void audit_put_away(struct audit *a);
+
 static void on_spooled(int err, void *arg)
 {
-	(void)arg;
+	struct audit *a = arg;
+
 	if (err < 0)
 		log_error(LOG_EV("audit.not_stored"), LOG_STR("reason", strerror(-err)));
+	if (a->closing && !a->put_away)
+		audit_put_away(a);
 }
 
-/* Writes down what waits and is not on the disk yet. */
-static void audit_spool(struct audit *a)
+/* Writes down what waits and is not on the disk yet. False: the disk is busy, some are left. */
+static bool audit_spool(struct audit *a)
 {
 	list_foreach(at, tmp, &a->waiting)
 	{
@@ -127,12 +132,13 @@ static void audit_spool(struct audit *a)
 		free(json);
 		json_decref(doc);
 		if (rc == -ENOBUFS)
-			break; /* the disk is busy: the rest with the next try */
-		if (rc < 0)
-			on_spooled(rc, a);
+			return false; /* the rest with the next try */
 		entry->stored = true;
 		a->spooled = true;
+		if (rc < 0)
+			log_error(LOG_EV("audit.not_stored"), LOG_STR("reason", strerror(-rc)));
 	}
+	return true;
 }
 
 /* ---- PostgreSQL ---- */
@@ -143,7 +149,7 @@ static void on_retry(uv_timer_t *timer)
 
 	audit_flush(a);
 	if (a->call == NULL)
-		audit_spool(a);
+		(void)audit_spool(a);
 }
 
 /* The entries that were sent are in, or not. */
@@ -157,7 +163,7 @@ static void on_appended(const struct pg_reply *reply, void *arg)
 	if (reply->err != 0) {
 		if (!pg_reply_is_temporary(reply))
 			log_error(LOG_EV("audit.refused"), LOG_STR("reason", reply->message));
-		audit_spool(a);
+		(void)audit_spool(a);
 		uv_timer_start(&a->retry, on_retry, AUDIT_RETRY_MS, 0);
 		return;
 	}
@@ -178,7 +184,7 @@ static void audit_flush(struct audit *a)
 		return;
 	pool_get_info(a->server->pool, &info);
 	if (info.state != POOL_READY || info.read_only) {
-		audit_spool(a);
+		(void)audit_spool(a);
 		uv_timer_start(&a->retry, on_retry, AUDIT_RETRY_MS, 0);
 		return;
 	}
@@ -334,6 +340,14 @@ static void on_retry_closed(uv_handle_t *handle)
 	on_part_closed(handle->data);
 }
 
+/* Closing: the store takes only so many at a time, so that some may have to wait for the others. */
+static void audit_put_away(struct audit *a)
+{
+	a->put_away = audit_spool(a);
+	if (a->put_away)
+		store_close(a->store, on_part_closed, a);
+}
+
 void audit_close(struct audit *a, void (*on_closed)(void *arg), void *arg)
 {
 	a->closing = true;
@@ -342,9 +356,8 @@ void audit_close(struct audit *a, void (*on_closed)(void *arg), void *arg)
 	pool_watch_remove(&a->pool_watch);
 	pool_call_forget(a->call);
 	a->call = NULL;
-	/* Also what is on its way: whether it arrives is not known. */
-	audit_spool(a);
 	a->n_closing = 2;
-	store_close(a->store, on_part_closed, a);
 	uv_close((uv_handle_t *)&a->retry, on_retry_closed);
+	/* Also what is on its way: whether it arrives is not known. */
+	audit_put_away(a);
 }

@@ -233,7 +233,8 @@ static void on_work_done(uv_work_t *work, int status)
 			append->on_stored(err, append->arg);
 		free(append);
 	}
-	if (store->closing && !store->busy)
+	/* One of the callbacks may have closed it. */
+	if (store->closing && !store->busy && !uv_is_closing((uv_handle_t *)&store->soon))
 		uv_close((uv_handle_t *)&store->soon, on_closed_handle);
 }
 

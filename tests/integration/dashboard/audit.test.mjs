@@ -148,6 +148,23 @@ it('keeps what happens while PostgreSQL is away, also over a crash, and brings i
 	await until('the next one', async () => (await count()) === earlier + 9);
 });
 
+it('loses none of many that PostgreSQL has not taken when the dashboard stops', async () => {
+	const count = async () => Number(await pg.psql(`select count(*) from ops.audit where convert_from(entry, 'UTF8') like '%"object":"burst%'`));
+	const lock = pg.psql('begin; lock table ops.audit in access exclusive mode; select pg_sleep(600)').catch(() => {});
+	const holders = `from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'audit' and l.mode = 'AccessExclusiveLock' and l.granted`;
+	try {
+		await until('the lock', async () => Number(await pg.psql(`select count(*) ${holders}`)) > 0);
+		for (let i = 0; i < 400; i += 20)
+			await Promise.all(Array.from({ length: 20 }, (_, n) => session.request('DELETE', `/api/v1/tokens/burst-${i + n}`)));
+		await dashboard.stop();
+	} finally {
+		await pg.psql(`select pg_terminate_backend(l.pid) ${holders}`);
+		await lock;
+	}
+	await dashboard.spawn();
+	await until('all of them', async () => (await count()) === 400);
+});
+
 it('says when the chain was tampered with', async () => {
 	assert.equal((await page()).chain, 'verified');
 	const last = await pg.psql('select max(position) - 1 from ops.audit');
