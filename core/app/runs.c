@@ -123,13 +123,14 @@ static void send_run(struct request *req, unsigned status, struct wire_str docum
 static void on_history_run(const struct history_get_reply *reply, void *arg)
 {
 	struct request *req = arg;
+	const struct link *link = server_of(req)->link; /* NULL: the daemon is closing */
 
 	if (reply->err == 0)
 		send_run(req, 200, reply->run.json);
 	else if (reply->err != -ENOENT)
 		response_problem(req, 503, "history_unavailable",
 			"The agent does not have this run, and the database cannot be asked now.");
-	else if (!link_is_connected(server_of(req)->link))
+	else if (link == NULL || !link_is_connected(link))
 		response_problem(req, 503, "agent_unavailable",
 			"The database does not know this run, and the agent cannot be asked now.");
 	else

@@ -257,16 +257,23 @@ static void on_member_closed(void *arg)
 	server->on_stopped(server);
 }
 
-/* Nobody uses the pool any more. */
+/* Nothing that waited for the database is called back any more. */
+static void on_pool_closed(void *arg)
+{
+	struct server *server = arg;
+
+	server->n_closing = 2;
+	sessions_close(server->sessions, on_member_closed, server);
+	store_close(server->store, on_member_closed, server);
+	password_pool_close(server->passwords);
+}
+
+/* Nobody uses the pool any more, but requests that wait for it. */
 static void on_channel_closed(void *arg)
 {
 	struct server *server = arg;
 
-	server->n_closing = 3;
-	pool_close(server->pool, on_member_closed, server);
-	sessions_close(server->sessions, on_member_closed, server);
-	store_close(server->store, on_member_closed, server);
-	password_pool_close(server->passwords);
+	pool_close(server->pool, on_pool_closed, server);
 }
 
 /* Entries that PostgreSQL does not have are on the disk. */
@@ -290,6 +297,7 @@ static void on_link_closed(void *arg)
 {
 	struct server *server = arg;
 
+	server->link = NULL;
 	channel_watch_remove(&server->channel_watch);
 	tokens_close(server->tokens, on_tokens_closed, server);
 }

@@ -296,7 +296,9 @@ static void on_history_run(const struct history_get_reply *reply, void *arg)
 {
 	struct request *req = arg;
 
-	if (reply->err == 0)
+	if (server_of(req)->link == NULL)
+		response_abandon(req); /* the daemon is closing */
+	else if (reply->err == 0)
 		rerun_from(req, reply->run.json);
 	else
 		response_problem(req, reply->err == -ENOENT ? 404 : 503,

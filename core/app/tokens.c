@@ -45,6 +45,8 @@ struct tokens {
 	struct pool_call *load;
 	enum pool_state seen;
 	uv_timer_t sweep;
+	unsigned n_making; /* calls to the pool that come back here, also when it is closed */
+	bool closed;
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -361,6 +363,16 @@ struct making {
 	void *arg;
 };
 
+static void making_free(struct making *m)
+{
+	struct tokens *t = m->tokens;
+
+	mem_wipe(m, sizeof(*m));
+	free(m);
+	if (--t->n_making == 0 && t->closed)
+		free(t);
+}
+
 static void on_created(const struct pg_reply *reply, void *arg)
 {
 	struct making *m = arg;
@@ -380,8 +392,7 @@ static void on_created(const struct pg_reply *reply, void *arg)
 		}
 	}
 	m->made(err, &m->id, m->text, m->arg);
-	mem_wipe(m, sizeof(*m));
-	free(m);
+	making_free(m);
 }
 
 void tokens_create(struct tokens *t, const struct token_new *token, token_made_fn cb, void *arg)
@@ -391,6 +402,7 @@ void tokens_create(struct tokens *t, const struct token_new *token, token_made_f
 	char prefix[sizeof(PREFIX) + 4];
 
 	m->tokens = t;
+	t->n_making++;
 	m->made = cb;
 	m->arg = arg;
 	uuid_v7(&m->id);
@@ -426,13 +438,12 @@ static void on_revoked(const struct pg_reply *reply, void *arg)
 {
 	struct making *m = arg;
 	int err = reply->err == 0 && pg_affected(reply->results[0]) == 0 ? -ENOENT : reply->err;
-	/* When the daemon is closing (an error then) there may be no table any more. */
 	struct token *token = err == 0 ? slot_for(m->tokens, &m->id) : NULL;
 
 	if (token != NULL && token->in_use)
 		token_drop(token);
 	m->revoked(err, m->arg);
-	free(m);
+	making_free(m);
 }
 
 void tokens_revoke(
@@ -443,6 +454,7 @@ void tokens_revoke(
 	struct pg_batch *batch = pg_batch_one(REVOKE_SQL, params, ARRAY_LEN(params));
 
 	m->tokens = t;
+	t->n_making++;
 	m->id = *id;
 	m->revoked = cb;
 	m->arg = arg;
@@ -532,7 +544,9 @@ static void on_sweep_closed(uv_handle_t *handle)
 	void (*on_closed)(void *arg) = t->on_closed;
 	void *arg = t->closed_arg;
 
-	free(t);
+	t->closed = true;
+	if (t->n_making == 0)
+		free(t);
 	on_closed(arg);
 }
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { Agent, sleep, until } from '../lib/agent.mjs';
 import { Dashboard, Refused } from '../lib/dashboard.mjs';
@@ -267,6 +268,25 @@ describe('sessions', () => {
 		assert.equal((await other.get('/api/v1/catalog')).status, 401);
 		assert.equal((await session.get('/api/v1/catalog')).status, 200);
 		for (const none of ['0'.repeat(64), 'x', '1']) assert.equal((await session.request('DELETE', `/api/v1/sessions/${none}`)).status, 404);
+	});
+
+	it('being asked for by somebody who left, while the database hangs, do not disturb the end', async () => {
+		const lock = pg.psql('begin; lock table ops.sessions in access exclusive mode; select pg_sleep(600)').catch(() => {});
+		const on = `from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'sessions'`;
+		const socket = net.connect(dashboard.port, '127.0.0.1').on('error', () => {});
+		try {
+			await until('the lock', async () => Number(await pg.psql(`select count(*) ${on} and l.granted and l.mode = 'AccessExclusiveLock'`)) > 0);
+			socket.write(`GET /api/v1/sessions HTTP/1.1\r\nHost: 127.0.0.1:${dashboard.port}\r\nCookie: ${session.cookie}\r\n\r\n`);
+			await until('the question', async () => Number(await pg.psql(`select count(*) ${on} and not l.granted`)) > 0);
+			socket.resetAndDestroy();
+			assert.equal(await dashboard.stop(), 0, dashboard.log().slice(-3000));
+		} finally {
+			socket.destroy();
+			await pg.psql(`select pg_terminate_backend(l.pid) ${on} and l.granted and l.mode = 'AccessExclusiveLock'`);
+			await lock;
+		}
+		await dashboard.spawn();
+		await dashboard.connected({ database: true });
 	});
 
 	it('ended at one dashboard are ended at the other one, which shares secret and database', async () => {
