@@ -271,7 +271,7 @@ test('killed in the middle of a transaction: nothing of it stays, and work goes 
 	await db.seen(/^state ready/);
 	await db.query('create table public.t_killed (i integer)');
 	const running = db.batch('insert into public.t_killed values (1); select pg_sleep(60)::text', 60000);
-	await new Promise((resolve) => setTimeout(resolve, 200));
+	while ((await pg.psql(`select count(*) from pg_stat_activity where query like '%pg\\_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()`)) === '0');
 	await pg.kill9();
 	assert.equal((await running).err, 'ECONNRESET');
 	await pg.startAgain();

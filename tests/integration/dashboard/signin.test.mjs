@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { sleep } from '../lib/agent.mjs';
+import { sleep, until } from '../lib/agent.mjs';
 import { DASHBOARD, Dashboard, PASSWORD, Refused, request } from '../lib/dashboard.mjs';
 
 // Every route of the table, as the source lists them.
@@ -213,7 +214,7 @@ describe('one-time codes', () => {
 		const body = { user: 'admin', password: PASSWORD, code: code() };
 		assert.equal((await session.post('/api/v1/login', body)).status, 200);
 		assert.equal((await dashboard.session().post('/api/v1/login', body)).status, 401, 'a code is good once');
-		await sleep(100);
+		await until('it to be on the disk', () => readFileSync(join(dashboard.env.STATE_DIR, 'state'), 'latin1').includes('totp.used'));
 		await dashboard.kill9();
 		await dashboard.spawn();
 		assert.equal((await dashboard.session().post('/api/v1/login', body)).status, 401, 'also after a crash');

@@ -158,6 +158,11 @@ export function request(dashboard, method, path, { headers = {}, body } = {}) {
 				resolve(answer);
 			});
 		});
+		// 101 does not come as an ordinary answer.
+		req.on('upgrade', (res, socket) => {
+			socket.destroy();
+			resolve({ status: res.statusCode, headers: res.headers, bytes: Buffer.alloc(0), text: '' });
+		});
 		req.on('error', reject);
 		req.end(body);
 	});

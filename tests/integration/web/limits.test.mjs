@@ -232,9 +232,11 @@ test('drains: what runs is finished, idle connections end, new ones are refused'
 	idle.send('GET /json HTTP/1.1\r\nHost: a\r\n\r\n');
 	await idle.response();
 	const stream = await server.open();
-	stream.socket.pause();
 	stream.send('GET /stream?blocks=100&size=65536&length=1 HTTP/1.1\r\nHost: a\r\n\r\n');
-	await sleep(50);
+	await until(() => {
+		if (stream.data.length > 0) stream.socket.pause();
+		return stream.data.length > 0;
+	}, 'the answer begins');
 	server.child.kill('SIGTERM');
 	await idle.closed();
 	await assert.rejects(Peer.open(server.port));
