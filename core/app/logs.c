@@ -44,12 +44,15 @@ struct reader {
 	struct logfmt *fmt;
 	struct logfmt_opts opts;
 	bool download, begun, has_range;
-	uint64_t offset;      /* where records are read from */
-	uint64_t next;	      /* of the next record */
-	uint64_t stop;	      /* the log's end for this answer */
-	uint64_t limit;	      /* bytes of records, 0: all */
-	uint64_t first, last; /* Range, inclusive; last UINT64_MAX: to the end */
-	uint32_t owed;	      /* credit withheld while the client is slow */
+	uint64_t offset;	  /* where records are read from */
+	uint64_t next;		  /* of the next record */
+	uint64_t stop;		  /* the log's end for this answer */
+	uint64_t limit;		  /* bytes of records, 0: all */
+	uint64_t first, last;	  /* Range, inclusive; last UINT64_MAX: to the end */
+	char id[UUID_TEXT_BYTES]; /* what its source said of it; "": no id */
+	uint64_t size;
+	bool is_final;
+	uint32_t owed; /* credit withheld while the client is slow */
 	struct buf out;
 	struct gzip *gzip; /* the client takes it compressed */
 	struct buf packed;
@@ -90,6 +93,46 @@ static void reader_flush(struct reader *reader)
 	buf_reset(bytes);
 }
 
+/* The entity tag: that of a log which will not change any more is its run. */
+static bool make_etag(const struct reader *reader, char *out, size_t size)
+{
+	if (reader->opts.kind != LOGFMT_RECORDS || !reader->is_final || reader->id[0] == '\0')
+		return false;
+	snprintf(out, size, "\"%s%s\"", reader->id, reader->gzip != NULL ? "-gz" : "");
+	return true;
+}
+
+/* Only for an answer that is the log: a problem document is neither compressed nor kept for long.
+ */
+static void put_headers(struct reader *reader)
+{
+	struct request *req = reader->req;
+	const char *id = request_param(req, "id");
+	char text[160];
+
+	if (reader->download) {
+		snprintf(text, sizeof(text), "attachment; filename=\"run-%s.%s\"", id,
+			logfmt_extension(reader->opts.kind));
+		response_header(req, "Content-Disposition", text);
+	}
+	if (reader->opts.kind == LOGFMT_RAW)
+		response_header(req, "Content-Security-Policy", "sandbox");
+	if (reader->opts.kind == LOGFMT_RECORDS) {
+		response_header(req, "Accept-Ranges", "bytes");
+		if (reader->is_final)
+			response_header(
+				req, "Cache-Control", "private, max-age=31536000, immutable");
+	}
+	if (reader->gzip != NULL)
+		response_header(req, "Content-Encoding", "gzip");
+	if (!reader->has_range)
+		response_header(req, "Vary", "Accept-Encoding");
+	if (make_etag(reader, text, sizeof(text)))
+		response_header(req, "ETag", text);
+	snprintf(text, sizeof(text), "%" PRIu64, reader->size);
+	response_header(req, "X-Log-Size", text);
+}
+
 /* All that was asked for is formatted. */
 static void reader_finish(struct reader *reader)
 {
@@ -107,50 +150,12 @@ static void reader_finish(struct reader *reader)
 		response_write(req, bytes->data, bytes->len);
 		response_end(req);
 	} else {
+		put_headers(reader);
 		snprintf(next, sizeof(next), "%" PRIu64, reader->next);
 		response_header(req, "X-Next-Offset", next);
 		response_send(req, 200, logfmt_mime(reader->opts.kind), bytes->data, bytes->len);
 	}
 	reader_free(reader);
-}
-
-/* The entity tag: that of a log which will not change any more is its run. */
-static bool make_etag(
-	const struct reader *reader, const struct logsource_opened *opened, char *out, size_t size)
-{
-	if (reader->opts.kind != LOGFMT_RECORDS || !opened->is_final || opened->id[0] == '\0')
-		return false;
-	snprintf(out, size, "\"%s%s\"", opened->id, reader->gzip != NULL ? "-gz" : "");
-	return true;
-}
-
-static void put_headers(struct reader *reader, const struct logsource_opened *opened)
-{
-	struct request *req = reader->req;
-	const char *id = request_param(req, "id");
-	char text[160];
-
-	if (reader->download) {
-		snprintf(text, sizeof(text), "attachment; filename=\"run-%s.%s\"", id,
-			logfmt_extension(reader->opts.kind));
-		response_header(req, "Content-Disposition", text);
-	}
-	if (reader->opts.kind == LOGFMT_RAW)
-		response_header(req, "Content-Security-Policy", "sandbox");
-	if (reader->opts.kind == LOGFMT_RECORDS) {
-		response_header(req, "Accept-Ranges", "bytes");
-		if (opened->is_final)
-			response_header(
-				req, "Cache-Control", "private, max-age=31536000, immutable");
-	}
-	if (reader->gzip != NULL)
-		response_header(req, "Content-Encoding", "gzip");
-	if (!reader->has_range)
-		response_header(req, "Vary", "Accept-Encoding");
-	if (make_etag(reader, opened, text, sizeof(text)))
-		response_header(req, "ETag", text);
-	snprintf(text, sizeof(text), "%" PRIu64, opened->size);
-	response_header(req, "X-Log-Size", text);
 }
 
 /* The client has taken what was queued. */
@@ -176,20 +181,21 @@ static void begin_range(struct reader *reader, uint64_t size)
 		reader->stop - reader->first, on_writable);
 }
 
-static void begin(struct reader *reader, const struct logsource_opened *opened)
+static void begin(struct reader *reader)
 {
 	uint64_t length = RESPONSE_LENGTH_UNKNOWN;
 	char text[32];
 
 	reader->begun = true;
+	put_headers(reader);
 	if (reader->has_range) {
-		begin_range(reader, opened->size);
+		begin_range(reader, reader->size);
 		return;
 	}
-	snprintf(text, sizeof(text), "%" PRIu64, opened->size);
+	snprintf(text, sizeof(text), "%" PRIu64, reader->size);
 	response_header(reader->req, "X-Next-Offset", text);
 	if (reader->opts.kind == LOGFMT_RECORDS && reader->gzip == NULL)
-		length = opened->size - reader->offset;
+		length = reader->size - reader->offset;
 	response_begin(reader->req, 200, logfmt_mime(reader->opts.kind), length, on_writable);
 }
 
@@ -207,15 +213,18 @@ static void on_opened(struct logsource *source, const struct logsource_opened *o
 		reader_free(reader);
 		return;
 	}
-	put_headers(reader, opened);
-	if (make_etag(reader, opened, etag, sizeof(etag)) &&
+	snprintf(reader->id, sizeof(reader->id), "%s", opened->id);
+	reader->size = opened->size;
+	reader->is_final = opened->is_final;
+	if (make_etag(reader, etag, sizeof(etag)) &&
 		negotiate_etag_matches(request_header(reader->req, "If-None-Match"), etag)) {
+		put_headers(reader);
 		response_empty(reader->req, 304);
 		reader_free(reader);
 		return;
 	}
 	if (reader->limit == 0)
-		begin(reader, opened);
+		begin(reader);
 	if (reader->next >= reader->stop || (reader->begun && request_is_head(reader->req)))
 		reader_finish(reader);
 }

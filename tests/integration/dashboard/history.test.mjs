@@ -118,6 +118,18 @@ describe('with a database', () => {
 		assert.ok((await session.get(path)).bytes.equals(whole));
 	});
 
+	it('does not let anybody keep the answer that a log is damaged', async () => {
+		const { id } = runs[1], first = `where run_id = '${id}' and start_offset = 0`;
+		await pg.psql(`create table keep as select * from ops.run_log ${first};
+			update ops.run_log set records = set_byte(records, 30, 255 - get_byte(records, 30)) ${first}`);
+		const answer = await session.get(`/api/v1/runs/${id}/log?format=records&limit=100000`, { 'accept-encoding': 'gzip' });
+		await pg.psql(`update ops.run_log set records = keep.records from keep where run_log.run_id = keep.run_id and run_log.start_offset = 0; drop table keep`);
+		assert.equal(answer.status, 500);
+		assert.equal(answer.headers['cache-control'], 'no-store');
+		for (const name of ['etag', 'content-encoding', 'x-log-size']) assert.equal(answer.headers[name], undefined, name);
+		assert.equal(answer.json.code, 'internal');
+	});
+
 	it('goes on with the agent when it is back, and without the database', async () => {
 		await agent.spawn();
 		await dashboard.connected();
