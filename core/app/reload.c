@@ -29,6 +29,9 @@ static void keep_fixed(struct config *live, struct config *next)
 	if (live->listen_port != next->listen_port && !differ(live->listen_host, next->listen_host))
 		log_warn(LOG_EV("config.needs_restart"), LOG_STR("name", "LISTEN"));
 	keep_text(&live->listen_host, &next->listen_host, "LISTEN");
+	if (live->retention_days != next->retention_days)
+		log_warn(LOG_EV("config.needs_restart"), LOG_STR("name", "RETENTION_DAYS"));
+	next->retention_days = live->retention_days;
 	next->listen_port = live->listen_port;
 	next->listen_loopback = live->listen_loopback;
 }

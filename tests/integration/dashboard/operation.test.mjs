@@ -94,7 +94,7 @@ describe('ENV_FILE and SIGHUP', () => {
 	});
 
 	it('log level, proxies and origin follow; what cannot says so', async () => {
-		write({ LOG_LEVEL: 'debug', TRUSTED_PROXIES: '127.0.0.1', PUBLIC_ORIGIN: 'https://ops.example.org', STATE_DIR: join(dir, 'elsewhere') });
+		write({ LOG_LEVEL: 'debug', TRUSTED_PROXIES: '127.0.0.1', PUBLIC_ORIGIN: 'https://ops.example.org', STATE_DIR: join(dir, 'elsewhere'), RETENTION_DAYS: '90' });
 		await hangup('config.reloaded');
 		const ask = (headers) => request(dashboard, 'GET', '/api/v1/openapi.json', { headers });
 		assert.equal((await ask({})).status, 421);
@@ -104,6 +104,7 @@ describe('ENV_FILE and SIGHUP', () => {
 		await until('the access log', () => dashboard.log().includes('remote=192.0.2.77'));
 		assert.ok(dashboard.log().includes('web.conn.closed'), 'debug lines');
 		assert.match(dashboard.log(), /config\.needs_restart name=STATE_DIR/);
+		assert.match(dashboard.log(), /config\.needs_restart name=RETENTION_DAYS/);
 	});
 
 	it('the environment wins over the file', async () => {
