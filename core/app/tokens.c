@@ -442,6 +442,9 @@ static void on_revoked(const struct pg_reply *reply, void *arg)
 
 	if (token != NULL && token->in_use)
 		token_drop(token);
+	/* A LOAD that is out may have been read before this, and would bring it back. */
+	if (err == 0 && m->tokens->load != NULL)
+		m->tokens->again = true;
 	m->revoked(err, m->arg);
 	making_free(m);
 }
