@@ -12,6 +12,8 @@ import { valueTexts } from './values.ts';
 function Row({ item, open }: { item: Item; open: boolean }) {
   const m = t.value;
   const values = valueTexts(item.values);
+  // Of a trouble one asks when it began, of what is well when that was last seen.
+  const when = item.level === 'ok' ? item.checked_us : item.since_us;
   return (
     <li class={`resource ${stale.value ? 'stale' : ''}`} id={`item-${item.id}`}>
       <details open={open}>
@@ -19,7 +21,7 @@ function Row({ item, open }: { item: Item; open: boolean }) {
           <LevelMark level={item.level} quiet />
           <b>{item.title}</b>
           <span class="resource-why">{item.message}</span>
-          <span class="muted resource-when">{stale.value ? m.noDataSince(clock(item.checked_us)) : item.since_us > 0 && <Ago us={item.since_us} />}</span>
+          <span class="muted resource-when">{stale.value ? m.noDataSince(clock(item.checked_us)) : when > 0 && <Ago us={when} />}</span>
         </summary>
         <dl class="resource-values">
           {values.map(([name, text]) => (
