@@ -12,7 +12,7 @@
 #include "agent/ctl/term.h"
 #include "core/base/buf.h"
 #include "core/base/file.h"
-#include "core/base/json.h"
+#include "core/net/record_json.h"
 #include "proto/record.h"
 
 #define RECONNECT_TRIES 60
@@ -137,33 +137,11 @@ static int put_output(struct follow *f, const struct record *rec)
 
 static int put_json(struct follow *f, const struct record *rec)
 {
-	struct json json;
 	struct buf line;
 	int rc;
 
 	buf_init(&line, LINE_MAX_BYTES);
-	json_init(&json, &line);
-	json_open_object(&json);
-	json_kv_uint(&json, "offset", f->offset);
-	json_kv_uint(&json, "time_us", rec->time_us);
-	json_kv_uint(&json, "line", rec->line);
-	if (rec->step == RECORD_STEP_RUN)
-		json_kv_null(&json, "step");
-	else
-		json_kv_uint(&json, "step", rec->step);
-	if (rec->kind == RECORD_EVENT) {
-		json_kv_str(&json, "stream", "event");
-		json_key(&json, "event");
-		json_raw(&json, rec->payload, rec->length);
-	} else {
-		json_kv_str(&json, "stream", rec->kind == RECORD_STDOUT ? "stdout" : "stderr");
-		json_key(&json, "text");
-		json_strn(&json, rec->payload, rec->length);
-	}
-	if ((rec->flags & RECORD_FLAG_MASKED) != 0)
-		json_kv_bool(&json, "masked", true);
-	json_close_object(&json);
-	buf_append_byte(&line, '\n');
+	record_json(rec, f->offset, &line);
 	rc = buf_err(&line);
 	if (rc == 0)
 		rc = file_write_all(STDOUT_FILENO, line.data, line.len);

@@ -8,7 +8,7 @@
 
 #include "core/app/pen.h"
 #include "core/base/clock.h"
-#include "core/base/json.h"
+#include "core/net/record_json.h"
 #include "proto/record.h"
 
 struct logfmt {
@@ -76,34 +76,6 @@ void logfmt_end(struct logfmt *fmt, struct buf *out)
 	fmt->out = NULL;
 }
 
-static void put_ndjson(const struct record *rec, uint64_t offset, struct buf *out)
-{
-	struct json json;
-
-	json_init(&json, out);
-	json_open_object(&json);
-	json_kv_uint(&json, "offset", offset);
-	json_kv_uint(&json, "time_us", rec->time_us);
-	json_kv_uint(&json, "line", rec->line);
-	if (rec->step == RECORD_STEP_RUN)
-		json_kv_null(&json, "step");
-	else
-		json_kv_uint(&json, "step", rec->step);
-	if (rec->kind == RECORD_EVENT) {
-		json_kv_str(&json, "stream", "event");
-		json_key(&json, "event");
-		json_raw(&json, rec->payload, rec->length);
-	} else {
-		json_kv_str(&json, "stream", rec->kind == RECORD_STDOUT ? "stdout" : "stderr");
-		json_key(&json, "text");
-		json_strn(&json, rec->payload, rec->length);
-	}
-	if ((rec->flags & RECORD_FLAG_MASKED) != 0)
-		json_kv_bool(&json, "masked", true);
-	json_close_object(&json);
-	buf_append_byte(out, '\n');
-}
-
 static bool is_wanted(const struct logfmt_opts *opts, const struct record *rec)
 {
 	if (opts->step >= 0 && rec->step != opts->step)
@@ -134,7 +106,7 @@ int logfmt_record(
 			put_text(fmt, offset, &rec, out);
 		break;
 	case LOGFMT_NDJSON:
-		put_ndjson(&rec, offset, out);
+		record_json(&rec, offset, out);
 		break;
 	}
 	return size;

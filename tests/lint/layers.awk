@@ -15,7 +15,7 @@ BEGIN {
 	allow["agent/monitor"] = "agent/monitor agent/run agent/config core/base proto"
 	allow["agent/worker"] = "agent/worker agent/probes agent/monitor agent/run agent/config core/net core/base proto"
 	allow["agent/probes"] = "agent/probes agent/config core/net core/base proto"
-	allow["agent/ctl"] = "agent/ctl core/base proto"
+	allow["agent/ctl"] = "agent/ctl core/net core/base proto"
 	allow["agent"] = "agent agent/probes agent/config agent/run agent/runner agent/monitor agent/worker core/base proto"
 
 	owner["libpq-fe.h"] = "core/db"
