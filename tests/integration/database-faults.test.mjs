@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { promisify } from 'node:util';
 
+import { until } from './lib/agent.mjs';
 import { Archive, assertArchived, flood, tools } from './lib/archive.mjs';
 import { FakeAgent, FakeRun } from './lib/fake-agent.mjs';
 import { Postgres } from './lib/postgres.mjs';
@@ -112,12 +113,27 @@ test('an error that no repetition mends is named, and others are archived all th
 	}
 });
 
+// Takes n connections, for good. Who counts takes one of them too while it does, and may be why one of
+// the others is refused, as may be what the test before left: all try again then.
+async function hold(n) {
+	const connections = async () => Number(await pg.psql("select count(*) from pg_stat_activity where usename = 'ops'"));
+	let holders = [];
+	await until('the connections to be taken', async () => {
+		for (const holder of holders) holder.kill('SIGKILL');
+		await pg.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ops'");
+		await until('all connections to be free', async () => (await connections()) === 0);
+		holders = Array.from({ length: n }, () =>
+			spawn(join(pg.bin, 'psql'), [pg.url, '-Xqc', 'select pg_sleep(600)'], { stdio: 'ignore' }));
+		await sleep(500);
+		return (await connections()) === n;
+	});
+	return holders;
+}
+
 test('no connection is free: it says so, and goes on when one is', async () => {
 	const runs = await start(finished(2));
-	const holders = Array.from({ length: 9 }, () =>
-		spawn(join(pg.bin, 'psql'), [pg.url, '-Xqc', 'select pg_sleep(600)'], { stdio: 'ignore' }));
+	const holders = await hold(9);
 	try {
-		while (Number(await pg.psql("select count(*) from pg_stat_activity where usename = 'ops'")) < 9) await sleep(20);
 		const tool = new Archive(agent, pg.url);
 		const status = await tool.until('the refusal', (s) => s.state === 'waiting_for_database' && s.problem !== '');
 		assert.match(status.problem, /remaining connection slots|too many (clients|connections)/);
@@ -131,10 +147,8 @@ test('no connection is free: it says so, and goes on when one is', async () => {
 
 test('one connection is free: that is enough', async () => {
 	const runs = await start(finished(2), finished(2));
-	const holders = Array.from({ length: 8 }, () =>
-		spawn(join(pg.bin, 'psql'), [pg.url, '-Xqc', 'select pg_sleep(600)'], { stdio: 'ignore' }));
+	const holders = await hold(8);
 	try {
-		while (Number(await pg.psql("select count(*) from pg_stat_activity where usename = 'ops'")) < 8) await sleep(20);
 		const tool = new Archive(agent, pg.url);
 		await ends(tool, runs);
 	} finally {
