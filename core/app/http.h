@@ -29,7 +29,8 @@ static inline session_ref session_of(const struct request *req)
 }
 
 /* The body as a JSON object whose members are all among names (ended by NULL). An empty body is an
- * empty object when may_be_empty. NULL: the request was answered with 400 or 422. */
+ * empty object when may_be_empty. NULL: the request was answered with 400 or 422, and is gone: it
+ * must not be touched any more. */
 MUSTCHECK json_t *http_body(struct request *req, const char *const names[], bool may_be_empty);
 
 /* A string member: NULL when it is absent, null or another type (*ret_ok = false then). */

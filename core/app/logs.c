@@ -12,6 +12,8 @@
  *
  * Failure modes: before the head: a problem document. After it: the connection is cut, so that a
  * short log cannot be taken for a whole one. The peer leaves: on_abort closes the source.
+ *
+ * Over 500 lines: one reader's steps share its state, and apart they would be harder to follow.
  */
 #include "core/app/logs.h"
 

@@ -7,6 +7,8 @@
  *
  * Failure modes: the database is away: the table stays as it was; tokens cannot be made or revoked,
  * which the caller is told. Closing: calls that are out are forgotten by the pool's own end.
+ *
+ * Over 500 lines: the table and its way to PostgreSQL and back change together.
  */
 #include "core/app/tokens.h"
 
