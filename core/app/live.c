@@ -71,7 +71,7 @@ void sub_free(struct sub *sub)
 	runs_page_forget(sub->page);
 	link_call_forget(sub->call);
 	history_forget(sub->history_call);
-	logsource_close(sub->source);
+	logview_close(sub->view);
 	buf_fini(&sub->held);
 	free(sub);
 }

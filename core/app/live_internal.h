@@ -8,7 +8,7 @@
 #include "core/app/history.h"
 #include "core/app/live.h"
 #include "core/app/live_msg.h"
-#include "core/app/logsource.h"
+#include "core/app/logfan.h"
 #include "core/app/runs_page.h"
 #include "core/app/server.h"
 #include "core/base/buf.h"
@@ -49,11 +49,11 @@ struct sub {
 	struct buf held;	       /* puts that came meanwhile, a line each */
 
 	/* logs */
-	struct logsource *source;
+	struct logview *view;
 	uint64_t offset;     /* the next record's */
 	int64_t wanted;	     /* what the subscription asked for, until it is opened */
 	int64_t credit;	     /* record bytes the client still takes */
-	int64_t outstanding; /* of these, what the source may still send */
+	int64_t outstanding; /* of these, what the view may still bring */
 };
 
 /* live.c */

@@ -1,12 +1,13 @@
 /*
  * The topic run/{id}/log: the journal's records, byte for byte, to one viewer.
  *
- * Owns: the log source and the viewer's credit.
+ * Owns: the view of the log (logfan.h) and the viewer's credit.
  *
- * Happy path: opened -> snapshot {offset,size,run} -> each CHUNK payload behind a frame header that
- * names the subscription -> END.
+ * Happy path: opened -> snapshot {offset,size,run} -> records, as a CHUNK that names the
+ * subscription
+ * -> END.
  *
- * Credit: the client allows bytes, the source is allowed no more than LIMIT_LOG_WINDOW_BYTES of
+ * Credit: the client allows bytes, the view is allowed no more than LIMIT_LOG_WINDOW_BYTES of
  * them at a time, and nothing while the socket's queue is above its high water. So however much a
  * client allows and however slowly it reads, what waits in memory is bounded; the journal is the
  * buffer. Opening anew starts with FRAME_INITIAL_CREDIT on both sides.
@@ -16,6 +17,7 @@
  * snapshot. An offset that is no longer there: END shortened. No such run: an error event.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/app/limits.h"
@@ -26,23 +28,18 @@
 
 static void log_open(struct sub *sub, int64_t offset);
 
-static void send_frame(struct sub *sub, uint8_t type, const uint8_t *payload, size_t len)
-{
-	struct frame frame = {.length = (uint32_t)len, .stream = sub->id, .type = type};
-	uint8_t header[FRAME_HEADER_BYTES];
-
-	frame_encode_header(&frame, header);
-	(void)!ws_send_parts(sub->socket->ws, header, sizeof(header), payload, len);
-}
-
 static void send_end(struct sub *sub, uint16_t reason, uint64_t offset)
 {
+	struct frame frame = {.stream = sub->id, .type = FRAME_END};
 	struct msg_end end = {.offset = offset, .reason = reason};
-	uint8_t payload[16];
+	uint8_t header[FRAME_HEADER_BYTES], payload[16];
 	int n = msg_end_encode(&end, payload, sizeof(payload));
 
-	if (n > 0)
-		send_frame(sub, FRAME_END, payload, (size_t)n);
+	if (n < 0)
+		abort(); /* it fits */
+	frame.length = (uint32_t)n;
+	frame_encode_header(&frame, header);
+	(void)!ws_send_parts(sub->socket->ws, header, sizeof(header), payload, (size_t)n);
 }
 
 /* Passes on as much of the client's credit as the window and the socket's queue allow. */
@@ -50,23 +47,23 @@ static void grant(struct sub *sub)
 {
 	int64_t room = MIN(sub->credit, LIMIT_LOG_WINDOW_BYTES) - sub->outstanding;
 
-	if (sub->source == NULL || ws_is_full(sub->socket->ws) || room <= 0)
+	if (sub->view == NULL || ws_is_full(sub->socket->ws) || room <= 0)
 		return;
 	/* Small change is kept until it is worth a frame, or all there is. */
 	if (room < LIMIT_LOG_WINDOW_BYTES / 8 && sub->outstanding > 0)
 		return;
 	sub->outstanding += room;
-	logsource_credit(sub->source, (uint32_t)room);
+	logview_credit(sub->view, (uint32_t)room);
 }
 
 /* The log is there: the snapshot. */
-static void on_opened(struct logsource *source, const struct logsource_opened *opened, void *arg)
+static void on_opened(struct logview *view, const struct logsource_opened *opened, void *arg)
 {
 	struct sub *sub = arg;
 	struct json json;
 	struct buf data;
 
-	(void)source;
+	(void)view;
 	sub->offset = opened->offset;
 	sub->wanted = (int64_t)opened->offset;
 	buf_init(&data, HISTORY_MAX_LIST_BYTES);
@@ -84,33 +81,38 @@ static void on_opened(struct logsource *source, const struct logsource_opened *o
 	buf_fini(&data);
 }
 
-/* Records have come. */
-static void on_chunk(struct logsource *source, const uint8_t *payload, size_t len, void *arg)
+/* Records have come: a CHUNK that names this subscription. */
+static void on_records(
+	struct logview *view, uint64_t offset, const uint8_t *records, size_t len, void *arg)
 {
 	struct sub *sub = arg;
-	int64_t records = (int64_t)(len - MSG_CHUNK_PREFIX_BYTES);
-	struct msg_chunk chunk;
+	struct frame frame = {.length = (uint32_t)(MSG_CHUNK_PREFIX_BYTES + len),
+		.stream = sub->id,
+		.type = FRAME_CHUNK};
+	uint8_t header[FRAME_HEADER_BYTES + MSG_CHUNK_PREFIX_BYTES];
+	struct wire_writer w;
 
-	(void)source;
-	if (msg_chunk_decode(payload, len, &chunk) < 0)
-		return; /* logsource.h promises the prefix */
-	sub->offset = chunk.offset + chunk.records_len;
+	(void)view;
+	frame_encode_header(&frame, header);
+	wire_writer_init(&w, header + FRAME_HEADER_BYTES, MSG_CHUNK_PREFIX_BYTES);
+	wire_put_u64(&w, offset);
+	(void)!ws_send_parts(sub->socket->ws, header, sizeof(header), records, len);
+	sub->offset = offset + len;
 	sub->wanted = (int64_t)sub->offset;
-	sub->credit -= records;
-	sub->outstanding -= records;
-	send_frame(sub, FRAME_CHUNK, payload, len);
+	sub->credit -= (int64_t)len;
+	sub->outstanding -= (int64_t)len;
 	grant(sub);
 }
 
 /* The source has no more, or was lost. */
-static void on_end(struct logsource *source, const struct logsource_end *end, void *arg)
+static void on_end(struct logview *view, const struct logsource_end *end, void *arg)
 {
 	struct sub *sub = arg;
 	bool lost = end->err == -ECONNRESET || (end->err == 0 && end->reason == MSG_END_SHUTDOWN) ||
 		    (end->err == -ENOTCONN && !link_is_connected(sub->socket->live->server->link));
 
-	(void)source;
-	sub->source = NULL;
+	(void)view;
+	sub->view = NULL;
 	if (lost) {
 		sub->waiting = true;
 		/* The agent came back while the database was being read: nobody will tell again. */
@@ -128,15 +130,16 @@ static void on_end(struct logsource *source, const struct logsource_end *end, vo
 
 static void log_open(struct sub *sub, int64_t offset)
 {
-	static const struct logsource_callbacks callbacks = {
+	static const struct logview_callbacks callbacks = {
 		.on_opened = on_opened,
-		.on_chunk = on_chunk,
+		.on_records = on_records,
 		.on_end = on_end,
 	};
 
 	sub->waiting = false;
 	sub->credit = sub->outstanding = FRAME_INITIAL_CREDIT;
-	sub->source = logsource_open(sub->socket->live->server, sub->run, offset, &callbacks, sub);
+	sub->view =
+		logview_open(sub->socket->live->server->logfan, sub->run, offset, &callbacks, sub);
 }
 
 void log_start(struct sub *sub)

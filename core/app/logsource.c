@@ -74,7 +74,8 @@ static void source_end(struct logsource *source, uint16_t reason, int err, const
 static void source_opened(
 	struct logsource *source, uint64_t size, bool is_whole, struct wire_str document)
 {
-	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *run = json_loadb(
+		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const char *status = json_string_value(json_object_get(run, "status"));
 	const char *id = json_string_value(json_object_get(run, "id"));
 	struct logsource_opened opened = {

@@ -209,6 +209,7 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	server->throttle = throttle_new();
 	server->passwords = password_pool_new(loop, cfg->auth_password_hash);
 	server->assets = assets_new(ui_assets, ui_assets_count);
+	server->logfan = logfan_open(server);
 	server->live = live_new(server);
 	server->pool = pool_open(loop, &pool_opts, err);
 	if (server->pool == NULL) {
@@ -262,7 +263,8 @@ static void on_pool_closed(void *arg)
 {
 	struct server *server = arg;
 
-	server->n_closing = 2;
+	server->n_closing = 3;
+	logfan_close(server->logfan, on_member_closed, server);
 	sessions_close(server->sessions, on_member_closed, server);
 	store_close(server->store, on_member_closed, server);
 	password_pool_close(server->passwords);

@@ -17,6 +17,7 @@
 #include "core/app/hub.h"
 #include "core/app/ledger.h"
 #include "core/app/live.h"
+#include "core/app/logfan.h"
 #include "core/app/metrics.h"
 #include "core/app/password.h"
 #include "core/app/sessions.h"
@@ -56,6 +57,7 @@ struct server {
 	struct archiver *archiver;
 	struct hub *hub;
 	struct status *status;
+	struct logfan *logfan;
 	struct live *live;
 
 	struct metrics metrics;

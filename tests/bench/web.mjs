@@ -82,19 +82,23 @@ export function webBenches({ bin, rounds, median, fixed, startStack, startRun, s
     const mib = 20;
     const id = await startRun(stack, mib, 65536);
     await finished(stack, id);
-    const rates = {}, peaks = {};
+    const rates = {}, peaks = {}, costs = {};
+    const spent = () => cpu(pids.dashboard) + cpu(pids.worker);
     for (const viewers of [100, 200]) {
       rates[viewers] = [];
       peaks[viewers] = [];
+      costs[viewers] = [];
       for (let i = 0; i < (viewers > 100 ? 1 : rounds); i++) {
         resetPeak(pids.dashboard);
+        const before = spent();
         const result = await meter('fan', port(stack), stack.cookie, id, viewers);
+        costs[viewers].push(((spent() - before) * 2 ** 30) / result.bytes);
         rates[viewers].push(result.bytes / 1e6 / result.seconds);
         peaks[viewers].push(status(pids.dashboard, 'VmHWM') / 1024);
       }
-      console.log(`fan-out of ${mib} MiB to ${viewers} viewers: ${fixed(median(rates[viewers]), 0)} MB/s in all, peak RSS of the dashboard ${fixed(median(peaks[viewers]), 1)} MB`);
+      console.log(`fan-out of ${mib} MiB to ${viewers} viewers: ${fixed(median(rates[viewers]), 0)} MB/s in all, ${fixed(median(costs[viewers]))} CPU s/GiB (worker and dashboard), peak RSS of the dashboard ${fixed(median(peaks[viewers]), 1)} MB`);
     }
-    keep('fanout', { mib, mb_per_second: Object.fromEntries(Object.entries(rates).map(([n, l]) => [n, median(l)])), peak_rss_mb: Object.fromEntries(Object.entries(peaks).map(([n, l]) => [n, median(l)])) });
+    keep('fanout', { mib, mb_per_second: Object.fromEntries(Object.entries(rates).map(([n, l]) => [n, median(l)])), peak_rss_mb: Object.fromEntries(Object.entries(peaks).map(([n, l]) => [n, median(l)])), cpu_per_gib: Object.fromEntries(Object.entries(costs).map(([n, l]) => [n, median(l)])) });
   });
 
   const latency = () => withStack(async (stack) => {

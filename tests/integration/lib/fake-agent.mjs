@@ -236,7 +236,7 @@ export class FakeAgent {
 				const offset = fields.u64();
 				if (!run) return respond(NOT_FOUND);
 				if (offset > run.size || !run.index.includes(offset)) return respond(BAD_OFFSET);
-				respond(OK, new Writer().u64(offset).u64(run.size).str('{}').done());
+				respond(OK, new Writer().u64(offset).u64(run.size).str(JSON.stringify(run.document())).done());
 				const tail = new Tail(this, socket, stream, run, offset);
 				socket.tails.set(stream, tail);
 				run.tails.add(tail);
