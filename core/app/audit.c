@@ -20,10 +20,12 @@
 
 #include "core/app/server.h"
 #include "core/base/clock.h"
+#include "core/base/hex.h"
 #include "core/base/log.h"
 #include "core/base/utf8.h"
 
 #define APPEND_SQL "SELECT ops.audit_append($1, $2)"
+#define HEAD_SQL "SELECT position, hash FROM ops.audit ORDER BY position DESC LIMIT 1"
 #define EVENT_HEAD "{\"event\":\"audit.entry\",\"id\":\""
 
 struct entry {
@@ -45,6 +47,9 @@ struct audit {
 	uv_timer_t retry;
 	uint64_t minute; /* of the strangers */
 	unsigned strangers;
+	struct audit_head head; /* the newest that was written, as PostgreSQL told */
+	int64_t noted;		/* position that STATE_DIR knows */
+	uint64_t noted_ms;
 	unsigned n_closing;
 	bool closing, put_away; /* put_away: all of it is on its way to the disk */
 	void (*on_closed)(void *arg);
@@ -141,6 +146,61 @@ static bool audit_spool(struct audit *a)
 	return true;
 }
 
+/* ---- the head ---- */
+
+bool audit_head_parse(const char *json, size_t len, struct audit_head *ret_head)
+{
+	json_t *doc = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *event, *hash;
+	json_int_t position;
+	bool ok = json_unpack(doc, "{s:s,s:I,s:s}", "event", &event, "position", &position, "hash",
+			  &hash) == 0 &&
+		  strcmp(event, "audit.head") == 0 && position > 0 &&
+		  hex_decode(hash, strlen(hash), ret_head->hash, sizeof(ret_head->hash)) == 0;
+
+	if (ok)
+		ret_head->position = position;
+	json_decref(doc);
+	return ok;
+}
+
+/* Notes the newest entry in STATE_DIR. */
+static void audit_note_head(struct audit *a)
+{
+	char hash[2 * CRYPTO_SHA256_BYTES + 1], json[160];
+	int n, rc;
+
+	if (a->head.position <= a->noted)
+		return;
+	hex_encode(a->head.hash, sizeof(a->head.hash), hash);
+	n = snprintf(json, sizeof(json),
+		"{\"event\":\"audit.head\",\"position\":%lld,\"hash\":\"%s\"}",
+		(long long)a->head.position, hash);
+	rc = store_append(a->server->store, json, (size_t)n, NULL, NULL);
+	if (rc < 0) {
+		log_error(LOG_EV("store.append_failed"), LOG_STR("what", "audit.head"),
+			LOG_STR("reason", strerror(-rc)));
+		return;
+	}
+	a->noted = a->head.position;
+	a->noted_ms = uv_now(a->server->loop);
+}
+
+static void audit_take_head(struct audit *a, const struct pg_result *rows)
+{
+	struct pg_bytes_view hash;
+
+	if (pg_rows(rows) != 1)
+		return;
+	hash = pg_get_bytes(rows, 0, 1);
+	if (hash.len != sizeof(a->head.hash))
+		return;
+	a->head.position = pg_get_i64(rows, 0, 0);
+	memcpy(a->head.hash, hash.data, hash.len);
+	if (a->noted == 0 || uv_now(a->server->loop) - a->noted_ms >= AUDIT_HEAD_MS)
+		audit_note_head(a);
+}
+
 /* ---- PostgreSQL ---- */
 
 static void on_retry(uv_timer_t *timer)
@@ -167,6 +227,7 @@ static void on_appended(const struct pg_reply *reply, void *arg)
 		uv_timer_start(&a->retry, on_retry, AUDIT_RETRY_MS, 0);
 		return;
 	}
+	audit_take_head(a, reply->results[a->n_sent]);
 	for (; a->n_sent > 0; a->n_sent--)
 		entry_free(a, container_of(a->waiting.next, struct entry, link));
 	if (a->n_waiting > 0)
@@ -201,6 +262,7 @@ static void audit_flush(struct audit *a)
 		pg_batch_add(batch, APPEND_SQL, params, ARRAY_LEN(params));
 		a->n_sent++;
 	}
+	pg_batch_add(batch, HEAD_SQL, NULL, 0);
 	a->call = pool_run(a->server->pool, batch, POOL_IDEMPOTENT, 0, on_appended, a);
 }
 
@@ -358,6 +420,7 @@ void audit_close(struct audit *a, void (*on_closed)(void *arg), void *arg)
 	a->call = NULL;
 	a->n_closing = 2;
 	uv_close((uv_handle_t *)&a->retry, on_retry_closed);
+	audit_note_head(a);
 	/* Also what is on its way: whether it arrives is not known. */
 	audit_put_away(a);
 }

@@ -123,8 +123,10 @@ static bool on_stored_event(const char *json, size_t len, void *arg)
 	struct server *server = arg;
 	bool session = sessions_on_stored_event(server->sessions, json, len);
 	bool code = signin_on_stored_event(server, json, len);
+	struct audit_head head;
 
-	return session && code;
+	/* The audit notes its head again with its first entry: the old one need not be kept. */
+	return session && code && !audit_head_parse(json, len, &head);
 }
 
 static size_t connection_limit(void)

@@ -183,6 +183,26 @@ struct store *store_open(uv_loop_t *loop, const char *state_dir, const char *fil
 	return store;
 }
 
+int store_read(const char *state_dir, const char *file,
+	bool (*on_event)(const char *json, size_t len, void *arg), void *arg, struct err *err)
+{
+	struct buf all, keep;
+	int dir_fd, rc;
+
+	dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return err_set_errno(err, -errno, "STATE_DIR: cannot open %s", state_dir);
+	buf_init(&all, STORE_MAX_FILE);
+	buf_init(&keep, STORE_MAX_FILE);
+	rc = file_read(dir_fd, file, &all, err);
+	if (rc == 0)
+		(void)replay(&all, on_event, arg, &keep);
+	buf_fini(&all);
+	buf_fini(&keep);
+	close(dir_fd);
+	return rc;
+}
+
 /* In a thread: the loop leaves fd, size and batch alone meanwhile. */
 static void on_work(uv_work_t *work)
 {

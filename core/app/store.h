@@ -33,6 +33,11 @@ struct store;
 struct store *store_open(uv_loop_t *loop, const char *state_dir, const char *file,
 	bool (*on_event)(const char *json, size_t len, void *arg), void *arg, struct err *err);
 
+/* Reads the events of a store that another process may be using. 0, or an errno with a text
+ * (-ENOENT: there is none). Blocking. */
+MUSTCHECK int store_read(const char *state_dir, const char *file,
+	bool (*on_event)(const char *json, size_t len, void *arg), void *arg, struct err *err);
+
 /* Appends one event on the thread pool, in the order of the calls. on_stored (may be NULL) comes
  * once from the loop when it is on the disk, or with an errno when it is not. -ENOBUFS, -EMSGSIZE,
  * -EFBIG (STORE_MAX_FILE).

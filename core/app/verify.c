@@ -7,6 +7,7 @@
  * Failure modes: a run is damaged: PROBE (does the agent still have the journal? nothing is thrown
  * away before it says so) → REFILL (archive_job.h copies it again) → WALK once more. The agent
  * away, or without the journal: the run is named and stays as it is. The database away: the end.
+ * verify reads the audit's chain last (verify_audit.h).
  */
 #include "core/app/verify.h"
 
@@ -22,6 +23,8 @@
 #include "core/app/config.h"
 #include "core/app/projection.h"
 #include "core/app/report.h"
+#include "core/app/store.h"
+#include "core/app/verify_audit.h"
 #include "core/app/verify_sql.h"
 #include "core/base/mem.h"
 
@@ -53,6 +56,7 @@ struct verify {
 	struct projection projection;
 	bool walking;
 	char damage[320];
+	struct audit_head head;
 	uint64_t n_runs, n_bytes, n_holes, n_damaged, n_refilled, n_written;
 	int rc;
 };
@@ -90,6 +94,26 @@ static void verify_failed(struct verify *v, const struct pg_reply *reply)
 	verify_end(v, EX_UNAVAILABLE);
 }
 
+/* The audit's chain was read. */
+static void on_audit(const struct verify_audit_result *result, void *arg)
+{
+	struct verify *v = arg;
+
+	if (result->err != 0) {
+		fprintf(stderr, "ops-dashboard: %s\n", result->message);
+		verify_end(v, EX_UNAVAILABLE);
+		return;
+	}
+	if (result->is_whole)
+		printf("audit: %" PRIu64 " entries, the chain is whole%s\n", result->n_entries,
+			v->head.position > 0
+				? ""
+				: "; no head of it is noted in STATE_DIR to compare with");
+	else
+		printf("%s\n", result->message);
+	verify_end(v, v->n_damaged > 0 || !result->is_whole ? 1 : 0);
+}
+
 static void verify_summary(struct verify *v)
 {
 	printf("%" PRIu64 " runs, %" PRIu64 " bytes: ", v->n_runs, v->n_bytes);
@@ -102,7 +126,10 @@ static void verify_summary(struct verify *v)
 	if (v->n_holes > 0)
 		printf("Rows were missing. If a page of the disk became zeros: REINDEX TABLE "
 		       "ops.run_log;\n");
-	verify_end(v, v->n_damaged > 0 ? 1 : 0);
+	if (v->rebuild)
+		verify_end(v, v->n_damaged > 0 ? 1 : 0);
+	else
+		verify_audit(v->pool, &v->head, on_audit, v);
 }
 
 /* ---- the runs ---- */
@@ -404,6 +431,24 @@ static void on_patience(uv_timer_t *timer)
 	}
 }
 
+static bool on_stored_event(const char *json, size_t len, void *arg)
+{
+	struct verify *v = arg;
+
+	(void)audit_head_parse(json, len, &v->head);
+	return false;
+}
+
+/* The head that the dashboard noted. */
+static void read_head(struct verify *v, const struct config *cfg)
+{
+	struct err err = {0};
+	int rc = store_read(cfg->state_dir, STORE_FILE, on_stored_event, v, &err);
+
+	if (rc < 0 && rc != -ENOENT)
+		fprintf(stderr, "ops-dashboard: %s\n", err.msg);
+}
+
 static int verify_run(struct verify *v, const struct config *cfg)
 {
 	const struct pool_opts opts = {.database_url = cfg->database_url};
@@ -418,6 +463,8 @@ static int verify_run(struct verify *v, const struct config *cfg)
 		fprintf(stderr, "DATABASE_URL: %s\n", err.msg);
 		return EX_CONFIG;
 	}
+	if (!v->rebuild)
+		read_head(v, cfg);
 	if (!v->rebuild)
 		v->link = link_open(&v->loop, &link_opts);
 	uv_timer_init(&v->loop, &v->patience);

@@ -24,10 +24,10 @@ afterEach(async () => {
 	await pg.psql('truncate ops.runs, ops.run_log cascade');
 });
 
-function command(name) {
+function command(name, more = {}) {
 	const env = {
 		PATH: process.env.PATH, DATABASE_URL: pg.url, AUTH_SECRET: randomBytes(32).toString('hex'), AUTH_PASSWORD_HASH: passwordHash(),
-		OPS_AGENT_SECRET: agent.secret, OPS_AGENT_SOCKET: agent.socket,
+		OPS_AGENT_SECRET: agent.secret, OPS_AGENT_SOCKET: agent.socket, STATE_DIR: '/nowhere', ...more,
 		...Object.fromEntries(Object.entries(process.env).filter(([k]) => /^(A|UB|L)SAN_OPTIONS$/.test(k))),
 	};
 	return new Promise((resolve) => execFile(DASHBOARD, [name], { env }, (error, stdout, stderr) => resolve({ code: error ? error.code : 0, stdout, stderr })));
@@ -47,7 +47,7 @@ async function archived() {
 test('a whole archive is said to be whole', async () => {
 	const runs = await archived();
 	const { code, stdout } = await command('verify');
-	assert.equal(stdout, `3 runs, ${runs.reduce((sum, run) => sum + run.size, 0)} bytes: 0 copied again, 0 damaged\n`);
+	assert.equal(stdout, `3 runs, ${runs.reduce((sum, run) => sum + run.size, 0)} bytes: 0 copied again, 0 damaged\naudit: 0 entries, the chain is whole; no head of it is noted in STATE_DIR to compare with\n`);
 	assert.equal(code, 0);
 });
 
@@ -176,3 +176,39 @@ test('months that are too old are dropped with their runs, others are kept', asy
 		await dashboard.destroy();
 	}
 });
+
+// Five entries of the audit by a real dashboard, which then stops. `damage` is done to the table by somebody who
+// may write to it; the chain's hashes are made to fit where `chain` says so.
+const rehash = `do $$ declare r record; last bytea := decode(repeat('00', 32), 'hex'); begin
+	for r in select position, entry from ops.audit order by position loop
+		update ops.audit set previous_hash = last, hash = sha256(last || r.entry) where position = r.position;
+		last := sha256(last || r.entry);
+	end loop; end $$`;
+const FORGERIES = {
+	'nothing': ['select 1', /^audit: 5 entries, the chain is whole$/m, 0],
+	'an entry that was changed': [`update ops.audit set entry = convert_to('{}', 'UTF8') where position = (select position from ops.audit order by 1 offset 2 limit 1)`, /^audit: entry at position \d+: it is not what was written then$/m, 1],
+	'an entry that was removed': ['delete from ops.audit where position = (select position from ops.audit order by 1 offset 2 limit 1)', /^audit: entry at position \d+: it does not follow the one before it/m, 1],
+	'the first entry removed': ['delete from ops.audit where position = (select min(position) from ops.audit)', /^audit: entry at position \d+: it does not follow/m, 1],
+	'the newest entries removed': ['delete from ops.audit where position >= (select max(position) - 1 from ops.audit)', /^audit: entry at position \d+: this dashboard has noted it, and it is not there any more$/m, 1],
+	'everything removed': ['delete from ops.audit', /not there any more$/m, 1],
+	'a chain that was written anew': [`update ops.audit set entry = convert_to('{}', 'UTF8') where position = (select min(position) from ops.audit); ${rehash}`, /^audit: entry at position \d+: this dashboard noted another one here/m, 1],
+};
+for (const [name, [damage, said, status]] of Object.entries(FORGERIES)) {
+	test(`the audit's chain: ${name}`, async () => {
+		agent = await FakeAgent.start();
+		const dashboard = await (await Dashboard.start({ agent, databaseUrl: pg.url })).connected({ database: true });
+		try {
+			const session = await dashboard.login();
+			for (let i = 0; i < 4; i++) await session.post('/api/v1/session/reauth', { password: dashboard.password });
+			for (let i = 0; (await pg.psql('select count(*) from ops.audit')) !== '5'; i++) assert.ok(i < 600 && !(await sleep(50)));
+			assert.equal(await dashboard.stop(), 0);
+			await pg.psql(damage);
+			const { code, stdout, stderr } = await command('verify', { STATE_DIR: dashboard.env.STATE_DIR });
+			assert.match(stdout, said, stderr);
+			assert.equal(code, status);
+		} finally {
+			await dashboard.destroy();
+			await pg.psql('truncate ops.audit');
+		}
+	});
+}
