@@ -205,12 +205,14 @@ static void begin(struct reader *reader)
 static void on_opened(struct logsource *source, const struct logsource_opened *opened, void *arg)
 {
 	struct reader *reader = arg;
-	char etag[80];
+	char etag[80], range[48];
 
 	(void)source;
 	reader->stop = MAX(opened->size, opened->offset);
 	reader->next = opened->offset;
 	if (reader->has_range && reader->first >= opened->size) {
+		snprintf(range, sizeof(range), "bytes */%" PRIu64, opened->size);
+		response_header(reader->req, "Content-Range", range);
 		response_problem(reader->req, 416, "bad_range", "The log is shorter than that.");
 		reader_free(reader);
 		return;
@@ -368,19 +370,15 @@ static void on_range_located(int err, uint64_t offset, uint64_t line, uint64_t t
 		reader_free(reader);
 		return;
 	}
-	if (err != 0) {
-		response_problem(reader->req,
-			err == -ENOENT	 ? 404
-			: err == -ERANGE ? 416
-					 : 503,
-			err == -ENOENT	 ? "not_found"
-			: err == -ERANGE ? "bad_range"
-					 : "log_unavailable",
+	if (err != 0 && err != -ERANGE) {
+		response_problem(reader->req, err == -ENOENT ? 404 : 503,
+			err == -ENOENT ? "not_found" : "log_unavailable",
 			"There is no such place in this log.");
 		reader_free(reader);
 		return;
 	}
-	reader->offset = offset;
+	/* Behind the end: on_opened() learns the size, and refuses. */
+	reader->offset = err == 0 ? offset : 0;
 	reader_open(reader);
 }
 
