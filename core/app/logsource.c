@@ -281,6 +281,20 @@ static void on_history_located(const struct history_locate_reply *reply, void *a
 		source_end(source, 0, -ENOTCONN, reply->message);
 }
 
+/* Whether a record begins where the reader wants to begin: it is told before anything is sent. */
+static void on_history_checked(const struct history_locate_reply *reply, void *arg)
+{
+	struct logsource *source = arg;
+
+	source->history_call = NULL;
+	if (reply->err == 0 && reply->offset == (uint64_t)source->wanted)
+		database_open(source, reply->offset);
+	else if (reply->err == 0)
+		source_end(source, MSG_END_SHORTENED, -EINVAL, "no record begins at this offset");
+	else
+		source_end(source, 0, -ENOTCONN, reply->message);
+}
+
 /* The offset lies behind what the database has. */
 static void source_end_beyond(struct logsource *source)
 {
@@ -312,7 +326,10 @@ static void on_history_run(const struct history_get_reply *reply, void *arg)
 		return;
 	}
 	source->document = xstrndup(reply->run.json.data, reply->run.json.len);
-	if (source->wanted >= 0)
+	if (!source->opened && source->wanted > 0 && (uint64_t)source->wanted < source->size)
+		source->history_call = history_locate(source->server->pool, &source->uuid,
+			MSG_LOCATE_OFFSET, (uint64_t)source->wanted, on_history_checked, source);
+	else if (source->wanted >= 0)
 		database_open(source, (uint64_t)source->wanted);
 	else
 		source->history_call =

@@ -115,6 +115,9 @@ describe('with a database', () => {
 				update ops.runs set complete = true, archived_offset = ${known} where id = '${id}'`);
 		}
 		assert.equal((await session.get(`${path}&offset=${whole.length + 1}`)).status, 400);
+		assert.equal((await session.get(`${path}&offset=5`)).status, 400, 'no record begins there');
+		const second = 24 + whole.readUInt32LE(0);
+		assert.ok((await session.get(`${path}&offset=${second}`)).bytes.equals(whole.subarray(second)));
 		assert.ok((await session.get(path)).bytes.equals(whole));
 	});
 
