@@ -8,6 +8,7 @@
 //   const live = await session.live();                 // a WebSocket: Live below
 //   await dashboard.kill9(); await dashboard.restart(); await dashboard.stop(); await dashboard.destroy();
 //
+// wrap: a program and its arguments that start it, such as `strace -D`, which leaves it its pid.
 // agent: an Agent, or { socket, secret } of one that is not there. No databaseUrl: one where nobody listens.
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
@@ -44,8 +45,9 @@ const started = new Set();
 process.on('exit', () => { for (const dashboard of started) dashboard.destroySync(); });
 
 export class Dashboard {
-	static async start({ agent, databaseUrl = 'postgresql://ops@127.0.0.1:1/ops', env = {}, port } = {}) {
+	static async start({ agent, databaseUrl = 'postgresql://ops@127.0.0.1:1/ops', env = {}, port, wrap = [] } = {}) {
 		const dashboard = new Dashboard();
+		dashboard.wrap = wrap;
 		dashboard.dir = mkdtempSync(join(tmpdir(), 'ops-dashboard-'));
 		dashboard.logPath = join(dashboard.dir, 'dashboard.log');
 		dashboard.port = port ?? (await freePort());
@@ -71,7 +73,8 @@ export class Dashboard {
 
 	async spawn() {
 		const log = openSync(this.logPath, 'a');
-		this.child = spawn(DASHBOARD, ['serve'], { env: this.env, stdio: ['ignore', log, log] });
+		const [program, ...args] = [...this.wrap, DASHBOARD, 'serve'];
+		this.child = spawn(program, args, { env: this.env, stdio: ['ignore', log, log] });
 		closeSync(log);
 		this.exited = once(this.child, 'exit');
 		await until('the dashboard to answer', async () => {
@@ -221,7 +224,7 @@ export class Refused extends Error {}
 
 // A WebSocket client of /api/v1/live. Subscriptions: live.subscribe(topic, {offset, credit}).
 export class Live extends EventEmitter {
-	static async connect(session, { headers = {} } = {}) {
+	static async connect(session, { headers = {}, port = session.dashboard.port } = {}) {
 		const live = new Live();
 		live.session = session;
 		live.subs = new Map();
@@ -239,7 +242,7 @@ export class Live extends EventEmitter {
 			...headers,
 		};
 		const lines = Object.entries(all).filter(([, v]) => v !== null && v !== '').map(([k, v]) => `${k}: ${v}\r\n`);
-		live.socket = net.connect(session.dashboard.port, '127.0.0.1');
+		live.socket = net.connect(port, '127.0.0.1');
 		live.socket.setNoDelay(true);
 		live.socket.on('error', () => {});
 		await once(live.socket, 'connect');
