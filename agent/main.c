@@ -6,6 +6,7 @@
 #include "agent/config/check.h"
 #include "agent/config/suggest.h"
 #include "agent/monitor/monitor.h"
+#include "agent/monitor/seal.h"
 #include "agent/monitor/settings.h"
 #include "agent/monitor/title.h"
 #include "agent/probes/probes.h"
@@ -25,7 +26,10 @@ static const char usage_text[] =
 	"mistake\n"
 	"  explain ID [NAME=VALUE...]   print what one start would execute, or what is wrong with "
 	"it\n"
-	"  verify                       check the ledger and every journal\n"
+	"  verify [HEAD]                check the ledger, every journal and every seal, and that "
+	"the "
+	"ledger\n"
+	"                               went through HEAD, which an earlier verify printed\n"
 	"  runner DIR                   execute the plan on standard input; started by serve\n"
 	"  --version, --help\n"
 	"\n"
@@ -161,10 +165,12 @@ int main(int argc, char **argv)
 		return check(argc, argv);
 	if (strcmp(verb, "explain") == 0)
 		return explain(argc, argv);
-	if (strcmp(verb, "verify") == 0 && argc == 2)
-		return monitor_verify();
+	if (strcmp(verb, "verify") == 0 && argc <= 3)
+		return monitor_verify(argc == 3 ? argv[2] : NULL);
 	if (strcmp(verb, "runner") == 0 && argc == 3)
 		return runner_main(argv[2], -1);
+	if (strcmp(verb, "seal") == 0 && argc == 3)
+		return seal_main(argv[2]);
 	if (strcmp(verb, "probes") == 0 && argc == 3)
 		return probes_main(argv[2]);
 	if (strcmp(verb, "--version") == 0 && argc == 2) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/monitor/admit.h"
+#include "agent/monitor/seal.h"
 #include "agent/run/cgroup.h"
 #include "agent/run/journal.h"
 #include "agent/run/killtree.h"
@@ -247,8 +248,12 @@ static void look_at(struct active *active, const struct uuid *id, uint64_t *high
 		return;
 	run.number = number_of(active, dir_fd);
 	*highest = MAX(*highest, run.number);
+	if (active->new_ledger)
+		(void)unlinkat(dir_fd, SEAL_FILE, 0);
 	if (faccessat(dir_fd, ACTIVE_SETTLED, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
 		settle(active, &run) == 0) {
+		if (faccessat(dir_fd, SEAL_FILE, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+			active->has_unsealed = true;
 		close(dir_fd);
 		return;
 	}

@@ -44,6 +44,8 @@ struct active {
 	void *seen_arg;
 	/* Called when the ledger has a run's run.finished. */
 	void (*finished)(void *arg, const struct run_state *state);
+	bool new_ledger;   /* it holds no seals: active_scan() takes the marks away */
+	bool has_unsealed; /* active_scan() found a finished run without a seal */
 	size_t n;
 	struct active_run runs[ACTIVE_MAX];
 };

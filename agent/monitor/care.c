@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/monitor/seal.h"
 #include "agent/monitor/state.h"
 #include "agent/run/rundir.h"
 #include "core/base/clock.h"
@@ -18,6 +19,7 @@ struct old {
 	struct uuid id;
 	uint64_t released_us; /* unix time */
 	uint64_t bytes;
+	bool sealed;
 };
 
 struct look {
@@ -90,6 +92,7 @@ static void look_at(struct look *look, int runs_fd, const char *name, const stru
 		else if (faccessat(dir_fd, ACTIVE_SETTLED, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 			old.released_us = (uint64_t)released.st_mtim.tv_sec * 1000000 +
 					  (uint64_t)released.st_mtim.tv_nsec / 1000;
+			old.sealed = faccessat(dir_fd, SEAL_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 			add_old(look, &old);
 		}
 	}
@@ -149,6 +152,7 @@ static void look(struct monitor *m)
 	uint64_t now = clock_wall_us();
 	int rc = look_at_all(m->launch.runs_fd, &look);
 
+	care->awaits_seals = false;
 	if (rc != 0)
 		log_error(LOG_EV("care.failed"), LOG_STR("error", strerror(-rc)));
 	for (size_t i = 0; rc == 0 && i < look.n; i++) {
@@ -157,6 +161,10 @@ static void look(struct monitor *m)
 
 		if (!expired && look.total <= care->max_bytes)
 			break;
+		if (!old->sealed) {
+			care->awaits_seals = true; /* nothing younger goes before it */
+			break;
+		}
 		if (!prune(m, old))
 			break;
 		look.total -= old->bytes;

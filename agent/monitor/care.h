@@ -1,7 +1,8 @@
 /*
  * Care for the disk. Journals that the dashboard has released are kept for OPS_AGENT_KEEP_DAYS, and
  * given up earlier, oldest first, when all journals together are over OPS_AGENT_MAX_BYTES. What was
- * not released is never given up: when that alone is over the budget, no new runs are taken.
+ * not released is never given up: when that alone is over the budget, no new runs are taken. Nor is
+ * what has no seal yet, which is a matter of seconds.
  *
  * Looking at every RUN_DIR costs something, so it is done at start, after runs have ended or were
  * released (at most every CARE_PAUSE_US), and once a day.
@@ -26,6 +27,7 @@ struct care {
 	uint64_t unreleased_bytes; /* as of the last look, and what ended since */
 	uint64_t looked_us;	   /* monotonic; 0: never */
 	bool wanted;		   /* something has ended or was released since */
+	bool awaits_seals;	   /* a journal could go, had it its seal (monitor/seal.h) */
 };
 
 /* Reads OPS_AGENT_KEEP_DAYS and OPS_AGENT_MAX_BYTES. -EINVAL with a text that names the variable.

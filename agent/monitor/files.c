@@ -107,10 +107,12 @@ static void on_finished(void *arg, const struct run_state *state)
 
 	m->care.unreleased_bytes += state->size;
 	m->care.wanted = true;
+	sealer_want(&m->sealer, clock_mono_us());
 }
 
 int files_open(struct monitor *m, struct err *err)
 {
+	uint64_t highest;
 	int rc;
 
 	m->state_fd = listen_open_dir(AT_FDCWD, m->settings.state_dir, group_of(m), err);
@@ -138,7 +140,11 @@ int files_open(struct monitor *m, struct err *err)
 	m->active.seen = on_seen;
 	m->active.seen_arg = m;
 	m->active.finished = on_finished;
-	return open_number(m, active_scan(&m->active), err);
+	m->active.new_ledger = ledger_position(m->ledger) == 0;
+	highest = active_scan(&m->active);
+	if (m->active.has_unsealed)
+		sealer_want(&m->sealer, clock_mono_us());
+	return open_number(m, highest, err);
 }
 
 void files_close(struct monitor *m)

@@ -28,16 +28,6 @@ struct ledger {
 	struct json json;
 };
 
-/* Walks a ledger from its start, a window at a time. */
-struct walk {
-	uint64_t offset; /* behind the last good record */
-	uint64_t events;
-	uint64_t last_us; /* of the last good record */
-	uint8_t prev[CRYPTO_SHA256_BYTES];
-	const char *damage; /* why it stopped before the end of the file; NULL: it did not */
-	bool torn;	    /* the damage is one that a power cut leaves */
-};
-
 static bool chain_holds(const struct record *rec, const uint8_t prev[CRYPTO_SHA256_BYTES])
 {
 	char want[SUFFIX_BYTES + 1] = ",\"prev\":\"";
@@ -51,7 +41,7 @@ static bool chain_holds(const struct record *rec, const uint8_t prev[CRYPTO_SHA2
 }
 
 /* Takes the whole records in a window; returns the bytes they have, and sets damage. */
-static size_t walk_window(struct walk *walk, const uint8_t *data, size_t n)
+static size_t walk_window(struct ledger_walk *walk, const uint8_t *data, size_t n)
 {
 	size_t at = 0;
 
@@ -66,24 +56,26 @@ static size_t walk_window(struct walk *walk, const uint8_t *data, size_t n)
 			walk->torn = true;
 			break;
 		}
-		if (!chain_holds(&rec, walk->prev)) {
+		if (!chain_holds(&rec, walk->head)) {
 			walk->damage = "the chain is broken";
 			break;
 		}
-		crypto_sha256(data + at, (size_t)size, walk->prev);
+		crypto_sha256(data + at, (size_t)size, walk->head);
 		walk->events++;
 		walk->last_us = rec.time_us;
+		if (walk->fn != NULL)
+			walk->fn(walk->arg, walk->offset + at, (const char *)rec.payload,
+				rec.length, walk->head);
 		at += (size_t)size;
 	}
 	return at;
 }
 
-static int walk_file(int fd, struct walk *walk)
+static int walk_file(int fd, struct ledger_walk *walk)
 {
 	uint8_t *window = xcalloc(1, WALK_BYTES);
 	int rc = 0;
 
-	*walk = (struct walk){0};
 	while (walk->damage == NULL) {
 		ssize_t n = pread(fd, window, WALK_BYTES, (off_t)walk->offset);
 		size_t taken;
@@ -106,7 +98,8 @@ static int walk_file(int fd, struct walk *walk)
 }
 
 /* Tells in the ledger itself that its tail was cut. */
-static int note_cut(struct ledger *ledger, const struct walk *walk, uint64_t size, struct err *err)
+static int note_cut(
+	struct ledger *ledger, const struct ledger_walk *walk, uint64_t size, struct err *err)
 {
 	struct json *json = ledger_begin(ledger, "ledger.cut");
 
@@ -119,7 +112,7 @@ static int note_cut(struct ledger *ledger, const struct walk *walk, uint64_t siz
  * behind it, is not what a power cut leaves: somebody must look at it. */
 static int load_tail(struct ledger *ledger, struct err *err)
 {
-	struct walk walk;
+	struct ledger_walk walk = {0};
 	struct stat st;
 	int rc = walk_file(ledger->fd, &walk);
 
@@ -127,7 +120,7 @@ static int load_tail(struct ledger *ledger, struct err *err)
 		rc = -errno;
 	if (rc != 0)
 		return err_set_errno(err, rc, "cannot read the ledger");
-	memcpy(ledger->prev, walk.prev, sizeof(ledger->prev));
+	memcpy(ledger->prev, walk.head, sizeof(ledger->prev));
 	ledger->position = walk.offset;
 	ledger->last_us = walk.last_us;
 	if (walk.damage == NULL)
@@ -242,22 +235,20 @@ int ledger_sync(struct ledger *ledger)
 	return fdatasync(ledger->fd) == 0 ? 0 : -errno;
 }
 
-int ledger_verify(int state_dir_fd, uint64_t *ret_events, uint64_t *ret_bytes, struct err *err)
+int ledger_verify(int state_dir_fd, struct ledger_walk *walk, struct err *err)
 {
 	int fd = openat(state_dir_fd, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct walk walk;
 	int rc;
 
 	if (fd < 0)
 		return err_set_errno(err, -errno, "cannot open the ledger");
-	rc = walk_file(fd, &walk);
+	walk->damage = NULL;
+	rc = walk_file(fd, walk);
 	close(fd);
 	if (rc != 0)
 		return err_set_errno(err, rc, "cannot read the ledger");
-	if (walk.damage != NULL)
+	if (walk->damage != NULL)
 		return err_set(
-			err, -EBADMSG, "ledger, byte %" PRIu64 ": %s", walk.offset, walk.damage);
-	*ret_events = walk.events;
-	*ret_bytes = walk.offset;
+			err, -EBADMSG, "ledger, byte %" PRIu64 ": %s", walk->offset, walk->damage);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/base/crypto.h"
 #include "core/base/err.h"
 #include "core/base/json.h"
 
@@ -43,9 +44,25 @@ bool ledger_is_dirty(const struct ledger *ledger);
 /* fdatasync(2). */
 MUSTCHECK int ledger_sync(struct ledger *ledger);
 
-/* Walks a whole ledger file and checks every record and the chain. 0 with the number of events, or
- * -EBADMSG with a text that names the position; other errnos as reading gives them. */
-MUSTCHECK int ledger_verify(
-	int state_dir_fd, uint64_t *ret_events, uint64_t *ret_bytes, struct err *err);
+/* A good event on a walk: where its record begins, its JSON, and the head up to and with it. Bytes
+ * are the walk's own until the function returns. */
+typedef void ledger_event_fn(void *arg, uint64_t offset, const char *json, size_t n,
+	const uint8_t head[CRYPTO_SHA256_BYTES]);
+
+/* A walk over a ledger from its start, a window at a time; zeroes begin it. */
+struct ledger_walk {
+	uint64_t offset; /* behind the last good record */
+	uint64_t events;
+	uint64_t last_us;		   /* of the last good record */
+	uint8_t head[CRYPTO_SHA256_BYTES]; /* digest of the last good record */
+	const char *damage;		   /* why it stopped before the end; NULL: it did not */
+	bool torn;			   /* the damage is one that a power cut leaves */
+	ledger_event_fn *fn;		   /* may be NULL */
+	void *arg;
+};
+
+/* Walks the ledger, or goes on where an earlier walk ended, and checks every record and the chain.
+ * 0, or -EBADMSG with a text that names the position; other errnos as reading gives them. */
+MUSTCHECK int ledger_verify(int state_dir_fd, struct ledger_walk *walk, struct err *err);
 
 #endif

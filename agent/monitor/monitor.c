@@ -151,7 +151,8 @@ static void reap(struct monitor *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == m->child.pid)
 			worker_exited(m, status);
-		else if (!watchman_exited(&m->watchman, pid, status))
+		else if (!watchman_exited(&m->watchman, pid, status) &&
+			 !sealer_exited(m, pid, status))
 			active_child_exited(&m->active, pid);
 	}
 }
@@ -164,6 +165,7 @@ static void stop(struct monitor *m)
 	notify_send("STOPPING=1");
 	m->stopping = true;
 	watchman_stop(&m->watchman);
+	sealer_stop(&m->sealer);
 	m->stop_by_us = clock_mono_us() + STOP_US;
 	child_send(&m->child, &(struct imsg){.type = IMSG_SHUTDOWN});
 }
@@ -242,6 +244,7 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 	}
 	next = sooner(next, starts_let_go(m, now));
 	next = sooner(next, care_step(m, now));
+	next = sooner(next, sealer_step(m, now));
 	next = sooner(next, m->child.kill_us);
 	next = sooner(next, m->sync_by_us);
 	next = sooner(next, m->retry_by_us);
@@ -252,22 +255,25 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 
 static void wait_and_serve(struct monitor *m, uint64_t until, uint64_t now)
 {
-	struct pollfd fds[2 + ACTIVE_MAX];
-	size_t n_runs = active_poll_fds(&m->active, fds + 2);
+	struct pollfd fds[3 + ACTIVE_MAX];
+	size_t n_runs = active_poll_fds(&m->active, fds + 3);
 	int timeout_ms = -1;
 
 	fds[0] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
 	fds[1] = (struct pollfd){.fd = m->child.fd, .events = POLLIN};
+	fds[2] = (struct pollfd){.fd = m->sealer.fd, .events = POLLIN};
 	if (until != 0)
 		timeout_ms =
 			until > now ? (int)MIN((until - now) / 1000 + 1, (uint64_t)INT_MAX) : 0;
-	if (poll(fds, (nfds_t)(2 + n_runs), timeout_ms) <= 0)
+	if (poll(fds, (nfds_t)(3 + n_runs), timeout_ms) <= 0)
 		return;
 	if (fds[1].revents != 0)
 		serve_worker(m);
 	if (fds[0].revents != 0)
 		serve_signals(m);
-	active_polled(&m->active, fds + 2, n_runs);
+	if (fds[2].revents != 0 && m->sealer.fd == fds[2].fd)
+		sealer_serve(m);
+	active_polled(&m->active, fds + 3, n_runs);
 }
 
 /* Returns -1 when stopped, the exit code in a worker's process. */
@@ -340,6 +346,7 @@ static int start(struct monitor *m, struct err *err)
 	title_set("serve", NULL);
 	m->started_us = clock_wall_us();
 	child_init(&m->child);
+	sealer_init(&m->sealer);
 	rc = watchman_init(&m->watchman, err);
 	if (rc != 0)
 		return MONITOR_EXIT_FAILED;

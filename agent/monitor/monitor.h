@@ -14,6 +14,7 @@
 
 #define MONITOR_EXIT_OK 0
 #define MONITOR_EXIT_FAILED 1
+#define MONITOR_EXIT_USAGE 64
 #define MONITOR_EXIT_BUSY 75   /* another agent runs on this state folder or socket */
 #define MONITOR_EXIT_CONFIG 78 /* environment, secret or config are not in order */
 
@@ -43,7 +44,9 @@ struct monitor_programs {
 MUSTCHECK int monitor_main(const struct monitor_programs *programs);
 
 /* `ops-agent verify`: checks the ledger's chain and the digest of every finished journal in the
- * state folder; prints what it found. Returns the exit code. */
-MUSTCHECK int monitor_verify(void);
+ * state folder against run.finished, state, ledger and seal; prints what it found. head: NULL, or
+ * what an earlier verify printed, which the ledger must have gone through. Returns the exit code.
+ */
+MUSTCHECK int monitor_verify(const char *head);
 
 #endif

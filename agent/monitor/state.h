@@ -15,6 +15,7 @@
 #include "agent/monitor/ledger.h"
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/rates.h"
+#include "agent/monitor/sealer.h"
 #include "agent/monitor/settings.h"
 #include "agent/monitor/start.h"
 #include "agent/monitor/switches.h"
@@ -57,6 +58,7 @@ struct monitor {
 	struct starts starts;	/* taken in this turn of the loop */
 	struct child child;
 	struct watchman watchman;
+	struct sealer sealer;
 	struct refusals bad_secrets, bad_peers;
 
 	bool stopping;

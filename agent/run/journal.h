@@ -85,6 +85,7 @@ struct journal_walk {
 	uint8_t digest[32];	      /* over the headers of the records before run.finished */
 	bool finished;		      /* the last good record is run.finished */
 	uint64_t finished_offset;
+	uint8_t finished_digest[32]; /* what run.finished says digest is; zeroes: nothing */
 	uint64_t file_size; /* beyond totals.size: a torn tail */
 };
 

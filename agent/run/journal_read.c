@@ -59,6 +59,7 @@ static int walk_record(struct window *win, uint64_t verify_from, struct journal_
 	uint64_t at = walk->totals.size;
 	bool verify = at >= verify_from;
 	const uint8_t *bytes;
+	struct event_run_finished finished;
 	struct record rec;
 	uint32_t newlines = 0;
 	int rc = 0;
@@ -86,6 +87,8 @@ static int walk_record(struct window *win, uint64_t verify_from, struct journal_
 	if (verify && event_is_run_finished(&rec)) {
 		walk->finished = true;
 		walk->finished_offset = at;
+		if (event_read_run_finished(&rec, &finished) == 0)
+			memcpy(walk->finished_digest, finished.digest, sizeof(finished.digest));
 	} else {
 		crypto_sha256_update(digest, bytes, RECORD_HEADER_BYTES);
 	}

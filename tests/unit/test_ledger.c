@@ -96,15 +96,15 @@ static void cut(const struct folder *folder, uint64_t size)
 static void chain_holds_over_reopening(void **state)
 {
 	struct folder *folder = *state;
-	uint64_t events, bytes;
+	struct ledger_walk walk = {0};
 	struct err err = {0};
 	uint64_t end;
 
 	make(folder, 3);
 	end = make(folder, 2);
-	assert_int_equal(ledger_verify(folder->fd, &events, &bytes, &err), 0);
-	assert_int_equal(events, 5);
-	assert_int_equal(bytes, end);
+	assert_int_equal(ledger_verify(folder->fd, &walk, &err), 0);
+	assert_int_equal(walk.events, 5);
+	assert_int_equal(walk.offset, end);
 }
 
 static void events_are_records_that_name_the_one_before(void **state)
@@ -129,19 +129,20 @@ static void events_are_records_that_name_the_one_before(void **state)
 static void verify_finds_a_changed_byte(void **state)
 {
 	struct folder *folder = *state;
-	uint64_t events, bytes;
+	struct ledger_walk walk = {0};
 	struct err err = {0};
 
 	make(folder, 3);
 	flip(folder, RECORD_HEADER_BYTES + 12);
-	assert_int_equal(ledger_verify(folder->fd, &events, &bytes, &err), -EBADMSG);
+	assert_int_equal(ledger_verify(folder->fd, &walk, &err), -EBADMSG);
 	assert_non_null(strstr(err.msg, "byte 0"));
 }
 
 static void verify_finds_a_removed_event(void **state)
 {
 	struct folder *folder = *state;
-	uint64_t events, bytes, first;
+	struct ledger_walk walk = {0};
+	uint64_t first;
 	struct err err = {0};
 	struct buf file;
 
@@ -152,14 +153,15 @@ static void verify_finds_a_removed_event(void **state)
 	buf_consume(&file, first); /* every checksum is right, but the beginning is missing */
 	assert_int_equal(file_replace(folder->fd, LEDGER_FILE, file.data, file.len, 0600, NULL), 0);
 	buf_fini(&file);
-	assert_int_equal(ledger_verify(folder->fd, &events, &bytes, &err), -EBADMSG);
+	assert_int_equal(ledger_verify(folder->fd, &walk, &err), -EBADMSG);
 	assert_non_null(strstr(err.msg, "chain"));
 }
 
 static void a_torn_tail_is_cut_and_told(void **state)
 {
 	struct folder *folder = *state;
-	uint64_t events, bytes, two, three;
+	struct ledger_walk walk = {0};
+	uint64_t two, three;
 	struct ledger *ledger;
 	struct err err = {0};
 
@@ -169,8 +171,8 @@ static void a_torn_tail_is_cut_and_told(void **state)
 	ledger = must_open(folder);
 	assert_true(ledger_position(ledger) > two); /* ledger.cut was added behind the second */
 	ledger_close(ledger);
-	assert_int_equal(ledger_verify(folder->fd, &events, &bytes, &err), 0);
-	assert_int_equal(events, 3);
+	assert_int_equal(ledger_verify(folder->fd, &walk, &err), 0);
+	assert_int_equal(walk.events, 3);
 }
 
 static void refuses_to_open_what_no_power_cut_leaves(void **state)
@@ -191,7 +193,8 @@ static void an_event_too_large_leaves_the_ledger_as_it_was(void **state)
 	char *big = xcalloc(1, LEDGER_MAX_EVENT_BYTES + 1);
 	struct err err = {0};
 	struct json *json;
-	uint64_t before, events, bytes;
+	struct ledger_walk walk = {0};
+	uint64_t before;
 
 	add(ledger, "test.event", 1);
 	before = ledger_position(ledger);
@@ -203,8 +206,8 @@ static void an_event_too_large_leaves_the_ledger_as_it_was(void **state)
 	add(ledger, "test.event", 2);
 	ledger_close(ledger);
 	free(big);
-	assert_int_equal(ledger_verify(folder->fd, &events, &bytes, &err), 0);
-	assert_int_equal(events, 2);
+	assert_int_equal(ledger_verify(folder->fd, &walk, &err), 0);
+	assert_int_equal(walk.events, 2);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 // An agent that nobody asks for anything sleeps: neither of its processes is woken up at all.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { Agent, sleep, until } from '../lib/agent.mjs';
 
@@ -24,6 +25,7 @@ it('sleeps when there is nothing to do, a client connected and a schedule waitin
 	await client.events();
 	const { run } = await client.start('t');
 	await client.follow(run.id);
+	await until('its seal', () => existsSync(join(agent.stateDir, 'runs', run.id, 'sealed')));
 	const now = () => [sleeps(agent.monitor.pid), sleeps(agent.workerPid)];
 	// the run is settled, the ledger synced, and what was freed is freed: then two looks are alike
 	let before;
