@@ -176,7 +176,9 @@ const assets = files().map((f) => {
       })
     : null;
   const smaller = (b) => (b && b.length < raw.length ? b : null);
-  return { path: '/' + f, mime: MIME[ext], etag: hash(raw), immutable: f.startsWith('assets/'), raw, gz: smaller(gz), br: smaller(br) };
+  const immutable = f.startsWith('assets/');
+  // Every browser that can run the page takes gzip: what only the page asks for is not kept twice as large as well.
+  return { path: '/' + f, mime: MIME[ext], etag: hash(raw), immutable, raw: immutable && smaller(gz) ? null : raw, gz: smaller(gz), br: smaller(br) };
 });
 
 if (flag('--c')) embed(out, assets, build);
@@ -185,6 +187,15 @@ if (depfile) {
   fs.writeFileSync(depfile, `assets.c blobs.S: ${escaped.join(' \\\n  ')}\n`);
 }
 if (flag('--report')) {
-  const chunk = (pattern) => outputs.filter(([, o]) => Object.keys(o.inputs).some((i) => pattern.test(i))).map(([f]) => url(f));
-  process.exitCode = report(assets, { entry: [url(entry[0]), ...preloads], style: url(style[0]), worker, log: chunk(/^src\/(log|pages\/run)\//) });
+  // A page's chunk with all that it cannot be shown without and that is not here already.
+  const needs = (file, seen = new Set()) => {
+    if (seen.has(file)) return seen;
+    seen.add(file);
+    for (const i of app.metafile.outputs[file].imports) if (i.kind === 'import-statement') needs(i.path, seen);
+    return seen;
+  };
+  const first = needs(entry[0]);
+  const runPage = outputs.find(([, o]) => o.entryPoint === 'src/pages/run/RunPage.tsx')[0];
+  const log = [...needs(runPage)].filter((f) => !first.has(f)).map(url);
+  process.exitCode = report(assets, { entry: [url(entry[0]), ...preloads], style: url(style[0]), worker, log });
 }

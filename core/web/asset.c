@@ -80,7 +80,7 @@ struct assets *assets_new(const struct asset *table, size_t count)
 		struct file *file = &assets->files[i];
 
 		file->asset = &table[i];
-		assert(table[i].raw.data != NULL);
+		assert(table[i].raw.data != NULL || table[i].gz.data != NULL);
 		prepare(file, ENCODING_IDENTITY, &table[i].raw);
 		prepare(file, ENCODING_GZIP, &table[i].gz);
 		prepare(file, ENCODING_BR, &table[i].br);
@@ -129,14 +129,24 @@ static const struct file *resolve(const struct assets *assets, const struct requ
 void assets_handle(struct assets *assets, struct request *req)
 {
 	const struct file *file = resolve(assets, req);
+	const char *accept = request_header(req, "accept-encoding");
 	const struct variant *v;
+	enum encoding encoding;
 
 	if (file == NULL) {
 		response_problem(req, 404, "not_found", "There is nothing at this address.");
 		return;
 	}
-	v = &file->variants[negotiate_encoding(
-		request_header(req, "accept-encoding"), file->available)];
+	encoding = negotiate_encoding(accept, file->available);
+	/* Who names no encoding takes any (RFC 9110, 12.5.3). */
+	if (encoding == ENCODING_IDENTITY && file->asset->raw.data == NULL && accept == NULL)
+		encoding = ENCODING_GZIP;
+	if ((file->available & (1u << encoding)) == 0) {
+		response_problem(req, 406, "compressed_only",
+			"This file is kept compressed only: send Accept-Encoding: gzip or br.");
+		return;
+	}
+	v = &file->variants[encoding];
 	response_set_lines(
 		req, v->lines, v->lines_len, negotiate_is_type(file->asset->mime, "text/html"));
 	if (negotiate_etag_matches(request_header(req, "if-none-match"), v->etag))

@@ -13,7 +13,7 @@
 #include "core/web/request.h"
 
 struct asset_bytes {
-	const uint8_t *data; /* NULL: this encoding does not exist (raw always does) */
+	const uint8_t *data; /* NULL: this encoding does not exist; raw or gz always does */
 	size_t len;
 };
 
@@ -42,7 +42,8 @@ void assets_free(struct assets *assets);
  * Answers a GET or HEAD and ends the request: the file of that path; the page for "/", and for
  * every other path when the peer accepts text/html, except below /api/ and /assets/ and where the
  * last segment has a dot: 404 there. Encoding by Accept-Encoding (br, gzip, identity, with
- * q-values), strong ETag per encoding, 304 for If-None-Match.
+ * q-values), strong ETag per encoding, 304 for If-None-Match. Of a file without its raw form gzip
+ * for who names no encoding, 406 for who takes neither gzip nor br.
  */
 void assets_handle(struct assets *assets, struct request *req);
 

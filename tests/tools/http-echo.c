@@ -245,6 +245,12 @@ static const struct asset assets[] = {
 		.raw = BYTES("console.log(1);"),
 		.gz = BYTES("gz"),
 		.br = BYTES("br")},
+	{.path = "/assets/packed-3c4d.js",
+		.mime = "text/javascript; charset=utf-8",
+		.etag = "cc33",
+		.immutable = true,
+		.gz = BYTES("packed gz"),
+		.br = BYTES("packed br")},
 };
 
 int main(int argc, char **argv)

@@ -282,6 +282,19 @@ test('assets: encodings, entity tags, caching', async () => {
 	assert.equal(other.status, 200);
 });
 
+test('assets: what is kept compressed only goes to who takes it, others are told', async () => {
+	const get = (accept) => server.get('/assets/packed-3c4d.js', accept === undefined ? {} : { 'Accept-Encoding': accept });
+	for (const [accept, encoding, body] of [['gzip, br', 'br', 'packed br'], ['gzip', 'gzip', 'packed gz'], ['*', 'br', 'packed br'], [undefined, 'gzip', 'packed gz']]) {
+		const answer = await get(accept);
+		assert.deepEqual([answer.status, answer.headers['content-encoding'], answer.body], [200, encoding, body], accept);
+	}
+	for (const accept of ['identity', 'br;q=0', '*;q=0']) {
+		const refused = await get(accept);
+		assert.equal(refused.status, 406, accept);
+		assert.equal(JSON.parse(refused.body).code, 'compressed_only');
+	}
+});
+
 test('every page address gives the page, everything else 404', async () => {
 	const html = { Accept: 'text/html,*/*;q=0.8' };
 	for (const path of ['/', '/runs/12', '/commands', '/commands/pg-dump', '/apix'])
