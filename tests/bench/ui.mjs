@@ -7,8 +7,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { begin, chatter, endRun, endStep, makeRun, startStep, sync } from '../ui/fixture/data.mjs';
 import { STDOUT } from '../ui/fixture/journal.mjs';
-import { buildPage, DESKTOP, launchServer, PHONE } from '../ui/harness.mjs';
+import { BareBrowser } from '../ui/bare.mjs';
+import { buildPage, DESKTOP, PHONE } from '../ui/harness.mjs';
 import { Fixture } from '../ui/fixture-server.mjs';
+import { xtermPeer } from './xterm.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const LINES = Number(process.env.BENCH_LINES ?? 1_000_000);
@@ -118,38 +120,36 @@ function jump(page, line) {
 }
 
 const rows = [];
+/** What the page measures, what it may, and what xterm.js does, when that was measured. */
 const put = (what, measured, budget, fine) => {
-  rows.push([what, measured, budget, fine === undefined ? '' : fine ? 'ok' : 'OVER']);
+  rows.push([what, measured, budget, fine === undefined ? '' : fine ? 'ok' : 'OVER', '']);
   console.log(`  ${what}: ${measured}`); // as it comes; the table is at the end
 };
 const ms = (n) => `${n.toFixed(0)} ms`;
 
-async function firstLine(page, fixture, run) {
-  await page.goto(`${fixture.origin}/history`);
-  await page.waitForSelector('.run-row');
-  return page.evaluate(async (href) => {
+/** From the list of runs to the first line, both within the page. */
+async function firstLine(page, run) {
+  await page.evaluate(() => document.querySelector('nav a[href="/history"]').click());
+  const link = `a[href="/runs/${run.doc.number}"]`;
+  await page.waitForSelector(link);
+  return page.evaluate(async (selector) => {
     const start = performance.now();
-    document.querySelector(`a[href="${href}"]`).click();
+    document.querySelector(selector).click();
     while (!document.querySelector('.lr:not(.wait) .lx')) await new Promise(requestAnimationFrame);
     return performance.now() - start;
-  }, `/runs/${run.doc.number}`);
+  }, link);
 }
 
-async function signedIn(browser, fixture, viewport) {
-  fixture.session = true;
-  const context = await browser.newContext({ viewport, locale: 'en-GB' });
-  const page = await context.newPage();
-  return { page, close: () => context.close() };
-}
-
-async function big(browser, pid, fixture) {
+async function big(browser, fixture) {
   const run = fixture.add(bigRun());
   const megabytes = run.journal.bytes / 1e6;
   console.log(`log: ${LINES.toLocaleString('en')} lines, ${megabytes.toFixed(0)} MB`);
   for (const [name, viewport, limit] of [['desktop', DESKTOP, 250], ['phone', PHONE, 150]]) {
-    const { page, close } = await signedIn(browser, fixture, viewport);
+    const page = await browser.open(viewport);
+    await page.goto(`${fixture.origin}/history`);
     const opened = [];
-    for (let i = 0; i < 5; i++) opened.push(await firstLine(page, fixture, run));
+    await page.waitForSelector('nav');
+    for (let i = 0; i < 5; i++) opened.push(await firstLine(page, run));
     put(`${name}: route change to first line`, ms(quantile(opened, 0.5)), '300 ms', quantile(opened, 0.5) <= 300);
     const cold = [];
     const targets = Array.from({ length: JUMPS }, (_, i) => 1 + ((i * 7_919_003) % LINES));
@@ -161,14 +161,14 @@ async function big(browser, pid, fixture) {
     const frames = await watchFrames(page, SECONDS, 400);
     put(`${name}: scrolling, frames a second`, frames.fps.toFixed(1), '58', frames.fps >= 58);
     put(`${name}: scrolling, late frames`, `${(frames.late * 100).toFixed(1)} %`, '2 %', frames.late <= 0.02);
-    put(`${name}: memory of the tab after all that`, `${rendererMegabytes(pid).toFixed(0)} MB`, `${limit} MB`, rendererMegabytes(pid) <= limit);
-    await close();
+    put(`${name}: memory of the tab after all that`, `${rendererMegabytes(browser.pid).toFixed(0)} MB`, `${limit} MB`, rendererMegabytes(browser.pid) <= limit);
+    await page.close();
   }
   fixture.runs.delete(run.doc.id);
 }
 
-async function live(browser, pid, fixture, rate, leastFps) {
-  const { page, close } = await signedIn(browser, fixture, DESKTOP);
+async function live(browser, fixture, rate, leastFps) {
+  const page = await browser.open(DESKTOP);
   const run = fixture.add(streamRun(rate));
   await page.goto(`${fixture.origin}/runs/${run.doc.number}`);
   await page.waitForSelector('.lr:not(.wait)');
@@ -176,21 +176,21 @@ async function live(browser, pid, fixture, rate, leastFps) {
   const start = performance.now();
   const frames = await watchFrames(page, SECONDS, 0);
   const written = (run.journal.bytes - before) / 1e6 / ((performance.now() - start) / 1000);
-  const memory = rendererMegabytes(pid);
+  const memory = rendererMegabytes(browser.pid);
   endStep(run, 0, Date.now() * 1000);
   endRun(run, Date.now() * 1000);
   const { lines } = run.journal;
-  await page.waitForFunction((n) => [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === String(n)), lines, { timeout: 60_000 });
+  await page.waitFor((n) => [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === String(n)), lines);
   put(`stream of ${rate} MB/s (${written.toFixed(0)} written), frames a second`, frames.fps.toFixed(1), String(leastFps), frames.fps >= leastFps);
   put(`stream of ${rate} MB/s, late frames`, `${(frames.late * 100).toFixed(1)} %`, '3 %', frames.late <= 0.03);
   put(`stream of ${rate} MB/s, long tasks`, String(frames.long), '0', frames.long === 0);
   put(`stream of ${rate} MB/s, memory of the tab`, `${memory.toFixed(0)} MB`, '250 MB', memory <= 250);
   fixture.runs.delete(run.doc.id);
-  await close();
+  await page.close();
 }
 
 async function palette(browser, fixture) {
-  const { page, close } = await signedIn(browser, fixture, DESKTOP);
+  const page = await browser.open(DESKTOP);
   await page.goto(fixture.origin);
   await page.waitForSelector('.run-row');
   const took = [];
@@ -201,35 +201,61 @@ async function palette(browser, fixture) {
         dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true, bubbles: true }));
         while (!document.querySelector('dialog.palette[open], dialog[open] [role=combobox]')) await new Promise(requestAnimationFrame);
         await new Promise(requestAnimationFrame);
-        return performance.now() - start;
+        const took = performance.now() - start;
+        dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true, bubbles: true }));
+        return took;
       }),
     );
-    await page.keyboard.press('Escape');
-    await page.waitForSelector('dialog', { state: 'detached' });
+    await page.waitFor(() => document.querySelector('dialog') === null);
   }
   put('palette, key to painted, p50', ms(quantile(took, 0.5)), '50 ms', quantile(took, 0.5) <= 50);
-  await close();
+  await page.close();
+}
+
+/** xterm.js, in the same browser and the same run, into the column beside ours. */
+async function peer(browser) {
+  const run = bigRun();
+  const x = await xtermPeer(browser, DESKTOP, { text: run.journal.raw(), lines: LINES, jumps: JUMPS, seconds: SECONDS, megabytes: () => rendererMegabytes(browser.pid) });
+  const beside = (what, measured) => {
+    const row = rows.find((r) => r[0].startsWith(what));
+    row[4] = measured;
+    console.log(`  xterm.js, ${what}: ${measured}`);
+  };
+  beside('desktop: route change to first line', `${ms(x.first)} (all ${(x.all / 1000).toFixed(1)} s)`);
+  beside('desktop: jump to a line that is cached', ms(quantile(x.jumps, 0.95)));
+  beside('desktop: scrolling, frames', x.scroll.fps.toFixed(1));
+  beside('desktop: scrolling, late', `${(x.scroll.late * 100).toFixed(1)} %`);
+  beside('desktop: memory', `${x.memory.toFixed(0)} MB`);
+  for (const rate of [25, 50]) {
+    const s = x[`stream${rate}`];
+    beside(`stream of ${rate} MB/s (`, `${s.fps.toFixed(1)} (${s.rate.toFixed(0)} MB/s taken)`);
+    beside(`stream of ${rate} MB/s, late`, `${(s.late * 100).toFixed(1)} %`);
+    beside(`stream of ${rate} MB/s, long`, String(s.long));
+    beside(`stream of ${rate} MB/s, memory`, `${s.memory.toFixed(0)} MB`);
+  }
 }
 
 export async function uiBench() {
   const sizes = spawnSync(process.execPath, [path.join(root, 'ui/build.mjs'), '--out', fs.mkdtempSync('/tmp/ops-bench-ui-'), '--report'], { encoding: 'utf8' });
   console.log(sizes.stdout.slice(sizes.stdout.indexOf('\n\n') + 2));
   const built = buildPage();
-  const server = await launchServer();
+  const browser = new BareBrowser();
   const fixture = new Fixture(built.dist);
+  fixture.session = true;
   await fixture.listen();
   try {
-    const pid = server.pid;
-    await palette(server.browser, fixture);
-    await big(server.browser, pid, fixture);
-    await live(server.browser, pid, fixture, 25, 58);
-    await live(server.browser, pid, fixture, 50, 55);
+    await palette(browser, fixture);
+    await big(browser, fixture);
+    await live(browser, fixture, 25, 58);
+    await live(browser, fixture, 50, 55);
+    await peer(browser);
   } finally {
-    await server.close();
+    await browser.close();
     await fixture.close();
     built.remove();
   }
-  const widths = [0, 1, 2].map((c) => Math.max(...rows.map((r) => r[c].length)));
-  for (const [what, measured, budget, verdict] of rows) console.log(`${what.padEnd(widths[0])}  ${measured.padStart(widths[1])}  of ${budget.padStart(widths[2])}  ${verdict}`);
+  const table = [['', 'the page', 'budget', '', 'xterm.js'], ...rows];
+  const widths = table[0].map((_, c) => Math.max(...table.map((r) => r[c].length)));
+  for (const [what, measured, budget, verdict, other] of table) console.log(`${what.padEnd(widths[0])}  ${measured.padStart(widths[1])}  ${budget.padStart(widths[2])}  ${verdict.padEnd(widths[3])}  ${other}`);
   if (sizes.status !== 0) throw new Error('a size is over its budget');
 }

@@ -12,10 +12,10 @@ export const ui = path.join(here, '../../ui');
 const require = createRequire(path.join(ui, 'package.json'));
 const { chromium } = require('playwright-core');
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+export const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 export const skip = fs.existsSync(executablePath) ? false : `no ${executablePath}`;
 
-const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+export const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 /** Builds the page into a folder of its own. */
 export function buildPage() {
@@ -27,13 +27,6 @@ export function buildPage() {
 
 export const DESKTOP = { width: 1440, height: 900 };
 export const PHONE = { width: 390, height: 844 };
-
-/** A browser whose process is known. */
-export async function launchServer() {
-  const server = await chromium.launchServer({ executablePath, headless: true, args: ARGS });
-  const browser = await chromium.connect(server.wsEndpoint());
-  return { browser, pid: server.process().pid, close: () => server.close() };
-}
 
 /** A world for one test file: a browser, a server, pages whose every complaint is collected. */
 export class World {
