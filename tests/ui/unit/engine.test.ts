@@ -25,7 +25,7 @@ test('a line of a cold address is found without what lies between', async () => 
   const b = new Bench();
   b.tail(TAIL_FROM);
   await b.settle();
-  const row = await b.ask((id) => ({ t: 'seek', id, target: { line: 12_345 } }));
+  const row = await b.ask((id) => ({ t: 'seek', id, target: { line: 12_345 }, view: null }));
   const rows = await b.view(row!);
   assert.equal((rows[0] as LineRow).n, 12_345);
 });
@@ -34,7 +34,7 @@ test('a step is found by its offset', async () => {
   const b = new Bench();
   b.tail(TAIL_FROM);
   await b.settle();
-  const row = await b.ask((id) => ({ t: 'seek', id, target: { offset: 0 } }));
+  const row = await b.ask((id) => ({ t: 'seek', id, target: { offset: 0 }, view: null }));
   assert.equal(row, 0);
   assert.equal((await b.view(0))[0]!.k, 'event');
 });
@@ -46,7 +46,7 @@ test('when rows come in above, the page is told by how many its own moved', asyn
   await b.view(39_500);
   const before = textOf(b.last('view').rows[0]);
   const at = b.last('view').from;
-  await b.ask((id) => ({ t: 'seek', id, target: { offset: 0 } }));
+  await b.ask((id) => ({ t: 'seek', id, target: { offset: 0 }, view: null }));
   const delta = b.messages.filter((m) => m.t === 'shift').reduce((n, m) => n + (m as { delta: number }).delta, 0);
   assert.equal(delta, 1, 'the header of the step is a row that was not known');
   assert.equal(textOf((await b.view(at + delta))[0]), before);

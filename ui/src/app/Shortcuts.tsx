@@ -27,6 +27,7 @@ export function Shortcuts() {
         ['Home · End', m.topAndBottom],
         ['/', m.findInLog],
         ['n · N', m.nextPreviousHit],
+        ['m', m.onlyHits],
         ['e · E', m.nextPreviousError],
         ['s · S', m.nextPreviousStep],
         ['[ · ]', m.previousNextRun],

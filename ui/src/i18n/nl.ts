@@ -258,6 +258,7 @@ export const nl: Words = {
   previousHit: 'Vorige treffer',
   nextPreviousHit: 'Volgende en vorige treffer',
   regex: 'Reguliere expressie',
+  onlyHits: 'Alleen regels die overeenkomen, met twee eromheen',
   badPattern: 'geen patroon',
   searchedPart: (part, whole) => `Gezocht in de ${part} die hier geladen zijn, van ${whole}.`,
   nextError: 'Volgende fout',

@@ -69,7 +69,7 @@ function Nothing({ control, run }: Props) {
   if (client.size.value.rows > 0) return null;
   const problem = client.problem.value;
   const words =
-    problem === 'pruned' ? m.logPruned : problem === 'damaged' ? m.logDamaged : problem === 'failed' ? m.logFailed : client.ready.value ? (isActive(run.value) ? m.logWaiting : m.logEmpty) : '';
+    problem === 'pruned' ? m.logPruned : problem === 'damaged' ? m.logDamaged : problem === 'failed' ? m.logFailed : client.only.value ? m.noMatch : client.ready.value ? (isActive(run.value) ? m.logWaiting : m.logEmpty) : '';
   return <p class="log-nothing">{words}</p>;
 }
 

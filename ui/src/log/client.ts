@@ -6,7 +6,7 @@ import { EndReason } from '../proto/frame.ts';
 import type { Subscription } from '../live/socket.ts';
 import { onUnauthorized } from '../api/http.ts';
 import { connection, socket } from '../live/store.ts';
-import type { Found, FromWorker, Point, Query, Row, Size, Stream, Target, ToWorker } from './messages.ts';
+import type { Around, Found, FromWorker, Point, Query, Row, Size, Stream, Target, ToWorker } from './messages.ts';
 
 /** A log is opened at about so many bytes before its end. */
 const TAIL_BYTES = 512 * 1024;
@@ -46,6 +46,8 @@ export class LogClient {
   /** Steps whose lines are folded away. */
   readonly folded = signal<ReadonlySet<number>>(new Set());
   readonly streams = signal<Stream>('both');
+  /** Only what is searched for is shown, and what is around it. */
+  readonly only = signal(false);
   readonly ticks = signal<{ errors: number[]; hits: number[] }>({ errors: [], hits: [] });
   /** Something went wrong with the stream; '' when not. */
   readonly problem = signal<'' | 'pruned' | 'damaged' | 'failed'>('');
@@ -159,6 +161,7 @@ export class LogClient {
       case 'shows':
         this.folded.value = new Set(m.folded);
         this.streams.value = m.stream;
+        this.only.value = m.only;
         break;
       case 'row':
       case 'text':
@@ -187,11 +190,12 @@ export class LogClient {
   find(query: Query | null): void {
     this.send({ t: 'find', query });
   }
-  /** Folds steps away, shows one stream or both. */
-  show(folded: ReadonlySet<number>, streams: Stream): void {
+  /** Folds steps away, shows one stream or both, all lines or only what is searched for. */
+  show(folded: ReadonlySet<number>, streams: Stream, only = this.only.value): void {
     this.folded.value = folded;
     this.streams.value = streams;
-    this.send({ t: 'show', folded: [...folded], stream: streams });
+    this.only.value = only;
+    this.send({ t: 'show', folded: [...folded], stream: streams, only });
   }
   expand(row: number): void {
     this.send({ t: 'expand', row });
@@ -208,8 +212,8 @@ export class LogClient {
     });
   }
 
-  async seek(target: Target): Promise<number | null> {
-    return (await this.ask<'row'>((id) => ({ t: 'seek', id, target }))).row;
+  async seek(target: Target, view: Around | null = null): Promise<number | null> {
+    return (await this.ask<'row'>((id) => ({ t: 'seek', id, target, view }))).row;
   }
   async next(what: 'hit' | 'error', from: number, forward: boolean): Promise<{ row: number | null; rank: number }> {
     return this.ask<'row'>((id) => ({ t: 'next', id, what, from, forward }));

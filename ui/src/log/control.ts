@@ -49,6 +49,14 @@ export class LogControl {
     this.client.find(text === '' ? null : { text, regex });
   }
 
+  /** Shows only hits and the lines around them, or everything again. */
+  toggleOnly(): void {
+    const { client } = this;
+    if (this.query.value === '' && !client.only.value) return;
+    this.list.value?.forget();
+    client.show(client.folded.value, client.streams.value, !client.only.value);
+  }
+
   openFind(): void {
     this.findOpen.value = true;
     document.querySelector<HTMLInputElement>('.find input')?.select();
@@ -56,6 +64,7 @@ export class LogControl {
 
   closeFind(): void {
     this.findOpen.value = false;
+    if (this.client.only.value) this.toggleOnly();
     this.search('', this.regex.value);
     this.list.value?.setCurrent(-1);
     this.list.value?.root.focus({ preventScroll: true });
@@ -126,7 +135,7 @@ export class LogControl {
 
   /** Opens a line, an offset; the current lines are marked when they are lines. */
   async show(target: Target, above = 3): Promise<void> {
-    const row = await this.client.seek(target);
+    const row = await this.client.seek(target, this.list.value?.around(above) ?? null);
     if (row !== null) this.list.value?.showRow(row, above);
   }
 

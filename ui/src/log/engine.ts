@@ -7,13 +7,17 @@ import { RowFlag, type Extent } from './extent.ts';
 import { Finder } from './finder.ts';
 import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
-import type { FromWorker, Point, Row, Size, Stream, Target, ToWorker } from './messages.ts';
+import type { Around, FromWorker, Point, Row, Size, Stream, Target, ToWorker } from './messages.ts';
 import { lineAt, placeText } from './rows.ts';
 import { markRuns, type Spot } from './scan.ts';
 import { runsText } from './text.ts';
 
 /** Rows beyond the window that are fetched before somebody scrolls there. */
 const AHEAD = 150;
+/** Lines shown beside each hit when only hits are shown. */
+const CONTEXT = 2;
+/** Hits change what is shown so often. */
+const HITS_MS = 150;
 const MAX_COPY = 8 * 1024 * 1024;
 /** Consumed bytes are reported in pieces of this size. */
 const CREDIT_STEP = 128 * 1024;
@@ -39,10 +43,13 @@ export class Engine {
   private readonly finder: Finder;
   private readonly folded = new Set<number>();
   private stream: Stream = 'both';
+  /** Only hits and their context are shown. */
+  private only = false;
+  private hitsDue = false;
   private readonly expanded = new Map<Extent, Set<number>>();
 
   constructor(private readonly host: Host) {
-    this.finder = new Finder(this.journal, host, () => this.redraw());
+    this.finder = new Finder(this.journal, host, () => this.redraw(), () => this.hitsChanged());
   }
 
   receive(m: ToWorker): void {
@@ -61,17 +68,20 @@ export class Engine {
       case 'reset':
         this.change(() => this.journal.clear());
         break;
-      case 'view':
+      case 'view': {
+        const { from, count, top, follow } = this.view;
+        const sent = !this.dirty && from === m.from && count === m.count && top === m.top && follow === m.follow;
         this.view = m;
         this.painted = true;
-        this.sendView();
+        if (!sent) this.sendView();
         break;
+      }
       case 'painted':
         this.painted = true;
         if (this.dirty) this.scheduleView();
         break;
       case 'seek':
-        void this.seek(m.id, m.target);
+        void this.seek(m.id, m.target, m.view);
         break;
       case 'find':
         this.finder.find(m.query);
@@ -83,6 +93,7 @@ export class Engine {
         this.folded.clear();
         for (const step of m.folded) this.folded.add(step);
         this.stream = m.stream;
+        this.only = m.only;
         this.applyFilter();
         break;
       case 'text':
@@ -147,18 +158,31 @@ export class Engine {
   private applyFilter(): void {
     const { folded, stream } = this;
     this.finder.setStream(stream);
-    const all = folded.size === 0 && stream === 'both';
-    this.change(() => this.journal.setFilter(all ? null : (pen) => !folded.has(pen >> 1) && (stream === 'both' || (stream === 'stderr') === ((pen & 1) === 1))));
+    const lines = this.only ? (this.finder.hits?.linesWith(CONTEXT) ?? null) : null;
+    // Hits are looked for in folded steps as well.
+    const pen = (p: number) => (lines !== null || !folded.has(p >> 1)) && (stream === 'both' || (stream === 'stderr') === ((p & 1) === 1));
+    const all = lines === null && folded.size === 0 && stream === 'both';
+    this.change(() => this.journal.setFilter(all ? null : { pen, lines }));
+  }
+
+  private hitsChanged(): void {
+    if (!this.only || this.hitsDue) return;
+    this.hitsDue = true;
+    this.host.later(() => {
+      this.hitsDue = false;
+      if (this.only) this.applyFilter();
+    }, HITS_MS);
   }
 
   /** Shows a row that somebody jumped to, when it is hidden. */
   private reveal(e: Extent, row: number): void {
     if (!e.loaded || e.passes(row)) return;
+    this.only = false;
     const pen = e.pen(row);
     this.folded.delete(pen >> 1);
     if (this.stream !== 'both' && (this.stream === 'stderr') !== ((pen & 1) === 1)) this.stream = 'both';
     this.applyFilter();
-    this.host.post({ t: 'shows', folded: [...this.folded], stream: this.stream });
+    this.host.post({ t: 'shows', folded: [...this.folded], stream: this.stream, only: this.only });
   }
 
   private scheduleView(): void {
@@ -194,9 +218,16 @@ export class Engine {
     this.painted = false;
     const [from, to] = this.window();
     const rows: Row[] = [];
+    let last = 0;
     for (let r = from; r < to; r++) {
       const p = this.journal.place(r);
-      if (p) rows.push(this.row(p));
+      const row = p && this.row(p);
+      if (!row) continue;
+      if (this.only && row.k === 'line') {
+        row.apart = last > 0 && row.n > last + 1;
+        last = row.n;
+      }
+      rows.push(row);
     }
     this.host.post({ t: 'view', from, rows, size: this.size() });
     this.fetchAround(from, to);
@@ -207,7 +238,7 @@ export class Engine {
     if (p.open >= 0) {
       const open = this.journal.openLine(p.open)!;
       const line = lineAt(this.journal, p);
-      return { k: 'line', n: 0, step: open.step, stderr: open.stderr, error: false, timeUs: 0, runs: this.marked(line.runs), more: line.more };
+      return { k: 'line', n: 0, step: open.step, stderr: open.stderr, error: false, timeUs: 0, runs: this.marked(line.runs), more: line.more, apart: false };
     }
     if (!e.buf) {
       if (Loader.isGap(e)) return { k: 'gap', bytes: e.size, lines: e.lines, problem: e.problem };
@@ -239,6 +270,7 @@ export class Engine {
       timeUs: e.time(p.row),
       runs: this.marked(line.runs),
       more: line.more,
+      apart: false,
     };
   }
 
@@ -264,7 +296,9 @@ export class Engine {
 
   private fetchAround(from: number, to: number): void {
     if (!this.loader) return;
-    const wanted = [...this.extentsOf(from, to), ...this.extentsOf(from - AHEAD, from), ...this.extentsOf(to, to + AHEAD)];
+    // Few hits may be spread over much of a log: they are fetched when they are looked at.
+    const ahead = this.only ? 0 : AHEAD;
+    const wanted = [...this.extentsOf(from, to), ...this.extentsOf(from - ahead, from), ...this.extentsOf(to, to + ahead)];
     const missing = wanted.filter((p) => !p.extent.loaded && !Loader.isGap(p.extent));
     this.loader.keep(new Set(wanted.map((p) => p.extent)));
     for (const p of missing) void this.fetch(p);
@@ -288,9 +322,15 @@ export class Engine {
   }
 
   /** Finds the row of a line or an offset, fetching its surroundings when they are not here. */
-  private async seek(id: number, target: Target): Promise<void> {
+  private async seek(id: number, target: Target, view: Around | null): Promise<void> {
     await this.bring(target);
-    this.host.post({ t: 'row', id, row: this.rowOf(target), rank: 0 });
+    const row = this.rowOf(target);
+    this.host.post({ t: 'row', id, row, rank: 0 });
+    if (row === null || !view) return;
+    // The page will go there: it need not ask for what it is about to show.
+    const top = Math.max(0, row - view.above);
+    this.view = { from: Math.max(0, top - view.spare), count: view.count, top, follow: false };
+    this.sendView();
   }
 
   private async bring(target: Target): Promise<void> {

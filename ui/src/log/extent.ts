@@ -33,8 +33,13 @@ export interface Pieces {
   spans: number[];
 }
 
-/** Whether lines of a pen (step * 2, + 1 for stderr) are shown. */
-export type RowFilter = (pen: number) => boolean;
+/** What is shown of a log when it is not all of it. */
+export interface RowFilter {
+  /** Whether lines of a pen (step * 2, + 1 for stderr) are shown. */
+  pen(pen: number): boolean;
+  /** Only these lines (numbers from 1, in order), and nothing that is no line; null: all. */
+  readonly lines: readonly number[] | null;
+}
 
 /** The first index whose value is at least v. */
 export function lowerBound(a: readonly number[], v: number): number {
@@ -100,8 +105,16 @@ export class Extent {
 
   /** Rows it shows. */
   get rows(): number {
-    if (!this.filter || !this.indexed) return this.count;
-    return this.passing ? this.passing.length : this.passed;
+    if (!this.filter) return this.count;
+    if (this.passing) return this.passing.length;
+    if (this.filter.lines) return this.linesHere(this.filter.lines)[1];
+    return this.indexed ? this.passed : this.count;
+  }
+
+  /** Where its lines are among those of the filter: index of the first, and how many. */
+  private linesHere(lines: readonly number[]): [number, number] {
+    const from = lowerBound(lines, this.line0 + 1);
+    return [from, lowerBound(lines, this.line0 + this.lines + 1) - from];
   }
 
   /** Shows only lines that pass; null: everything. */
@@ -109,15 +122,32 @@ export class Extent {
     this.filter = filter;
     this.passing = null;
     if (!filter) return;
-    if (this.buf) {
-      this.passing = [];
-      for (let i = 0; i < this.count; i++) if (this.passes(i)) this.passing.push(i);
-    } else this.countPassing();
+    if (this.buf) this.passing = filter.lines ? this.passingLines(filter, filter.lines) : this.passingRows();
+    else this.countPassing();
+  }
+
+  private passingRows(): number[] {
+    const out: number[] = [];
+    for (let i = 0; i < this.count; i++) if (this.passes(i)) out.push(i);
+    return out;
+  }
+
+  /** Both are in order: one walk over the rows, whatever the number of lines. */
+  private passingLines(filter: RowFilter, lines: readonly number[]): number[] {
+    const out: number[] = [];
+    let [k, left] = this.linesHere(lines);
+    for (let i = 0; i < this.count && left > 0; i++) {
+      const n = this.line[i]!;
+      if (n === 0) continue;
+      while (left > 0 && lines[k]! < n) k++, left--;
+      if (left > 0 && lines[k] === n && filter.pen(this.pen(i))) out.push(i);
+    }
+    return out;
   }
 
   private countPassing(): void {
     this.passed = 0;
-    for (const [key, n] of this.tally ?? []) if (key < 0 || this.filter!(key)) this.passed += n;
+    for (const [key, n] of this.tally ?? []) if (key < 0 || this.filter!.pen(key)) this.passed += n;
   }
 
   /** Pen of a line, step * 2 + 1 for stderr; -1 for an event. */
@@ -128,18 +158,31 @@ export class Extent {
 
   /** Whether a row is shown. Its bytes must be here. */
   passes(row: number): boolean {
-    const pen = this.filter ? this.pen(row) : -1;
-    return pen < 0 || this.filter!(pen);
+    const { filter } = this;
+    if (!filter) return true;
+    const pen = this.pen(row);
+    if (!filter.lines) return pen < 0 || filter.pen(pen);
+    const n = this.line[row]!;
+    return pen >= 0 && n > 0 && filter.lines[lowerBound(filter.lines, n)] === n && filter.pen(pen);
   }
 
   /** Shown rows before a row. */
   shownOf(row: number): number {
-    return this.passing ? lowerBound(this.passing, row) : row;
+    if (this.passing) return lowerBound(this.passing, row);
+    const lines = this.filter?.lines;
+    return lines ? lowerBound(lines, this.line0 + row + 1) - this.linesHere(lines)[0] : row;
   }
 
-  /** The row that is shown at a place. */
+  /** The row that is shown at a place; of lines that are not here, how many come before. */
   rowAt(shown: number): number {
-    return this.passing ? (this.passing[shown] ?? this.count) : shown;
+    if (this.passing) return this.passing[shown] ?? this.count;
+    const lines = this.filter?.lines;
+    return lines ? lines[this.linesHere(lines)[0] + shown]! - this.line0 - 1 : shown;
+  }
+
+  /** Its rows are lines, one for one: those it does not hold, when lines are chosen. */
+  get byLine(): boolean {
+    return !this.indexed || (!this.buf && this.filter?.lines != null);
   }
 
   get loaded(): boolean {

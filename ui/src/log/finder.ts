@@ -45,12 +45,16 @@ export class Finder {
   private asked: Search | null = null;
   private askedErrors: Search | null = null;
   private generation = 0;
+  /** Hits that the page was told of. */
+  private told = -1;
 
   constructor(
     private readonly journal: Journal,
     private readonly host: FinderHost,
     /** Rows of the window may look different now. */
     private readonly changed: () => void,
+    /** There are other hits than before. */
+    private readonly hitsChanged: () => void,
   ) {
     this.errors = this.newErrors();
   }
@@ -76,9 +80,9 @@ export class Finder {
     return this.errors.bytes >= this.journal.end;
   }
 
-  /** Part of the log was never here. */
-  private get partly(): boolean {
-    return this.journal.extents.some((e) => !e.indexed && e.size > 0);
+  /** Part of the log is not here, and was not looked at when it was. */
+  private partly(scan: Scan): boolean {
+    return this.journal.extents.some((e) => !e.loaded && e.size > 0 && !scan.sawAll(e));
   }
 
   // ---- searching
@@ -88,6 +92,8 @@ export class Finder {
     this.hits = null;
     this.re = null;
     this.truncated = 0;
+    this.told = -1;
+    this.hitsChanged();
     this.asked?.abort.abort();
     this.asked = null;
     const generation = ++this.generation;
@@ -106,7 +112,7 @@ export class Finder {
     this.scan();
     if (query && this.hits) {
       this.host.later(() => {
-        if (generation === this.generation && this.partly && this.hits) this.asked = this.ask(query, this.hits);
+        if (generation === this.generation && this.hits && this.partly(this.hits)) this.asked = this.ask(query, this.hits);
       }, PAUSE_MS);
     }
   }
@@ -144,12 +150,14 @@ export class Finder {
 
   private tell(busy: boolean): void {
     if (!this.hits) return;
+    if (this.hits.total !== this.told) this.hitsChanged();
+    this.told = this.hits.total;
     this.host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: busy || this.asked !== null, truncated: this.truncated, problem: '' } });
   }
 
   /** The next error or hit; past the end it goes on at the other side. */
   async next(what: 'hit' | 'error', from: Spot, forward: boolean): Promise<Hit | null> {
-    if (what === 'error' && this.partly && !this.askedErrors) this.askedErrors = this.ask('errors', this.errors);
+    if (what === 'error' && !this.askedErrors && this.partly(this.errors)) this.askedErrors = this.ask('errors', this.errors);
     if (what === 'error') await this.askedErrors?.done;
     const scan = what === 'hit' ? this.hits : this.errors;
     if (!scan) return null;

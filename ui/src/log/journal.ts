@@ -55,10 +55,11 @@ export class Journal {
 
   private openPens(): ReturnType<Pens['open']> {
     const open = this.tailPens.open();
-    return this.filter ? open.filter(([pen]) => this.filter!(pen)) : open;
+    if (this.filter?.lines) return []; // they have no number yet
+    return this.filter ? open.filter(([pen]) => this.filter!.pen(pen)) : open;
   }
 
-  /** Shows only lines of pens that pass; null: all of them. Events are always shown. */
+  /** Shows only what passes; null: everything. Events are shown unless lines are chosen. */
   setFilter(filter: RowFilter | null): void {
     this.filter = filter;
     for (const e of this.extents) e.setFilter(filter);
@@ -346,21 +347,21 @@ export class Journal {
     const i = this.indexOfLine(n);
     if (i < 0) return n <= 1 ? 0 : Math.max(0, this.rows - 1);
     const e = this.extents[i]!;
-    return this.start(i) + (e.buf ? e.shownOf(e.rowOfLine(n)) : Math.max(0, Math.min(e.rows - 1, n - e.line0 - 1)));
+    return this.start(i) + (e.buf ? e.shownOf(e.rowOfLine(n)) : Math.max(0, Math.min(e.rows - 1, e.shownOf(n - e.line0 - 1))));
   }
 
   anchor(row: number): Anchor {
     const p = this.place(row);
     if (!p) return null;
     if (p.open >= 0) return { open: p.open };
-    return { extent: p.extent, row: p.row, exact: p.extent.loaded, line: p.extent.indexed ? 0 : p.extent.line0 + p.row + 1 };
+    return { extent: p.extent, row: p.row, exact: p.extent.loaded, line: p.extent.byLine ? p.extent.line0 + p.row + 1 : 0 };
   }
 
   rowOfAnchor(a: Anchor): number | null {
     if (!a) return null;
     if ('open' in a) return Math.max(0, this.rows - this.openLines + a.open);
     const i = this.extents.indexOf(a.extent);
-    if (i >= 0) return this.start(i) + Math.min(a.exact ? a.extent.shownOf(a.row) : a.row, a.extent.rows);
+    if (i >= 0 && (a.line === 0 || !a.extent.loaded)) return this.start(i) + Math.min(a.exact || a.line > 0 ? a.extent.shownOf(a.row) : a.row, a.extent.rows);
     return a.line > 0 ? this.rowOfLine(a.line) : null;
   }
 }

@@ -4,7 +4,7 @@
 import { signal } from '@preact/signals';
 import { following, next, type Follow, type FollowEvent } from './follow.ts';
 import type { LogClient, View } from './client.ts';
-import type { Row } from './messages.ts';
+import type { Around, Row } from './messages.ts';
 import { drawRow, makeRow, type Look, type RowElement } from './rowview.ts';
 import { ScrollMap } from './scroll.ts';
 import { LogSelection } from './selection.ts';
@@ -12,6 +12,8 @@ import { LogSelection } from './selection.ts';
 export const ROW_HEIGHT = 20;
 /** Rows asked for beyond the window, so that a small scroll paints at once. */
 const SPARE = 40;
+/** Lines that rush by cannot be read: no more than a picture of them in so many milliseconds. */
+const RUSH_MS = 50;
 
 /** What a row needs that is not in it. */
 export interface ListLook extends Look {
@@ -52,6 +54,9 @@ export class LogList {
   private cursor = -1;
   private readonly resize: ResizeObserver;
   private started = false;
+  /** The row behind those of the last picture. */
+  private painted = 0;
+  private rush: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly root: HTMLElement,
@@ -95,6 +100,7 @@ export class LogList {
   close(): void {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.settle);
+    clearTimeout(this.rush);
     this.resize.disconnect();
     this.selection.close();
     this.client.onView = this.client.onShift = () => undefined;
@@ -163,6 +169,11 @@ export class LogList {
     this.to('hold');
     this.map.toRow(row, above * ROW_HEIGHT);
     this.sync();
+  }
+
+  /** The rows that showRow will want. */
+  around(above: number): Around {
+    return { above, spare: SPARE, count: this.visible + SPARE * 2 };
   }
 
   showFraction(f: number): void {
@@ -310,11 +321,15 @@ export class LogList {
     if (this.frame === 0) this.frame = requestAnimationFrame(() => this.paint());
   }
 
+  /** Rows that fit into the window. */
+  private get visible(): number {
+    return Math.ceil(this.map.viewport / ROW_HEIGHT) + 1;
+  }
+
   private ask(): void {
-    const visible = Math.ceil(this.map.viewport / ROW_HEIGHT) + 1;
     const follow = this.follow.value.on;
     const from = Math.max(0, this.map.row - SPARE);
-    const count = visible + SPARE * (follow ? 1 : 2);
+    const count = this.visible + SPARE * (follow ? 1 : 2);
     const wanted = `${follow ? 'tail' : from}/${count}/${this.map.row}`;
     if (wanted === this.asked) return;
     this.asked = wanted;
@@ -337,7 +352,17 @@ export class LogList {
     this.headOf(this.dataOf(this.map.row));
     this.atEnd.value = this.map.atEnd;
     this.ask();
-    this.client.painted();
+    this.ready();
+  }
+
+  /** Lets the next picture come; after a moment when none of the rows of the last one is left in this. */
+  private ready(): void {
+    const last = this.painted;
+    const rushes = this.follow.value.on && last > 0 && this.map.row >= last;
+    this.painted = this.map.row + this.visible;
+    clearTimeout(this.rush);
+    if (rushes) this.rush = setTimeout(() => this.client.painted(), RUSH_MS);
+    else this.client.painted();
   }
 
   private lastRow(): number {

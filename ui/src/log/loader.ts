@@ -2,7 +2,7 @@
 
 import { Journal } from './journal.ts';
 import type { Query, Stream } from './messages.ts';
-import { exactCase, matches, type Answer } from './search.ts';
+import { exactCase, matches, type Answer, type Bytes } from './search.ts';
 import type { Extent } from './extent.ts';
 
 /** Bytes of one fetch. */
@@ -33,6 +33,24 @@ export interface Transport {
   search(query: Query | 'errors', stream: Stream, onMatch: (line: number) => void, signal: AbortSignal): Promise<Answer>;
 }
 
+/** All of a body, about `expected` bytes. Piece by piece: what a browser gathers for us is freed much later. */
+async function gather(body: Bytes, expected: number): Promise<Uint8Array> {
+  let out = new Uint8Array(expected);
+  let n = 0;
+  for (;;) {
+    const { done, value } = await body.read();
+    if (done) return n === out.length ? out : out.slice(0, n);
+    if (!value) continue;
+    if (n + value.length > out.length) {
+      const grown = new Uint8Array(Math.max(n + value.length, out.length * 2));
+      grown.set(out.subarray(0, n));
+      out = grown;
+    }
+    out.set(value, n);
+    n += value.length;
+  }
+}
+
 export function httpTransport(url: string): Transport {
   const get = async (path: string, signal: AbortSignal): Promise<Response> => {
     const response = await fetch(url + path, { signal, credentials: 'same-origin' });
@@ -42,7 +60,8 @@ export function httpTransport(url: string): Transport {
   return {
     async records(offset, limit, signal) {
       const r = await get(`?format=records&offset=${offset}&limit=${limit}`, signal);
-      return new Uint8Array(await r.arrayBuffer());
+      if (!r.body) throw new FetchError(502, 'log: no body');
+      return gather(r.body.getReader(), limit);
     },
     async locate(line, signal) {
       const body: unknown = await (await get(`/locate?line=${line}`, signal)).json();

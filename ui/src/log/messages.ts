@@ -14,6 +14,8 @@ export interface LineRow {
   runs: Run[];
   /** Bytes of the line that are not shown. */
   more: number;
+  /** Lines before it are left out. */
+  apart: boolean;
 }
 
 export interface EventRow {
@@ -61,6 +63,13 @@ export type Stream = (typeof STREAMS)[number];
 
 export type Target = { line: number } | { offset: number };
 
+/** Rows around one that is looked for: so many of the window are above it, `spare` more before those. */
+export interface Around {
+  above: number;
+  spare: number;
+  count: number;
+}
+
 export type ToWorker =
   | { t: 'open'; url: string; memory: number }
   /** A subscription begins at this offset. */
@@ -71,12 +80,13 @@ export type ToWorker =
   | { t: 'view'; from: number; count: number; top: number; follow: boolean }
   /** The last view was painted; the next may be sent. */
   | { t: 'painted' }
-  | { t: 'seek'; id: number; target: Target }
+  /** With `view`, the rows that will be shown then come with the answer. */
+  | { t: 'seek'; id: number; target: Target; view: Around | null }
   | { t: 'find'; query: Query | null }
   | { t: 'next'; id: number; what: 'hit' | 'error'; from: number; forward: boolean }
   | { t: 'text'; id: number; from: Point; to: Point }
-  /** Steps whose lines are folded away, and which streams are shown. */
-  | { t: 'show'; folded: readonly number[]; stream: Stream }
+  /** Steps whose lines are folded away, which streams are shown, and whether only what is searched for is. */
+  | { t: 'show'; folded: readonly number[]; stream: Stream; only: boolean }
   | { t: 'expand'; row: number }
   | { t: 'load'; row: number }
   /** The connection is back: what failed may be tried again. */
@@ -113,7 +123,7 @@ export type FromWorker =
   /** `rank`: which of the hits it is, from 1; 0: none. */
   | { t: 'row'; id: number; row: number | null; rank: number }
   /** A jump went to something hidden: this is what is shown now. */
-  | { t: 'shows'; folded: readonly number[]; stream: Stream }
+  | { t: 'shows'; folded: readonly number[]; stream: Stream; only: boolean }
   | { t: 'text'; id: number; text: string; missing: number }
   | { t: 'found'; found: Found }
   /** Where in the log errors and hits are, as fractions of its rows. */

@@ -1,4 +1,5 @@
-// One row of the log as elements. Made by hand: thousands of them come and go a second.
+// One row of the log as elements. Made by hand: thousands of them come and go a second, so a row keeps
+// its elements and what is in them is changed, as far as it differs.
 
 import { bytes, clockMillis, duration, number as formatNumber, offsetTime } from '../lib/format.ts';
 import { t } from '../i18n/index.ts';
@@ -22,12 +23,21 @@ export interface RowElement extends HTMLDivElement {
   /** What it shows, to tell whether it has to be drawn again. */
   shows: string;
   row: number;
+  /** Number, time and text of a line; null while it shows something else. */
+  parts: Parts | null;
+}
+
+interface Parts {
+  number: HTMLSpanElement;
+  time: HTMLSpanElement | null;
+  text: HTMLSpanElement;
 }
 
 export function makeRow(): RowElement {
   const e = document.createElement('div') as RowElement;
   e.shows = '';
   e.row = -1;
+  e.parts = null;
   return e;
 }
 
@@ -49,19 +59,27 @@ function icon(name: string): SVGSVGElement {
   return svg;
 }
 
-function paint(e: HTMLElement, r: Run, look: Look): void {
+interface Painted {
+  classes: string;
+  color: string;
+  background: string;
+}
+
+function paint(r: Run, look: Look): Painted {
   const inverse = (r.attrs & Attr.inverse) !== 0;
   const fg = inverse ? r.bg : r.fg;
   const bg = inverse ? r.fg : r.bg;
   const classes: string[] = [];
+  let color = '';
+  let background = '';
   const back = rgbOf(bg);
-  if (back && !r.mark) e.style.backgroundColor = cssOf(back);
+  if (back && !r.mark) background = cssOf(back);
   else if (bg > 0) classes.push(`bg${bg - 1}`);
   else if (inverse) classes.push('bg-fg');
   const front = rgbOf(fg);
   if (r.mark) classes.push('mark');
-  else if (front) e.style.color = textColour(front, back, look.dark);
-  else if (back) e.style.color = onColour(back);
+  else if (front) color = textColour(front, back, look.dark);
+  else if (back) color = onColour(back);
   else if (bg > 0) classes.push('on-bg');
   else if (fg > 0) classes.push(`fg${fg - 1}`);
   else if (inverse) classes.push('fg-bg');
@@ -70,22 +88,35 @@ function paint(e: HTMLElement, r: Run, look: Look): void {
   if (r.attrs & Attr.italic) classes.push('italic');
   if (r.attrs & Attr.underline) classes.push('underline');
   if (r.attrs & Attr.strike) classes.push('strike');
-  e.className = classes.join(' ');
+  return { classes: classes.join(' '), color, background };
 }
 
-function runNode(r: Run, look: Look): Node {
-  if (r.link === '' && r.fg === 0 && r.bg === 0 && r.attrs === 0 && !r.mark) return document.createTextNode(r.text);
-  let e: HTMLElement;
+function setText(node: Node, text: string): void {
+  const first = node.firstChild;
+  if (!first) node.textContent = text;
+  else if ((first as Text).data !== text) (first as Text).data = text;
+}
+
+/** Shows a run in `node` when that is of the right kind, else in a new one. */
+function runNode(node: ChildNode | null, r: Run, look: Look): ChildNode {
+  if (r.link === '' && r.fg === 0 && r.bg === 0 && r.attrs === 0 && !r.mark) {
+    if (!(node instanceof Text)) return document.createTextNode(r.text);
+    if (node.data !== r.text) node.data = r.text;
+    return node;
+  }
+  const name = r.link !== '' ? 'A' : r.mark ? 'MARK' : 'SPAN';
+  const e = node instanceof HTMLElement && node.tagName === name ? node : document.createElement(name);
   if (r.link !== '') {
-    const a = document.createElement('a');
-    a.href = r.link;
+    const a = e as HTMLAnchorElement;
+    a.href = a.title = r.link;
     a.target = '_blank';
     a.rel = 'noreferrer noopener';
-    a.title = r.link;
-    e = a;
-  } else e = document.createElement(r.mark ? 'mark' : 'span');
-  paint(e, r, look);
-  e.textContent = r.text;
+  }
+  const p = paint(r, look);
+  if (e.className !== p.classes) e.className = p.classes;
+  if (e.style.color !== p.color) e.style.color = p.color;
+  if (e.style.backgroundColor !== p.background) e.style.backgroundColor = p.background;
+  setText(e, r.text);
   return e;
 }
 
@@ -103,11 +134,37 @@ function gutter(n: string, us: number, look: Look): HTMLElement[] {
   return [number, time];
 }
 
+/** The three parts of a line's row, those of before where they fit. */
+function lineParts(e: RowElement, look: Look): Parts {
+  const { parts } = e;
+  const wanted = look.times === 'off' ? '' : `lt ${look.times}`;
+  if (parts && (parts.time?.className ?? '') === wanted) return parts;
+  const [number, time] = gutter('', 0, look) as [HTMLSpanElement, HTMLSpanElement | undefined];
+  const text = span('lx', '');
+  e.replaceChildren(...(time ? [number, time, text] : [number, text]));
+  return (e.parts = { number, time: time ?? null, text });
+}
+
 function drawLine(e: RowElement, r: LineRow, look: Look): void {
-  e.className = `lr${r.stderr ? ' stderr' : ''}${r.error ? ' error' : ''}${r.n === 0 ? ' open' : ''}`;
-  const text = document.createElement('span');
-  text.className = 'lx';
-  for (const run of r.runs) text.append(runNode(run, look));
+  const className = `lr${r.stderr ? ' stderr' : ''}${r.error ? ' error' : ''}${r.n === 0 ? ' open' : ''}${r.apart ? ' apart' : ''}`;
+  if (e.className !== className) e.className = className;
+  const { number, time, text } = lineParts(e, look);
+  setText(number, r.n > 0 ? String(r.n) : '·');
+  if (time) setText(time, timeText(r.timeUs, look));
+  let at = text.firstChild;
+  for (const run of r.runs) {
+    const node = runNode(at, run, look);
+    if (node !== at) {
+      if (at) at.replaceWith(node);
+      else text.append(node);
+    }
+    at = node.nextSibling;
+  }
+  while (at) {
+    const next: ChildNode | null = at.nextSibling;
+    at.remove();
+    at = next;
+  }
   if (r.more > 0) {
     const more = document.createElement('button');
     more.type = 'button';
@@ -115,7 +172,6 @@ function drawLine(e: RowElement, r: LineRow, look: Look): void {
     more.textContent = t.value.moreOfLine(bytes(r.more));
     text.append(more);
   }
-  e.replaceChildren(...gutter(r.n > 0 ? String(r.n) : '·', r.timeUs, look), text);
 }
 
 const ICON_OF: Record<AnyStatus, string> = {
@@ -230,7 +286,7 @@ function signature(r: Row, look: Look): string {
   // An unfinished line may change in any way.
   const text = r.n > 0 ? `${r.runs.length}/${first ? `${first.fg}/${first.bg}/${first.attrs}` : ''}` : r.runs.map((x) => x.text).join('\u0001');
   const marks = r.runs.map((x) => (x.mark ? `${x.text.length}m` : x.text.length)).join();
-  return `l${base}${r.n}/${r.error}/${r.more}/${text}/${r.runs.some((x) => x.mark) ? marks : ''}/${r.step}`;
+  return `l${base}${r.n}/${r.error}/${r.apart}/${r.more}/${text}/${r.runs.some((x) => x.mark) ? marks : ''}/${r.step}`;
 }
 
 /** Draws a row when it shows something else than before. Says whether it did. */
@@ -239,11 +295,17 @@ export function drawRow(e: RowElement, r: Row, look: Look): boolean {
   if (e.shows === wanted) return false;
   e.shows = wanted;
   if (r.k === 'line') drawLine(e, r, look);
-  else if (r.k === 'event') drawEvent(e, r, look);
   else if (r.k === 'wait') {
+    const { number, time, text } = lineParts(e, look);
     e.className = 'lr wait';
-    e.replaceChildren(...gutter(r.n > 0 ? String(r.n) : '', 0, look), span('lx', ''));
+    setText(number, r.n > 0 ? String(r.n) : '');
+    if (time) setText(time, '');
+    text.replaceChildren();
+  } else if (r.k === 'event') {
+    e.parts = null;
+    drawEvent(e, r, look);
   } else {
+    e.parts = null;
     e.className = 'lr gap';
     const words = r.problem !== '' ? t.value.gapFailed(formatNumber(r.lines)) : t.value.gapSkipped(bytes(r.bytes));
     const load = document.createElement('button');

@@ -5,13 +5,50 @@ import type { Journal } from './journal.ts';
 import type { Query } from './messages.ts';
 import { lineAt, placeText } from './rows.ts';
 import { exactCase } from './search.ts';
-import { isRed, runsText, type Run } from './text.ts';
+import { isRed, isRedStyle, runsText, type Run } from './text.ts';
 
 const ERROR = /\b(?:error|errors|fatal|panic|panicked|exception|traceback|failed|failure|segfault|denied)\b|[✖✗✘❌]/i;
+/**
+ * What every line that may be an error has somewhere in its bytes, read as windows-1252 (Node.js reads that as
+ * ISO 8859-1): a word, a symbol in UTF-8, or one of the two reds. One look over many lines at once; what it
+ * finds is then looked at properly.
+ */
+const MAYBE = /error|fatal|panic|exception|traceback|fail|segfault|denied|\u00e2(?:[\u0153\x9c][\u2013\u2014\u02dc\x96-\x98]|\x9d[\u0152\x8c])|\x1b\[(?:[\d;:]*[;:])?(?:31|91|38[;:]5[;:](?:1|9))(?!\d)/gi;
 const NO_ERROR = /\b(?:0|no|zero|without|ignor(?:e|ed|ing))\s+(?:errors?|failures?|failed|exceptions?)\b|\bstandard error\b|\b(?:errors?|failures?|failed)\s*[:=]\s*0\b/i;
 
 export function isErrorText(text: string): boolean {
   return ERROR.test(text) && !NO_ERROR.test(text);
+}
+
+const bytesAsText = new TextDecoder('windows-1252');
+
+/** Rows of [from, to) that may be errors; those that are not in one piece are. */
+export function maybeErrors(journal: Journal, e: Extent, from: number, to: number): number[] {
+  const out = new Set<number>();
+  let start = -1;
+  let end = 0;
+  for (let row = from; row < to; row++) {
+    const flags = e.flags[row]!;
+    if (flags & RowFlag.event) continue;
+    const inPieces = (flags & (RowFlag.multi | RowFlag.moves)) !== 0;
+    if (inPieces || (flags & RowFlag.escape && isRedStyle(journal.styles.get(e.style[row]!)))) out.add(row);
+    if (flags & RowFlag.multi) continue;
+    if (start < 0) start = e.from[row]!;
+    end = e.to[row]!;
+  }
+  if (start < 0) return [...out];
+  const text = bytesAsText.decode(e.buf!.subarray(start, end));
+  let row = from;
+  MAYBE.lastIndex = 0;
+  for (let m = MAYBE.exec(text); m; m = MAYBE.exec(text)) {
+    const at = start + m.index;
+    while (row < to && (e.flags[row]! & RowFlag.multi || e.to[row]! <= at)) row++;
+    if (row === to) break;
+    if (e.from[row]! > at) continue; // between lines: a record's header
+    out.add(row);
+    MAYBE.lastIndex = e.to[row]! - start;
+  }
+  return [...out].sort((a, b) => a - b);
 }
 
 /** The expression of a query: smart case (capitals make it exact). Throws on a bad pattern. */
@@ -55,8 +92,14 @@ interface Seen {
   /** Rows looked at. */
   upTo: number;
   rows: number[];
+  /** Their line numbers; 0 for text that no newline ended. */
+  lines: number[];
   /** How many of them are of which step. */
   steps: Map<number, number>;
+}
+
+function* range(from: number, to: number): Generator<number> {
+  for (let i = from; i < to; i++) yield i;
 }
 
 /** A row of the journal, hidden ones counted; `row` -1: its bytes are not here, only the line is known. */
@@ -85,6 +128,8 @@ export class Scan {
   constructor(
     private readonly journal: Journal,
     private readonly test: (extent: Extent, row: number, index: number) => boolean,
+    /** Which of many rows are worth a test; null: all of them. */
+    private readonly candidates: ((extent: Extent, from: number, to: number) => readonly number[]) | null = null,
   ) {}
 
   /** Works until the deadline. False: nothing is left to do for now. */
@@ -96,12 +141,15 @@ export class Scan {
       const e = extents[i]!;
       if (!e.buf) continue;
       let s = this.seen.get(e);
-      if (!s) this.seen.set(e, (s = { upTo: 0, rows: [], steps: new Map() }));
+      if (!s) this.seen.set(e, (s = { upTo: 0, rows: [], lines: [], steps: new Map() }));
       while (s.upTo < e.count) {
-        if ((s.upTo & 63) === 0 && performance.now() > deadline) return true;
-        const row = s.upTo++;
-        if (!(e.flags[row]! & RowFlag.event) && this.test(e, row, i)) {
+        if (performance.now() > deadline) return true;
+        const from = s.upTo;
+        s.upTo = Math.min(e.count, from + (this.candidates ? 512 : 64));
+        for (const row of this.candidates?.(e, from, s.upTo) ?? range(from, s.upTo)) {
+          if (e.flags[row]! & RowFlag.event || !this.test(e, row, i)) continue;
           s.rows.push(row);
+          s.lines.push(e.line[row]!);
           const step = e.step(row);
           s.steps.set(step, (s.steps.get(step) ?? 0) + 1);
         }
@@ -146,6 +194,11 @@ export class Scan {
     return s && (!this.remote || s.upTo >= e.count) ? s.rows : null;
   }
 
+  /** Each of its rows was looked at here. */
+  sawAll(e: Extent): boolean {
+    return (this.seen.get(e)?.upTo ?? -1) >= e.count;
+  }
+
   private countOf(e: Extent): number {
     const rows = this.rowsOf(e);
     if (rows) return rows.length;
@@ -159,6 +212,24 @@ export class Scan {
     let n = 0;
     for (const e of this.journal.extents) n += this.countOf(e);
     return n;
+  }
+
+  /** Numbers of the lines that were found and those up to `around` lines beside them, in order. */
+  linesWith(around: number): number[] {
+    const out: number[] = [];
+    const most = this.journal.lines;
+    let last = 0;
+    const put = (n: number) => {
+      for (let k = Math.max(last + 1, n - around); k <= Math.min(most, n + around); k++) out.push((last = k));
+    };
+    for (const e of this.journal.extents) {
+      if (this.rowsOf(e)) for (const n of this.seen.get(e)!.lines) n > 0 && put(n);
+      else {
+        const [from, to] = this.linesOf(e);
+        for (let k = from; k < to; k++) put(this.remote![k]!);
+      }
+    }
+    return out;
   }
 
   /** How many were found in the lines of a step that were here. */
@@ -177,8 +248,7 @@ export class Scan {
   get bytes(): number {
     let n = 0;
     for (const e of this.journal.extents) {
-      const s = this.seen.get(e);
-      if (e.end <= this.remoteEnd || (s && s.upTo >= e.count)) n += e.size;
+      if (e.end <= this.remoteEnd || this.sawAll(e)) n += e.size;
     }
     return n;
   }
@@ -222,7 +292,7 @@ export class Scan {
       if (rows) for (const r of rows) put(start + e.shownOf(r));
       else {
         const [from, to] = this.linesOf(e);
-        for (let k = from; k < to; k++) put(start + Math.min(e.rows, this.remote![k]! - e.line0 - 1));
+        for (let k = from; k < to; k++) put(start + Math.min(e.rows, e.shownOf(this.remote![k]! - e.line0 - 1)));
       }
     });
     return [...out].map((b) => (b + 0.5) / buckets);
@@ -233,7 +303,7 @@ export class Scan {
 type RowTest = (extent: Extent, row: number) => boolean;
 
 export function errorScan(journal: Journal, wanted: RowTest): Scan {
-  return new Scan(journal, (extent, row, index) => {
+  const test = (extent: Extent, row: number, index: number): boolean => {
     if (!wanted(extent, row)) return false;
     const place = { index, extent, row, open: -1 };
     if (extent.flags[row]! & RowFlag.escape) {
@@ -241,7 +311,8 @@ export function errorScan(journal: Journal, wanted: RowTest): Scan {
       return isRed(runs) || isErrorText(runsText(runs));
     }
     return isErrorText(placeText(journal, place).slice(0, 2000));
-  });
+  };
+  return new Scan(journal, test, (extent, from, to) => maybeErrors(journal, extent, from, to));
 }
 
 export function queryScan(journal: Journal, re: RegExp, wanted: RowTest): Scan {

@@ -152,13 +152,18 @@ export function runsText(runs: readonly Run[]): string {
   return text;
 }
 
+/** One of the two reds. */
+export function isRedStyle(s: { fg: number }): boolean {
+  return s.fg === 2 || s.fg === 10;
+}
+
 /** True when the line begins in one of the two reds, or much of it is red. */
 export function isRed(runs: readonly Run[]): boolean {
   let red = 0;
   let all = 0;
   for (const r of runs) {
     const n = r.text.trim().length;
-    const isRedRun = r.fg === 2 || r.fg === 10;
+    const isRedRun = isRedStyle(r);
     if (all === 0 && n > 0 && isRedRun && !(r.attrs & Attr.inverse)) return true;
     all += n;
     if (isRedRun) red += n;

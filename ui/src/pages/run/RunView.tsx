@@ -7,10 +7,12 @@ import { LogControl } from '../../log/control.ts';
 import { LogView } from '../../log/LogView.tsx';
 import { parseLines } from '../../log/selection.ts';
 import { watchRun } from '../../live/store.ts';
-import { Approvals } from './Approvals.tsx';
 import { RunHeader } from './RunHeader.tsx';
 import { Steps } from './Steps.tsx';
 import { useRunKeys } from './runKeys.ts';
+import { lazy } from '../../lib/lazy.tsx';
+
+const Approvals = lazy(() => import('./Approvals.tsx').then((m) => m.Approvals));
 
 /** A failed run opens where it went wrong, when that is among what came first. */
 async function openAtFailure(control: LogControl, run: Run): Promise<void> {
@@ -35,6 +37,7 @@ export function RunView({ first }: { first: Run }) {
   const control = useMemo(() => new LogControl(first.id), []);
   // A flow's steps come a moment later when the run was known from a list.
   const withSteps = useComputed(() => run.value.steps.length > 1 || (run.value.kind === 'flow' && run.value.steps.length === 0));
+  const waits = useComputed(() => run.value.finished_us === 0 && run.value.steps.some((s) => s.status === 'waiting'));
   const announce = useSignal('');
 
   useEffect(() => {
@@ -72,7 +75,7 @@ export function RunView({ first }: { first: Run }) {
   return (
     <div class={`run-page ${control.focusMode.value ? 'focus' : ''}`}>
       <RunHeader run={run} />
-      <Approvals run={run} />
+      {waits.value && <Approvals run={run} />}
       <div class={`run-columns ${withSteps.value ? '' : 'single'}`}>
         {withSteps.value && <Steps run={run} control={control} />}
         <LogView control={control} run={run} />

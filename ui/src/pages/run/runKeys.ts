@@ -31,6 +31,7 @@ export function useRunKeys(control: LogControl, run: ReadonlySignal<Run>): void 
       '/': () => control.openFind(),
       n: () => void control.nextHit(true),
       'Shift+N': () => void control.nextHit(false),
+      m: () => control.toggleOnly(),
       e: () => void control.nextError(true),
       'Shift+E': () => void control.nextError(false),
       '[': () => neighbour(run.value, -1),
