@@ -25,17 +25,19 @@
 
 static void limit(__rlimit_resource_t what, rlim_t most)
 {
-	struct rlimit value = {.rlim_cur = most, .rlim_max = most};
+	struct rlimit value;
 
+	/* what is asked for may be more than there is to have */
+	if (most == 0 || getrlimit(what, &value) != 0)
+		return;
+	value.rlim_max = MIN(value.rlim_max, most);
+	value.rlim_cur = value.rlim_max;
 	(void)setrlimit(what, &value);
 }
 
-/* In the new process: never returns. */
-static _Noreturn void look(const struct probe *probe, int fd, pid_t parent)
+void check_enter(int fd, pid_t parent, const struct check_limits *limits)
 {
-	struct report report;
 	sigset_t none;
-	int rc;
 
 	sigemptyset(&none);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -49,10 +51,21 @@ static _Noreturn void look(const struct probe *probe, int fd, pid_t parent)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (LIMIT_MEMORY)
-		limit(RLIMIT_AS, CHECK_MAX_MEMORY);
-	limit(RLIMIT_CPU, CHECK_MAX_CPU_S);
-	limit(RLIMIT_NOFILE, CHECK_MAX_FILES);
-	limit(RLIMIT_CORE, 0);
+		limit(RLIMIT_AS, limits->memory);
+	limit(RLIMIT_CPU, limits->cpu_s);
+	limit(RLIMIT_NOFILE, limits->files);
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+}
+
+/* In the new process: never returns. */
+static _Noreturn void look(const struct probe *probe, int fd, pid_t parent)
+{
+	static const struct check_limits limits = {
+		.memory = CHECK_MAX_MEMORY, .cpu_s = CHECK_MAX_CPU_S, .files = CHECK_MAX_FILES};
+	struct report report;
+	int rc;
+
+	check_enter(fd, parent, &limits);
 	report_init(&report);
 	probe->run(probe, &report);
 	rc = file_write_all(STDIN_FILENO, report.bytes.data, report.bytes.len);

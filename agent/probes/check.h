@@ -6,12 +6,25 @@
 #ifndef OPS_AGENT_PROBES_CHECK_H
 #define OPS_AGENT_PROBES_CHECK_H
 
+#include <sys/resource.h>
+
 #include "agent/probes/probe.h"
 #include "core/base/err.h"
 
 #define CHECK_MAX_MEMORY (1u << 30)
 #define CHECK_MAX_CPU_S 20
 #define CHECK_MAX_FILES 64
+
+struct check_limits {
+	rlim_t memory; /* bytes of address space */
+	rlim_t cpu_s;  /* 0: any */
+	rlim_t files;
+};
+
+/* What a process does first that was just forked for a look or a live tail: it dies with its
+ * parent, leads a group of its own, has fd as its standard input and no other descriptor above
+ * standard error, and is limited. Does not return when the parent is gone. */
+void check_enter(int fd, pid_t parent, const struct check_limits *limits);
 
 /* Starts a look; probe->pid is 0. 0 or a negative errno. */
 MUSTCHECK int check_start(struct probe *probe, uint64_t now_us);

@@ -73,21 +73,28 @@ void items_fini(struct items *items)
 		item_free(items, container_of(items->all.next, struct item, link));
 }
 
-static struct item *find(struct items *items, const struct probe *owner, const char *id)
+static struct item *find(const struct items *items, const char *section, const char *id)
 {
 	list_foreach(pos, tmp, &items->all)
 	{
 		struct item *item = container_of(pos, struct item, link);
 
-		if (strcmp(item->owner->section, owner->section) == 0 && strcmp(item->id, id) == 0)
+		if (strcmp(item->owner->section, section) == 0 && strcmp(item->id, id) == 0)
 			return item;
 	}
 	return NULL;
 }
 
+bool items_has(const struct items *items, const char *section, const char *id)
+{
+	const struct item *item = find(items, section, id);
+
+	return item != NULL && !item->gone;
+}
+
 static struct item *find_or_add(struct items *items, const struct probe *owner, const char *id)
 {
-	struct item *item = find(items, owner, id);
+	struct item *item = find(items, owner->section, id);
 
 	if (item == NULL && items->n < ITEMS_MAX) {
 		item = xcalloc(1, sizeof(*item));

@@ -32,6 +32,8 @@ MUSTCHECK int items_take(struct items *items, const struct probe *probe, const u
 /* The probe cannot tell any more: all of its items are unknown, for this reason. */
 void items_unknown(
 	struct items *items, const struct probe *probe, const char *why, uint64_t wall_us);
+/* Whether there is an item of this id in the section. */
+bool items_has(const struct items *items, const char *section, const char *id);
 /* The worker has forgotten everything. */
 void items_tell_again(struct items *items);
 

@@ -31,6 +31,7 @@
 #include "agent/probes/host.h"
 #include "agent/probes/items.h"
 #include "agent/probes/schedule.h"
+#include "agent/probes/tails.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
@@ -40,6 +41,7 @@ struct probes {
 	struct catalog *catalog;
 	const struct status_config *config;
 	struct items items;
+	struct tails tails;
 	struct probe *list;
 	size_t n;
 	unsigned n_running;
@@ -87,6 +89,8 @@ static void reap(struct probes *p)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (tails_reaped(&p->tails, pid))
+			continue;
 		for (size_t i = 0; i < p->n; i++) {
 			if (p->list[i].pid == pid) {
 				finish(p, &p->list[i], status);
@@ -162,10 +166,17 @@ static void set_watched(struct probes *p, bool watched)
 static bool hear(struct probes *p)
 {
 	static uint8_t bytes[NOTE_MAX_BYTES];
+	struct tailnote tail;
 	struct note note;
 	ssize_t n;
 
 	while ((n = recv(PAIR_FD, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+		if (tailnote_is(bytes, (size_t)n)) {
+			if (tailnote_decode(bytes, (size_t)n, &tail) == 0 &&
+				tail.kind == TAILNOTE_OPEN)
+				tails_open(&p->tails, PAIR_FD, &tail);
+			continue;
+		}
 		if (note_decode(bytes, (size_t)n, &note) != 0)
 			continue;
 		if (note.kind == NOTE_WATCH)
@@ -313,6 +324,7 @@ static void prepare(struct probes *p)
 	uint64_t interval = p->config->interval_us;
 
 	items_init(&p->items, (uint32_t)(interval / 1000));
+	p->tails = (struct tails){.config = p->config, .items = &p->items};
 	p->list = xcalloc(PROBE_MAX, sizeof(*p->list));
 	p->n = schedule_make(p->config, p->list);
 	p->host_probe = (struct probe){

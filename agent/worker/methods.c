@@ -13,6 +13,7 @@
 #include "agent/worker/ask.h"
 #include "agent/worker/document.h"
 #include "agent/worker/events.h"
+#include "agent/worker/live.h"
 #include "agent/worker/status.h"
 #include "agent/worker/tail.h"
 #include "proto/frame.h"
@@ -315,7 +316,7 @@ static const struct method {
 	{MSG_STATUS_WATCH, status_handle_watch},
 	{MSG_SCHEDULE, schedule_respond},
 	{MSG_RELOAD, ask_reload},
-	{MSG_TAIL_OPEN, NULL},
+	{MSG_TAIL_OPEN, live_handle_open},
 	{MSG_SCHEDULE_PAUSE, ask_pause},
 	{MSG_MAINTENANCE, ask_maintenance},
 	{MSG_RUN_CANCEL_ALL, ask_cancel_all},

@@ -32,6 +32,7 @@ struct worker {
 	struct runset runs;
 	struct monlink monitor;
 	struct status *status; /* status.h; NULL: stopping */
+	struct live *live;     /* live.h; NULL: stopping */
 	struct schedule schedule;
 
 	int ledger_fd;

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/worker/live.h"
 #include "agent/worker/methods.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -70,6 +71,26 @@ static void wake(struct status *status)
 	}
 }
 
+/* One message of the probes. Whether the document is another one now. */
+static bool take(struct status *status, const uint8_t *bytes, size_t n, int passed_fd)
+{
+	struct tailnote tail;
+	struct note note;
+
+	if (tailnote_is(bytes, n) && tailnote_decode(bytes, n, &tail) == 0) {
+		live_take(status->worker, &tail, passed_fd);
+		return false;
+	}
+	if (passed_fd >= 0)
+		close(passed_fd);
+	if (note_decode(bytes, n, &note) != 0)
+		return false;
+	/* those that came just now do not know of it */
+	if (note.kind == NOTE_RESET && status->told_watched)
+		tell(status, NOTE_WATCH, STATUS_MIN_INTERVAL_MS);
+	return status_items_take(status->items, &note, clock_wall_us());
+}
+
 /* The probes have said something. */
 static void on_notes(uv_poll_t *poll, int err, int events)
 {
@@ -84,17 +105,12 @@ static void on_notes(uv_poll_t *poll, int err, int events)
 		return;
 	}
 	for (int i = 0; i < NOTES_A_TURN; i++) {
-		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-		struct note note;
+		int passed_fd;
+		ssize_t n = tailnote_recv(fd, bytes, sizeof(bytes), &passed_fd);
 
 		if (n <= 0)
 			break;
-		if (note_decode(bytes, (size_t)n, &note) != 0)
-			continue;
-		/* those that came just now do not know of it */
-		if (note.kind == NOTE_RESET && status->told_watched)
-			tell(status, NOTE_WATCH, STATUS_MIN_INTERVAL_MS);
-		changed = status_items_take(status->items, &note, clock_wall_us()) || changed;
+		changed = take(status, bytes, (size_t)n, passed_fd) || changed;
 	}
 	if (!changed)
 		return;

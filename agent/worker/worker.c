@@ -29,6 +29,7 @@
 #include "agent/monitor/ledger.h"
 #include "agent/worker/conn.h"
 #include "agent/worker/events.h"
+#include "agent/worker/live.h"
 #include "agent/worker/sandbox.h"
 #include "agent/worker/state.h"
 #include "agent/worker/status.h"
@@ -188,6 +189,7 @@ static void stop(struct worker *worker, const char *why)
 			MSG_GOAWAY_SHUTDOWN, "the agent is shutting down");
 	schedule_close(&worker->schedule);
 	status_close(worker);
+	live_close(worker);
 	monlink_close(&worker->monitor);
 	runset_close(&worker->runs);
 	watch_remove(&worker->watcher, &worker->ledger_watch);
@@ -307,6 +309,7 @@ static int open_sockets(struct worker *worker, struct err *err)
 	uv_signal_init(&worker->loop, &worker->term);
 	if (rc == 0)
 		rc = uv_signal_start(&worker->term, on_term, SIGTERM);
+	live_open(worker);
 	if (rc == 0)
 		rc = status_open(worker);
 	if (rc == 0)

@@ -25,6 +25,7 @@ BEGIN {
 	owner["yaml.h"] = "agent/config"
 	owner["cyaml/cyaml.h"] = "agent/config"
 	owner["jansson.h"] = "core/app core/agentlink core/main.c agent/ctl"
+	owner["systemd/sd-journal.h"] = "agent/probes"
 	owner["uv.h"] = "core agent/worker"
 }
 

@@ -377,6 +377,14 @@ export class AgentClient extends EventEmitter {
 		return journal;
 	}
 
+	// Opens a live tail of a container (kind 1) or a unit (kind 2); iterated like the one of a run.
+	async openTail(kind, name, backlog = 0, { autoCredit = true } = {}) {
+		const { stream, reader } = await this.open(
+			METHOD.TAIL_OPEN, new Writer().u8(kind).str(name).u32(backlog).done());
+		reader.finish();
+		return new Tail(this, stream, { offset: 0 }, autoCredit);
+	}
+
 	async events(position = EVERYTHING_NEW) {
 		const { stream, reader } = await this.open(METHOD.EVENTS, new Writer().u64(position).done());
 		return new Events(this, stream, reader.u64());

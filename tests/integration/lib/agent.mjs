@@ -149,6 +149,12 @@ export class Agent {
 		return pids().map(stat).find((s) => s && s.ppid === this.monitor.pid && s.name === 'ops-probes' && s.state !== 'Z')?.pid;
 	}
 
+	// The processes of live tails.
+	get tailPids() {
+		const probes = this.probesPid;
+		return pids().map(stat).filter((s) => s && s.ppid === probes && s.name === 'ops-tail' && s.state !== 'Z').map((s) => s.pid);
+	}
+
 	get workerPid() {
 		return pids().map(stat).find((s) => s && s.ppid === this.monitor.pid && s.name === 'ops-worker' && s.state !== 'Z')?.pid;
 	}
