@@ -6,10 +6,12 @@
 
 #include "agent/config/build.h"
 #include "agent/config/input.h"
+#include "agent/config/suggest.h"
 #include "core/base/mem.h"
 
 #define MIN_INTERVAL_US UINT64_C(1000000)
 #define DOCKER_SOCKET "/var/run/docker.sock"
+#define MAX_EXPECTED_TEXT 256
 
 /* How many of a list's entries are built: none more than there may be. */
 static size_t count(struct build *b, const struct raw_pos *at, size_t n, const char *name)
@@ -34,6 +36,30 @@ static char *take_input(
 	return NULL;
 }
 
+/* A command or flow of the catalogue, by its id; or NULL. */
+static char *take_action(struct build *b, const struct raw_text *action)
+{
+	const struct catalog *catalog = b->catalog;
+	char text[SUGGEST_TEXT_BYTES];
+	struct suggest near;
+
+	if (action == NULL)
+		return NULL;
+	if (catalog_find_command(catalog, action->text, strlen(action->text)) != NULL ||
+		catalog_find_flow(catalog, action->text, strlen(action->text)) != NULL)
+		return xstrdup(action->text);
+	suggest_init(&near, action->text, strlen(action->text));
+	for (size_t i = 0; i < catalog->n_commands; i++)
+		suggest_offer(&near, catalog->commands[i].id);
+	for (size_t i = 0; i < catalog->n_flows; i++) {
+		if (catalog->flows[i].id != NULL)
+			suggest_offer(&near, catalog->flows[i].id);
+	}
+	build_error(b, action, "'action' names no command or flow: '%.60s'%s", action->text,
+		suggest_text(&near, text));
+	return NULL;
+}
+
 static char *take_unit(struct build *b, const struct raw_text *unit)
 {
 	static const char suffixes[] = ".service .socket .timer .mount .path .target .slice ";
@@ -46,24 +72,44 @@ static char *take_unit(struct build *b, const struct raw_text *unit)
 	return take_input(b, unit, INPUT_STRING, "units");
 }
 
-static void take_units(struct build *b, const struct raw_texts *units, struct status_config *config)
+static bool has_unit(const struct status_config *config, const char *unit)
+{
+	for (size_t i = 0; i < config->n_units; i++) {
+		if (strcmp(config->units[i].unit, unit) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void take_units(struct build *b, const struct raw_units *units, struct status_config *config)
 {
 	size_t n;
 
 	if (units == NULL)
 		return;
+	config->has_units = true;
 	n = count(b, &units->at, units->items_count, "units");
 	config->units = xcalloc(n + 1, sizeof(*config->units));
 	for (size_t i = 0; i < n; i++) {
-		char *unit = take_unit(b, &units->items[i]);
+		const struct raw_unit *raw = &units->items[i];
+		char *unit = take_unit(b, raw->unit);
 
-		if (unit != NULL)
-			config->units[config->n_units++] = unit;
+		if (unit == NULL || has_unit(config, unit)) {
+			if (unit != NULL)
+				build_error(b, raw->unit, "'%.60s' is listed twice", unit);
+			free(unit);
+			continue;
+		}
+		config->units[config->n_units++] = (struct status_unit){
+			.unit = unit,
+			.name = build_text(b, raw->name, "name", BUILD_MAX_TITLE, false),
+			.action = take_action(b, raw->action),
+		};
 	}
 }
 
 static void take_repositories(
-	struct build *b, const struct raw_texts *list, struct status_config *config)
+	struct build *b, const struct raw_repositories *list, struct status_config *config)
 {
 	size_t n;
 
@@ -72,11 +118,32 @@ static void take_repositories(
 	n = count(b, &list->at, list->items_count, "repositories");
 	config->repositories = xcalloc(n + 1, sizeof(*config->repositories));
 	for (size_t i = 0; i < n; i++) {
-		char *path = build_path(b, &list->items[i], "repositories");
+		char *path = build_path(b, list->items[i].path, "repositories");
+		char *action = take_action(b, list->items[i].action);
 
 		if (path != NULL)
-			config->repositories[config->n_repositories++] = path;
+			config->repositories[config->n_repositories++] =
+				(struct status_repository){.path = path, .action = action};
+		else
+			free(action);
 	}
+}
+
+static enum status_starttls take_starttls(struct build *b, const struct raw_certificate *raw)
+{
+	static const char *const names[] = {"none", "smtp", "imap"};
+
+	if (raw->starttls != NULL && raw->file != NULL)
+		build_error(b, raw->starttls, "a certificate file has no 'starttls'");
+	return (enum status_starttls)build_choice(
+		b, raw->starttls, "starttls", names, ARRAY_LEN(names), STATUS_STARTTLS_NONE);
+}
+
+static int64_t usual_port(enum status_starttls starttls)
+{
+	static const int64_t ports[] = {443, 587, 143};
+
+	return ports[starttls];
 }
 
 static void take_certificates(
@@ -99,7 +166,10 @@ static void take_certificates(
 			build_error(b, c->port, "a certificate file has no 'port'");
 		out->host = take_input(b, c->host, INPUT_HOST, "host");
 		out->file = c->file != NULL ? build_path(b, c->file, "file") : NULL;
-		out->port = (uint16_t)build_int(b, c->port, "port", 1, 65535, 443);
+		out->starttls = take_starttls(b, c);
+		out->port = (uint16_t)build_int(
+			b, c->port, "port", 1, 65535, usual_port(out->starttls));
+		out->action = take_action(b, c->action);
 	}
 }
 
@@ -120,6 +190,7 @@ static void take_backups(
 		out->glob = build_path(b, backup->glob, "glob");
 		out->max_age_us = build_duration(b, backup->max_age, "max_age", 0);
 		out->min_size = build_size(b, backup->min_size, "min_size", 0);
+		out->action = take_action(b, backup->action);
 	}
 }
 
@@ -137,7 +208,23 @@ static void take_urls(struct build *b, const struct raw_urls *list, struct statu
 		out->url = take_input(b, list->items[i].url, INPUT_URL, "url");
 		out->expect =
 			(unsigned)build_int(b, list->items[i].expect, "expect", 100, 599, 200);
+		out->text = build_text(b, list->items[i].text, "text", MAX_EXPECTED_TEXT, false);
+		out->action = take_action(b, list->items[i].action);
 	}
+}
+
+static void take_actions(
+	struct build *b, const struct raw_actions *raw, struct status_config *config)
+{
+	if (raw == NULL)
+		return;
+	config->actions[STATUS_HOST] = take_action(b, raw->host);
+	config->actions[STATUS_DOCKER] = take_action(b, raw->docker);
+	config->actions[STATUS_UNITS] = take_action(b, raw->units);
+	config->actions[STATUS_CERTIFICATES] = take_action(b, raw->certificates);
+	config->actions[STATUS_URLS] = take_action(b, raw->urls);
+	config->actions[STATUS_REPOSITORIES] = take_action(b, raw->repositories);
+	config->actions[STATUS_BACKUPS] = take_action(b, raw->backups);
 }
 
 void build_status(struct build *b, const struct raw_status *raw)
@@ -155,39 +242,10 @@ void build_status(struct build *b, const struct raw_status *raw)
 		config->docker_socket = raw->docker->socket != NULL
 						? build_path(b, raw->docker->socket, "socket")
 						: xstrdup(DOCKER_SOCKET);
+	take_actions(b, raw->actions, config);
 	take_units(b, raw->units, config);
 	take_repositories(b, raw->repositories, config);
 	take_certificates(b, raw->certificates, config);
 	take_backups(b, raw->backups, config);
 	take_urls(b, raw->urls, config);
-}
-
-static void free_texts(char **texts, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(texts[i]);
-	free(texts);
-}
-
-void status_config_free(struct status_config *config)
-{
-	if (config == NULL)
-		return;
-	for (size_t i = 0; i < config->n_certificates; i++) {
-		free(config->certificates[i].host);
-		free(config->certificates[i].file);
-	}
-	for (size_t i = 0; i < config->n_backups; i++) {
-		free(config->backups[i].name);
-		free(config->backups[i].glob);
-	}
-	for (size_t i = 0; i < config->n_urls; i++)
-		free(config->urls[i].url);
-	free_texts(config->units, config->n_units);
-	free_texts(config->repositories, config->n_repositories);
-	free(config->certificates);
-	free(config->backups);
-	free(config->urls);
-	free(config->docker_socket);
-	free(config);
 }

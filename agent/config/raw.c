@@ -18,6 +18,11 @@
 #define NEED_OBJECT(type, name, member, fields)                                                    \
 	CYAML_FIELD_MAPPING_PTR(name, CYAML_FLAG_POINTER, struct type, member, fields)
 
+/* The needed first key of an entry; a scalar in the entry's place stands for it alone. */
+#define NEED_SHORT(type, name, member)                                                             \
+	CYAML_FIELD_MAPPING_PTR(name, CYAML_FLAG_POINTER | SHAPE_FLAG_SHORT, struct type, member,  \
+		shape_text_fields)
+
 /* The fields of a list of entries. */
 #define LIST(list, entry)                                                                          \
 	POS(list),                                                                                 \
@@ -222,11 +227,44 @@ static const cyaml_schema_field_t docker_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t unit_fields[] = {
+	POS(raw_unit),
+	NEED_SHORT(raw_unit, "unit", unit),
+	TEXT(raw_unit, "name", name),
+	TEXT(raw_unit, "action", action),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t unit_entry = ENTRY(raw_unit, unit_fields);
+static const cyaml_schema_field_t units[] = {LIST(raw_units, unit_entry)};
+
+static const cyaml_schema_field_t repository_fields[] = {
+	POS(raw_repository),
+	NEED_SHORT(raw_repository, "path", path),
+	TEXT(raw_repository, "action", action),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t repository_entry = ENTRY(raw_repository, repository_fields);
+static const cyaml_schema_field_t repositories[] = {LIST(raw_repositories, repository_entry)};
+
+static const cyaml_schema_field_t actions_fields[] = {
+	POS(raw_actions),
+	TEXT(raw_actions, "host", host),
+	TEXT(raw_actions, "docker", docker),
+	TEXT(raw_actions, "units", units),
+	TEXT(raw_actions, "certificates", certificates),
+	TEXT(raw_actions, "urls", urls),
+	TEXT(raw_actions, "repositories", repositories),
+	TEXT(raw_actions, "backups", backups),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t certificate_fields[] = {
 	POS(raw_certificate),
 	TEXT(raw_certificate, "host", host),
 	TEXT(raw_certificate, "port", port),
+	TEXT(raw_certificate, "starttls", starttls),
 	TEXT(raw_certificate, "file", file),
+	TEXT(raw_certificate, "action", action),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t certificate_entry = ENTRY(raw_certificate, certificate_fields);
@@ -238,6 +276,7 @@ static const cyaml_schema_field_t backup_fields[] = {
 	NEED(raw_backup, "glob", glob),
 	TEXT(raw_backup, "max_age", max_age),
 	TEXT(raw_backup, "min_size", min_size),
+	TEXT(raw_backup, "action", action),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t backup_entry = ENTRY(raw_backup, backup_fields);
@@ -247,6 +286,8 @@ static const cyaml_schema_field_t url_fields[] = {
 	POS(raw_url),
 	NEED(raw_url, "url", url),
 	TEXT(raw_url, "expect", expect),
+	TEXT(raw_url, "text", text),
+	TEXT(raw_url, "action", action),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t url_entry = ENTRY(raw_url, url_fields);
@@ -258,8 +299,9 @@ static const cyaml_schema_field_t status_fields[] = {
 	TEXT(raw_status, "host", host),
 	TEXT(raw_status, "interval", interval),
 	OBJECT(raw_status, "docker", docker, docker_fields),
-	OBJECT(raw_status, "units", units, texts),
-	OBJECT(raw_status, "repositories", repositories, texts),
+	OBJECT(raw_status, "actions", actions, actions_fields),
+	OBJECT(raw_status, "units", units, units),
+	OBJECT(raw_status, "repositories", repositories, repositories),
 	OBJECT(raw_status, "certificates", certificates, certificates),
 	OBJECT(raw_status, "backups", backups, backups),
 	OBJECT(raw_status, "urls", urls, urls),

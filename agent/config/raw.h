@@ -121,29 +121,51 @@ struct raw_docker {
 	struct raw_text *socket;
 };
 
+/* `caddy.service`, or {unit: caddy.service, …} */
+struct raw_unit {
+	struct raw_pos at;
+	struct raw_text *unit, *name, *action;
+};
+RAW_LIST(raw_units, struct raw_unit);
+
+/* `/srv/app`, or {path: /srv/app, …} */
+struct raw_repository {
+	struct raw_pos at;
+	struct raw_text *path, *action;
+};
+RAW_LIST(raw_repositories, struct raw_repository);
+
 struct raw_certificate {
 	struct raw_pos at;
-	struct raw_text *host, *port, *file;
+	struct raw_text *host, *port, *starttls, *file, *action;
 };
 RAW_LIST(raw_certificates, struct raw_certificate);
 
 struct raw_backup {
 	struct raw_pos at;
-	struct raw_text *name, *glob, *max_age, *min_size;
+	struct raw_text *name, *glob, *max_age, *min_size, *action;
 };
 RAW_LIST(raw_backups, struct raw_backup);
 
 struct raw_url {
 	struct raw_pos at;
-	struct raw_text *url, *expect;
+	struct raw_text *url, *expect, *text, *action;
 };
 RAW_LIST(raw_urls, struct raw_url);
+
+/* what to do about a section as a whole */
+struct raw_actions {
+	struct raw_pos at;
+	struct raw_text *host, *docker, *units, *certificates, *urls, *repositories, *backups;
+};
 
 struct raw_status {
 	struct raw_pos at;
 	struct raw_text *version, *host, *interval;
 	struct raw_docker *docker;
-	struct raw_texts *units, *repositories;
+	struct raw_actions *actions;
+	struct raw_units *units;
+	struct raw_repositories *repositories;
 	struct raw_certificates *certificates;
 	struct raw_backups *backups;
 	struct raw_urls *urls;

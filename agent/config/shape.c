@@ -212,6 +212,11 @@ static void put_list(struct shape *s, const cyaml_schema_field_t *entry,
 	buf_append_str(&s->out, "]}");
 }
 
+static bool has_short_form(const cyaml_schema_field_t *fields)
+{
+	return (fields[1].value.flags & SHAPE_FLAG_SHORT) != 0;
+}
+
 static void put_value(struct shape *s, const cyaml_schema_field_t *fields,
 	const struct doc_node *node, const char *name)
 {
@@ -226,6 +231,11 @@ static void put_value(struct shape *s, const cyaml_schema_field_t *fields,
 			complain(s, node->pos, "must be a single value", name);
 		else
 			put_scalar(s, node);
+	} else if (node->kind == DOC_SCALAR && has_short_form(fields)) {
+		put_open(s, node->pos);
+		buf_printf(&s->out, ", %s: ", fields[1].key);
+		put_scalar(s, node);
+		buf_append_str(&s->out, "}");
 	} else if (node->kind != DOC_MAPPING) {
 		complain(s, node->pos, "must be a mapping", name);
 	} else {

@@ -3,12 +3,13 @@
  *
  * libcyaml takes neither keys that users choose nor tells where a value stood. So the tree is first
  * compared with the schema (unknown and missing keys, wrong kinds: every one reported with its
- *place), then written again in a form that libcyaml can load, in which nothing is lost:
+ * place), then written again in a form that libcyaml can load, in which nothing is lost:
  *
  *	a scalar		{l: LINE, c: COLUMN, t: "text"}		struct raw_text
  *	a sequence		{"@": {l, c}, items: […]}		struct raw_…_list
- *	a mapping with fixed keys	{"@": {l, c}, key: …}		a struct that begins with
- *raw_pos a mapping with keys of the user's choice	{"@": {l, c}, items: [{"@", key: …, …}]}
+ *	a mapping with fixed keys	{"@": {l, c}, key: …}		a struct with raw_pos first
+ *	the short form of such a one	{"@": {l, c}, key: the scalar}	the same
+ *	a mapping with user's keys	{"@": {l, c}, items: [{"@", key: …, …}]}
  *
  * Which of them is meant is read off the schema: see shape.c.
  */
@@ -23,6 +24,9 @@
 #define SHAPE_ITEMS_KEY "items"
 #define SHAPE_USER_KEY "key"
 #define SHAPE_USER_VALUE "value"
+/* On the field behind the place: a scalar in place of the mapping stands for this key alone. The
+ * flag is one that libcyaml looks at when it saves, which nobody here does. */
+#define SHAPE_FLAG_SHORT CYAML_FLAG_FLOW
 
 struct raw_pos {
 	uint32_t line, col;

@@ -8,6 +8,7 @@
 
 #include "agent/probes/dial.h"
 #include "agent/probes/probe.h"
+#include "agent/probes/starttls.h"
 #include "core/base/file.h"
 #include "core/net/tlscheck.h"
 
@@ -67,7 +68,9 @@ static struct tlscheck_certificate *of_host(
 
 	if (fd < 0)
 		return NULL;
-	tls = tlscheck_connect(fd, subject->host, dial_roots(), err);
+	tls = starttls_ask(fd, subject->starttls, err) == 0
+		      ? tlscheck_connect(fd, subject->host, dial_roots(), err)
+		      : NULL;
 	if (tls != NULL)
 		found = tlscheck_certificate(tls);
 	tlscheck_free(tls);

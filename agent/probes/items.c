@@ -50,9 +50,12 @@ bool settle_level(struct settle *settle, enum level found, uint8_t rise, uint8_t
 	return true;
 }
 
-void items_init(struct items *items, uint32_t interval_ms)
+void items_init(struct items *items, const struct status_config *config)
 {
-	*items = (struct items){.reset = true, .beat = true, .interval_ms = interval_ms};
+	*items = (struct items){.config = config,
+		.reset = true,
+		.beat = true,
+		.interval_ms = (uint32_t)(config->interval_us / 1000)};
 	list_init(&items->all);
 }
 
@@ -221,7 +224,7 @@ static int send_note(int fd, const struct note *note)
 	return send(fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n ? 0 : -errno;
 }
 
-static void write_item(const struct item *item, struct json *json)
+static void write_item(const struct items *items, const struct item *item, struct json *json)
 {
 	json_open_object(json);
 	json_kv_str(json, "id", item->id);
@@ -230,13 +233,14 @@ static void write_item(const struct item *item, struct json *json)
 	json_kv_str(json, "message", item->message);
 	json_kv_uint(json, "since_us", item->since_us);
 	json_kv_uint(json, "checked_us", item->checked_us);
-	json_kv_null(json, "action");
+	json_kv_str(json, "action",
+		status_config_action(items->config, item->owner->section, item->id));
 	json_key(json, "values");
 	json_raw(json, item->values, strlen(item->values));
 	json_close_object(json);
 }
 
-static int send_item(int fd, const struct item *item)
+static int send_item(const struct items *items, int fd, const struct item *item)
 {
 	struct note note = {
 		.kind = item->gone ? NOTE_DEL : NOTE_PUT,
@@ -251,7 +255,7 @@ static int send_item(int fd, const struct item *item)
 	buf_init(&text, NOTE_MAX_JSON);
 	if (!item->gone) {
 		json_init(&json, &text);
-		write_item(item, &json);
+		write_item(items, item, &json);
 		note.json = (struct wire_str){(const char *)text.data, (uint32_t)text.len};
 	}
 	rc = buf_err(&text) != 0 ? -EMSGSIZE : send_note(fd, &note);
@@ -279,7 +283,7 @@ bool items_send(struct items *items, int fd)
 
 		if (!item->dirty && !item->gone)
 			continue;
-		if (is_full(send_item(fd, item)))
+		if (is_full(send_item(items, fd, item)))
 			return true;
 		item->dirty = false;
 		if (item->gone)

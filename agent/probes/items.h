@@ -16,13 +16,15 @@
 struct items {
 	struct list all; /* item.link */
 	size_t n;
+	const struct status_config *config;
 	bool settling;	      /* probes have yet to answer for the first time: no BEAT */
 	bool beat;	      /* the worker is to be told that all is told */
 	bool reset;	      /* the worker is to forget what it knows */
 	uint32_t interval_ms; /* for RESET */
 };
 
-void items_init(struct items *items, uint32_t interval_ms);
+/* config says what to do about an item, and how often it is looked at. */
+void items_init(struct items *items, const struct status_config *config);
 void items_fini(struct items *items);
 
 /* A look of this probe is over: its findings replace what it found before. n bytes of findings;

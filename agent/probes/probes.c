@@ -323,7 +323,7 @@ static void prepare(struct probes *p)
 {
 	uint64_t interval = p->config->interval_us;
 
-	items_init(&p->items, (uint32_t)(interval / 1000));
+	items_init(&p->items, p->config);
 	p->tails = (struct tails){.config = p->config, .items = &p->items};
 	p->list = xcalloc(PROBE_MAX, sizeof(*p->list));
 	p->n = schedule_make(p->config, p->list);

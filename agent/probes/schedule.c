@@ -26,9 +26,7 @@ static void set_times(
 static void add_certificate(
 	struct probe *probes, size_t *n, const struct status_certificate *certificate)
 {
-	const char *id = certificate->file != NULL
-				 ? certificate->file
-				 : xasprintf("%s:%u", certificate->host, certificate->port);
+	const char *id = status_certificate_id(certificate);
 	struct probe *probe = add(probes, n, "certificates", id, id, certificate_run);
 
 	if (certificate->host != NULL && certificate->port == 443)
@@ -56,10 +54,10 @@ size_t schedule_make(const struct status_config *config, struct probe *probes)
 		set_times(probe, MAX(interval, 30 * S), 300 * S, 10 * S);
 	}
 	for (size_t i = 0; i < config->n_repositories; i++) {
-		struct probe *probe = add(probes, &n, "repositories", config->repositories[i],
-			config->repositories[i], repository_run);
+		const char *path = config->repositories[i].path;
+		struct probe *probe = add(probes, &n, "repositories", path, path, repository_run);
 
-		probe->subject = config->repositories[i];
+		probe->subject = path;
 		set_times(probe, MAX(interval, 60 * S), 900 * S, 20 * S);
 	}
 	for (size_t i = 0; i < config->n_backups; i++) {

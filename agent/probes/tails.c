@@ -16,7 +16,7 @@
 static bool covers_unit(const struct tails *tails, const char *name)
 {
 	for (size_t i = 0; i < tails->config->n_units; i++) {
-		if (strcmp(tails->config->units[i], name) == 0)
+		if (strcmp(tails->config->units[i].unit, name) == 0)
 			return true;
 	}
 	return items_has(tails->items, "units", name);

@@ -10,6 +10,7 @@
 
 #define URL_MAX_HOST 256
 #define URL_MAX_PATH 1024
+#define URL_MAX_ANSWER (256u << 10) /* that is searched for a text */
 
 struct url {
 	bool tls;
@@ -22,5 +23,8 @@ struct url {
 MUSTCHECK int url_parse(const char *text, struct url *ret_url);
 /* The status of "HTTP/1.1 200 OK\r\n…"; 0 when it is none. */
 unsigned url_status(const char *head, size_t n);
+/* Whether the answer's body, of which n bytes of answer hold the beginning, contains the text.
+ * Chunks are put together for it, in place. */
+bool url_body_holds(char *answer, size_t n, const char *text);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "agent/probes/items.h"
 
+static const struct status_config config = {.interval_us = UINT64_C(5000000)};
 static const struct probe probe = {.section = "host", .id = "all", .title = "All of it"};
 
 static void take(struct items *items, const char *const *ids, enum level level, uint8_t rise)
@@ -62,7 +63,7 @@ static void tells_each_change_once(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	items_init(&items, 5000);
+	items_init(&items, &config);
 	take(&items, (const char *const[]){"a", "b", NULL}, LEVEL_OK, 1);
 	assert_string_equal(
 		hear(&items, pair, text, sizeof(text)), "reset;put a ok;put b ok;beat;");
@@ -84,7 +85,7 @@ static void says_why_when_a_probe_tells_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	items_init(&items, 5000);
+	items_init(&items, &config);
 	/* nothing is known yet: one item stands for the probe, until there are real ones */
 	items_unknown(&items, &probe, "no answer within 5 s", 1000);
 	assert_string_equal(hear(&items, pair, text, sizeof(text)), "reset;put all unknown;beat;");
@@ -109,7 +110,7 @@ static void holds_no_queue_for_a_worker_that_does_not_read(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	items_init(&items, 5000);
+	items_init(&items, &config);
 	for (int i = 0; i < 5000; i++) {
 		take(&items, (const char *const[]){"a", NULL}, LEVEL_OK, 1);
 		full = items_send(&items, pair[0]);

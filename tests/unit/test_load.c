@@ -189,6 +189,33 @@ static void status_is_checked(void **state)
 		"backups: [{ name: db, glob: /srv/*.dump, max_age: 26h, min_size: 1KiB }]\n"
 		"urls: [{ url: 'https://example.org/', expect: 200 }]\n");
 	catalog_free(load(state, NULL));
+	put(state, "commands.yml",
+		"version: 1\ncommands: { quick: { title: A, exec: [/bin/true] } }\n");
+	put(state, "status.yml",
+		"units: [a.service, { unit: b.timer, name: Nightly, action: quick }]\n"
+		"repositories: [/srv/app, { path: /srv/web, action: quick }]\n"
+		"certificates: [{ host: mail.example.org, starttls: smtp, action: quick }]\n"
+		"urls: [{ url: 'https://example.org/', text: Welcome, action: quick }]\n"
+		"backups: [{ name: db, glob: /srv/*.dump, action: quick }]\n"
+		"actions: { host: quick, units: quick }\n");
+	catalog_free(load(state, NULL));
+	put(state, "status.yml", "units: [{ unit: a.service, action: quik }]\n");
+	load(state,
+		"status.yml:1:36: 'action' names no command or flow: 'quik' (did you mean quick?)");
+	put(state, "status.yml", "actions: { host: nothing.like.it }\n");
+	load(state, "status.yml:1:18: 'action' names no command or flow: 'nothing.like.it'");
+	put(state, "status.yml", "actions: { hosts: quick }\n");
+	load(state, "status.yml:1:12: unknown key 'hosts' (did you mean host?)");
+	put(state, "status.yml", "units: [{ name: x }]\n");
+	load(state, "status.yml:1:9: 'units' needs the key 'unit'");
+	put(state, "status.yml", "units: [[a.service]]\n");
+	load(state, "status.yml:1:9: 'units' must be a mapping");
+	put(state, "status.yml", "units: [a.service, { unit: a.service }]\n");
+	load(state, "status.yml:1:28: 'a.service' is listed twice");
+	put(state, "status.yml", "certificates: [{ host: a.b, starttls: pop3 }]\n");
+	load(state, "status.yml:1:39: 'starttls' must be one of none, smtp, imap");
+	put(state, "status.yml", "certificates: [{ file: /etc/x.pem, starttls: smtp }]\n");
+	load(state, "status.yml:1:46: a certificate file has no 'starttls'");
 	put(state, "status.yml", "units: [caddy]\n");
 	load(state, "status.yml:1:9: 'caddy' is no unit name, such as caddy.service");
 	put(state, "status.yml", "units: [caddy.serv]\n");

@@ -41,6 +41,20 @@ static const json_t *resolve(const json_t *root, const json_t *node)
 	return node;
 }
 
+/* Of a mapping with a short form: the text, and the mapping itself. */
+static const json_t *long_form(
+	const json_t *node, const cyaml_schema_field_t *fields, const char *where)
+{
+	const json_t *forms = json_object_get(node, "anyOf");
+
+	if (json_array_size(forms) != 2)
+		fail_msg("%s: must be anyOf a string and an object", where);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(forms, 0), "type")), "string");
+	assert_true((fields[1].value.flags & CYAML_FLAG_OPTIONAL) == 0);
+	return json_array_get(forms, 1);
+}
+
 static bool is_own(const char *key)
 {
 	return strcmp(key, SHAPE_POS_KEY) == 0 || strcmp(key, SHAPE_USER_KEY) == 0;
@@ -119,6 +133,8 @@ static void compare(const json_t *root, const json_t *node, const cyaml_schema_f
 		return;
 	}
 	if (strcmp(fields[1].key, SHAPE_ITEMS_KEY) != 0) {
+		if (fields[1].value.flags & SHAPE_FLAG_SHORT)
+			node = long_form(node, fields, where);
 		compare_mapping(root, node, fields, where);
 		return;
 	}

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import tls from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -69,6 +70,28 @@ async function listen(server) {
 	return server.address().port;
 }
 
+// A mail server as far as its STARTTLS: answers by line, `null` means TLS from here on.
+async function mailServer(greeting, answers) {
+	return listen(net.createServer((socket) => {
+		socket.on('error', () => {});
+		socket.write(greeting);
+		const onData = (data) => {
+			for (const line of data.toString().split('\r\n').filter(Boolean)) {
+				const answer = answers(line);
+				if (answer) socket.write(answer);
+				if (!/STARTTLS/.test(line) || !/^(220|a OK)/.test(answer)) continue;
+				socket.removeListener('data', onData);
+				const secure = new tls.TLSSocket(socket, {
+					isServer: true, key: readFileSync(at('good.key')), cert: readFileSync(at('good.pem')) + readFileSync(at('middle.pem')),
+				});
+				secure.on('error', () => {});
+			}
+		};
+		socket.on('data', onData);
+	}));
+}
+const smtp = (line) => (line.startsWith('EHLO ') ? '250-mail.example\r\n250-SIZE 1\r\n250 STARTTLS\r\n' : '220 go ahead\r\n');
+
 const port = {};
 
 before(async () => {
@@ -92,6 +115,16 @@ before(async () => {
 		more();
 	}));
 	port.teapot = await listen(http.createServer((req, res) => res.writeHead(418).end()));
+
+	port.welcome = await listen(http.createServer((req, res) => {
+		// two chunks, with the text across both
+		res.write('<h1>Wel');
+		setImmediate(() => res.end(req.url === '/other' ? 'l</h1>' : 'come</h1>'));
+	}));
+	port.smtp = await mailServer('220-mail.example\r\n220 ESMTP\r\n', smtp);
+	port.smtpWithout = await mailServer('220 ESMTP\r\n', (line) => (line.startsWith('EHLO ') ? '250 SIZE 1\r\n' : '502 not here\r\n'));
+	port.imap = await mailServer('* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n', () => 'a OK begin\r\n');
+	port.mailGarbage = await listen(net.createServer((socket) => { socket.on('error', () => {}); socket.end('x'.repeat(100000)); }));
 
 	mkdirSync(at('origin'));
 	git(at('origin'), 'init', '-q', '-b', 'main');
@@ -124,6 +157,10 @@ before(async () => {
 interval: 1s
 certificates:
 ${certificates.map((n) => `  - { host: localhost, port: ${port[n]} }`).join('\n')}
+  - { host: localhost, port: ${port.smtp}, starttls: smtp, action: quick }
+  - { host: localhost, port: ${port.smtpWithout}, starttls: smtp }
+  - { host: localhost, port: ${port.imap}, starttls: imap }
+  - { host: localhost, port: ${port.mailGarbage}, starttls: imap }
   - { file: ${at('soon.pem')} }
   - { file: ${at('good.key')} }
 urls:
@@ -132,7 +169,11 @@ urls:
   - { url: "http://127.0.0.1:${port.teapot}/", expect: 418 }
   - { url: "http://127.0.0.1:${port.teapot}/coffee" }
   - { url: "http://127.0.0.1:${port.garbage}/" }
-repositories: [${['clean', 'dirty', 'behind', 'hostile', 'empty'].map((n) => at(n)).join(', ')}]
+  - { url: "http://127.0.0.1:${port.welcome}/", text: Welcome, action: quick }
+  - { url: "http://127.0.0.1:${port.welcome}/other", text: Welcome }
+  - { url: "http://127.0.0.1:${port.endless}/endless", text: Welcome }
+actions: { urls: other, host: other }
+repositories: [{ path: ${at('clean')}, action: quick }, ${['dirty', 'behind', 'hostile', 'empty'].map((n) => at(n)).join(', ')}]
 backups:
   - { name: daily, glob: "${at('backups/daily-*.dump')}", max_age: 26h, min_size: 500B }
   - { name: old, glob: "${at('backups/old-*.dump')}", max_age: 26h }
@@ -141,7 +182,7 @@ backups:
   - { name: none, glob: "${at('backups/nothing-*.dump')}" }
 `;
 	agent = await Agent.start({
-		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n', status,
+		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n  other: { title: Other, exec: [/bin/true] }\n', status,
 		env: { SSL_CERT_FILE: at('root.pem') },
 	});
 	client = await agent.connect();
@@ -219,6 +260,35 @@ test('addresses', async () => {
 	assert.deepEqual([coffee.level, coffee.message], ['bad', 'answers 418 instead of 200']);
 	const garbage = await item('urls', `http://127.0.0.1:${port.garbage}/`);
 	assert.deepEqual([garbage.level, garbage.message], ['bad', 'the answer is no HTTP/1.1']);
+});
+
+test('addresses whose answer must hold a text', async () => {
+	assert.equal((await item('urls', `http://127.0.0.1:${port.welcome}/`)).level, 'ok');
+	const other = await item('urls', `http://127.0.0.1:${port.welcome}/other`);
+	assert.deepEqual([other.level, other.message], ['bad', 'the answer does not hold \'Welcome\'']);
+	const endless = await item('urls', `http://127.0.0.1:${port.endless}/endless`);
+	assert.deepEqual([endless.level, endless.message], ['bad', 'the answer does not hold \'Welcome\''], 'of an answer without end only so much is read');
+});
+
+test('certificates of mail servers, asked for by STARTTLS', async () => {
+	for (const name of ['smtp', 'imap']) {
+		const good = await certificate(name);
+		assert.deepEqual([good.level, good.values.verifies], ['ok', true], good.message);
+	}
+	const without = await certificate('smtpWithout');
+	assert.deepEqual([without.level, without.message], ['unknown', 'the server says \'502 not here\'']);
+	const garbage = await certificate('mailGarbage');
+	assert.deepEqual([garbage.level, garbage.message], ['unknown', 'the server\'s line is too long']);
+});
+
+test('what one would do: the item\'s own action, else its section\'s', async () => {
+	assert.equal((await certificate('smtp')).action, 'quick');
+	assert.equal((await certificate('good')).action, null);
+	assert.equal((await item('urls', `http://127.0.0.1:${port.welcome}/`)).action, 'quick');
+	assert.equal((await item('urls', `http://127.0.0.1:${port.teapot}/`)).action, 'other');
+	assert.equal((await item('host', 'memory')).action, 'other');
+	assert.equal((await item('repositories', at('clean'))).action, 'quick');
+	assert.equal((await item('repositories', at('dirty'))).action, null);
 });
 
 test('repositories', async () => {
