@@ -44,6 +44,12 @@ size_t schedule_make(const struct status_config *config, struct probe *probes)
 		set_times(add(probes, &n, "host", "disks", "Disks", disks_run),
 			MAX(interval, 10 * S), SCHEDULE_IDLE_US, 5 * S);
 	}
+	if (config->has_units) {
+		struct probe *probe = add(probes, &n, "units", "units", "Units", units_run);
+
+		probe->subject = config;
+		set_times(probe, interval, SCHEDULE_IDLE_US, 10 * S);
+	}
 	for (size_t i = 0; i < config->n_certificates; i++)
 		add_certificate(probes, &n, &config->certificates[i]);
 	for (size_t i = 0; i < config->n_urls; i++) {
