@@ -10,6 +10,7 @@
 #include "agent/monitor/settings.h"
 #include "agent/monitor/title.h"
 #include "agent/probes/probes.h"
+#include "agent/relay/relay.h"
 #include "agent/runner/runner.h"
 #include "agent/worker/worker.h"
 #include "core/base/log.h"
@@ -173,6 +174,8 @@ int main(int argc, char **argv)
 		return seal_main(argv[2]);
 	if (strcmp(verb, "probes") == 0 && argc == 3)
 		return probes_main(argv[2]);
+	if (strcmp(verb, "docker-relay") == 0 && argc == 4)
+		return relay_main(argv[2], argv[3]);
 	if (strcmp(verb, "--version") == 0 && argc == 2) {
 		puts("ops-agent " OPS_VERSION);
 		return 0;

@@ -140,15 +140,18 @@ int catalog_opts_from_env(struct catalog_opts *ret_opts, char ret_name[64], stru
 	const char *worker = getenv("OPS_AGENT_USER");
 	const char *run = getenv("OPS_AGENT_RUN_USER");
 	const char *probes = getenv("OPS_AGENT_PROBE_USER");
+	const char *relay = getenv("OPS_AGENT_DOCKER_USER");
 	struct catalog_opts opts = {
 		.trusted_uid = geteuid(),
 		.run_user = run != NULL && run[0] != '\0' ? run : CATALOG_DEFAULT_RUN_USER,
-		.reserved_users = {"ops-agent", "ops-probe"},
+		.reserved_users = {"ops-agent", "ops-probe", "ops-docker"},
 	};
 	int rc = 0;
 
 	if (probes != NULL && probes[0] != '\0')
 		opts.reserved_users[1] = probes;
+	if (relay != NULL && relay[0] != '\0')
+		opts.reserved_users[2] = relay;
 	if (geteuid() != 0)
 		rc = own_account(&opts, ret_name, err);
 	else if (worker != NULL && strcmp(worker, opts.run_user) == 0)

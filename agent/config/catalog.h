@@ -158,8 +158,9 @@ struct catalog_opts {
 	/* Not NULL: every command runs as this account whatever `user:` says, and accounts named in
 	 * the files need not exist (an agent of an ordinary user, or of a developer). */
 	const char *override_user;
-	/* Accounts no command may run as (worker, probes); NULL entries are skipped. */
-	const char *reserved_users[2];
+	/* Accounts no command may run as (worker, probes, Docker relay); NULL entries are skipped.
+	 */
+	const char *reserved_users[3];
 };
 
 /* Fills opts for this process from OPS_AGENT_USER and OPS_AGENT_RUN_USER: started by an ordinary

@@ -63,6 +63,15 @@ int config_load_first(struct monitor *m)
 	return rc;
 }
 
+void config_start_watching(struct monitor *m)
+{
+	const struct status_config *status = m->catalog->status;
+	const char *docker = m->catalog->has_status ? status->docker_socket : NULL;
+
+	watchman_configure(&m->probes, m->catalog->has_status, NULL);
+	watchman_configure(&m->relay, docker != NULL, docker);
+}
+
 int config_reload(struct monitor *m, struct wire_str actor, struct config_errors *errors)
 {
 	struct imsg notice = {.type = IMSG_CONFIG};
@@ -74,7 +83,7 @@ int config_reload(struct monitor *m, struct wire_str actor, struct config_errors
 	if (rc == 0) {
 		catalog_free(m->catalog);
 		m->catalog = catalog;
-		watchman_configure(&m->watchman, catalog->has_status);
+		config_start_watching(m);
 		(void)!note(m, "config.loaded", actor, "config_digest", catalog->digest);
 		log_info(LOG_EV("config.loaded"), LOG_STR("digest", catalog->digest));
 	} else {

@@ -77,7 +77,7 @@ static int fork_worker(struct monitor *m)
 		.seen_alive_us = m->seen_alive_us,
 		.ledger_position = ledger_position(m->ledger),
 		.listen_fd = m->listen_fd,
-		.probes_fd = m->watchman.worker_fd,
+		.probes_fd = m->probes.peer_fd,
 	};
 	struct err err = {0};
 	sigset_t none;
@@ -151,7 +151,8 @@ static void reap(struct monitor *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == m->child.pid)
 			worker_exited(m, status);
-		else if (!watchman_exited(&m->watchman, pid, status) &&
+		else if (!watchman_exited(&m->probes, pid, status) &&
+			 !watchman_exited(&m->relay, pid, status) &&
 			 !sealer_exited(m, pid, status))
 			active_child_exited(&m->active, pid);
 	}
@@ -164,7 +165,8 @@ static void stop(struct monitor *m)
 	log_info(LOG_EV("agent.stopping"), LOG_INT("active_runs", m->active.n));
 	notify_send("STOPPING=1");
 	m->stopping = true;
-	watchman_stop(&m->watchman);
+	watchman_stop(&m->probes);
+	watchman_stop(&m->relay);
 	sealer_stop(&m->sealer);
 	m->stop_by_us = clock_mono_us() + STOP_US;
 	child_send(&m->child, &(struct imsg){.type = IMSG_SHUTDOWN});
@@ -218,7 +220,8 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 	uint64_t watchdog = notify_watchdog_us();
 	uint64_t next = requests_tell_refusals(m);
 
-	next = sooner(next, watchman_run(&m->watchman, now));
+	next = sooner(next, watchman_run(&m->probes, now));
+	next = sooner(next, watchman_run(&m->relay, now));
 	if (!ledger_is_dirty(m->ledger)) {
 		m->sync_by_us = 0;
 	} else if (m->sync_by_us == 0) {
@@ -347,7 +350,9 @@ static int start(struct monitor *m, struct err *err)
 	m->started_us = clock_wall_us();
 	child_init(&m->child);
 	sealer_init(&m->sealer);
-	rc = watchman_init(&m->watchman, err);
+	rc = watchman_init(&m->relay, "docker-relay", -1, err);
+	if (rc == 0)
+		rc = watchman_init(&m->probes, "probes", m->relay.peer_fd, err);
 	if (rc != 0)
 		return MONITOR_EXIT_FAILED;
 	if (gethostname(m->host, sizeof(m->host) - 1) != 0)
@@ -363,7 +368,7 @@ static int start(struct monitor *m, struct err *err)
 		err_set(err, -EINVAL, "the configuration is not in order");
 		return MONITOR_EXIT_CONFIG;
 	}
-	watchman_configure(&m->watchman, m->catalog->has_status);
+	config_start_watching(m);
 	rc = open_signals(m);
 	if (rc == 0)
 		rc = files_open(m, err);
@@ -382,7 +387,8 @@ static void finish(struct monitor *m)
 
 	if (m->child.pid != 0)
 		kill(m->child.pid, SIGKILL);
-	watchman_stop(&m->watchman);
+	watchman_stop(&m->probes);
+	watchman_stop(&m->relay);
 	(void)unlink(m->settings.socket_path);
 	if (note_agent(m, "agent.stopped", &err) != 0)
 		log_error(LOG_EV("ledger.failed"), LOG_STR("error", err.msg));

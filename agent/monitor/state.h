@@ -57,7 +57,7 @@ struct monitor {
 	uint64_t seen_alive_us; /* wall clock: nobody looked at schedules between then and now */
 	struct starts starts;	/* taken in this turn of the loop */
 	struct child child;
-	struct watchman watchman;
+	struct watchman probes, relay;
 	struct sealer sealer;
 	struct refusals bad_secrets, bad_peers;
 
@@ -73,6 +73,8 @@ MUSTCHECK int config_load_first(struct monitor *m);
 /* Loads them again; what is broken leaves everything as it was. errors gets what is wrong. Tells
  * ledger and worker either way. */
 MUSTCHECK int config_reload(struct monitor *m, struct wire_str actor, struct config_errors *errors);
+/* (Re)starts what looks at the machine as the catalogue wants it. */
+void config_start_watching(struct monitor *m);
 
 /* ---- requests.c ---- */
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,21 +16,28 @@
 
 extern char **environ;
 
-int watchman_init(struct watchman *watchman, struct err *err)
+int watchman_init(struct watchman *watchman, const char *verb, int extra_fd, struct err *err)
 {
 	int pair[2];
 
 	*watchman = (struct watchman){
-		.worker_fd = -1, .probes_fd = -1, .backoff_ms = WATCHMAN_BACKOFF_MIN_MS};
+		.verb = verb,
+		.peer_fd = -1,
+		.own_fd = -1,
+		.extra_fd = extra_fd,
+		.backoff_ms = WATCHMAN_BACKOFF_MIN_MS,
+	};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-		return err_set_errno(err, -errno, "cannot make the probes' socket pair");
-	watchman->worker_fd = pair[0];
-	watchman->probes_fd = pair[1];
+		return err_set_errno(err, -errno, "cannot make the socket pair of '%s'", verb);
+	watchman->peer_fd = pair[0];
+	watchman->own_fd = pair[1];
 	return 0;
 }
 
-void watchman_configure(struct watchman *watchman, bool wanted)
+void watchman_configure(struct watchman *watchman, bool wanted, const char *argument)
 {
+	free(watchman->argument);
+	watchman->argument = xstrdup(argument);
 	watchman->wanted = wanted;
 	watchman->backoff_ms = WATCHMAN_BACKOFF_MIN_MS;
 	watchman->respawn_us = 0;
@@ -39,13 +47,14 @@ void watchman_configure(struct watchman *watchman, bool wanted)
 
 static int spawn(struct watchman *watchman)
 {
-	char program[] = "ops-agent", verb[] = "probes", parent[16];
-	char *const argv[] = {program, verb, parent, NULL};
+	char program[] = "ops-agent", verb[32], parent[16];
+	char *const argv[] = {program, verb, parent, watchman->argument, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
 	int rc;
 
+	snprintf(verb, sizeof(verb), "%s", watchman->verb);
 	snprintf(parent, sizeof(parent), "%d", getpid());
 	sigemptyset(&none);
 	sigfillset(&all);
@@ -54,8 +63,10 @@ static int spawn(struct watchman *watchman)
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, watchman->probes_fd, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, watchman->own_fd, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+	if (watchman->extra_fd >= 0)
+		posix_spawn_file_actions_adddup2(&actions, watchman->extra_fd, WATCHMAN_EXTRA_FD);
 	rc = posix_spawn(&watchman->pid, "/proc/self/exe", &actions, &attr, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
@@ -79,7 +90,7 @@ uint64_t watchman_run(struct watchman *watchman, uint64_t now_us)
 	watchman->started_us = now_us;
 	if (spawn(watchman) == 0)
 		return 0;
-	log_error(LOG_EV("probes.spawn_failed"));
+	log_error(LOG_EV("process.spawn_failed"), LOG_STR("process", watchman->verb));
 	back_off(watchman, now_us);
 	return watchman->respawn_us;
 }
@@ -99,7 +110,7 @@ bool watchman_exited(struct watchman *watchman, pid_t pid, int status)
 		watchman->backoff_ms = WATCHMAN_BACKOFF_MIN_MS;
 	back_off(watchman, now);
 	if (watchman->wanted)
-		log_warn(LOG_EV("probes.died"),
+		log_warn(LOG_EV("process.died"), LOG_STR("process", watchman->verb),
 			LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
 			LOG_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
 	return true;
@@ -110,4 +121,6 @@ void watchman_stop(struct watchman *watchman)
 	watchman->wanted = false;
 	if (watchman->pid != 0)
 		kill(watchman->pid, SIGKILL);
+	free(watchman->argument);
+	watchman->argument = NULL;
 }

@@ -1,7 +1,8 @@
 /*
- * The probes' process, seen from the monitor: started while there is a status.yml, replaced when it
- * dies. Monitor and worker know nothing of what it does: the monitor makes the pair over which
- * worker and probes talk, once, so that either may be replaced without the other.
+ * A process beside the worker, seen from the monitor: started while the configuration wants it,
+ * replaced when it dies. There are two: the probes, and the relay between them and the Docker
+ * engine. The monitor knows nothing of what they do: it makes the pairs over which they talk, once,
+ * so that either end may be replaced without the other.
  */
 #ifndef OPS_AGENT_MONITOR_WATCHMAN_H
 #define OPS_AGENT_MONITOR_WATCHMAN_H
@@ -15,20 +16,27 @@
 #define WATCHMAN_BACKOFF_MIN_MS 100
 #define WATCHMAN_BACKOFF_MAX_MS 30000
 #define WATCHMAN_STEADY_US 10000000
+#define WATCHMAN_EXTRA_FD 3
 #define WATCHMAN_REST_MS 60000 /* account or configuration are not in order */
 
 struct watchman {
-	pid_t pid;		  /* 0: none */
-	int worker_fd, probes_fd; /* the pair; -1: it could not be made */
+	const char *verb; /* `ops-agent VERB PARENT [ARGUMENT]` */
+	char *argument;	  /* NULL: none */
+	pid_t pid;	  /* 0: none */
+	int peer_fd;	  /* whoever talks with it has this end of the pair; -1: none was made */
+	int own_fd;	  /* and it the other one, as standard input */
+	int extra_fd;	  /* another pair's, which it has as descriptor 3; -1: none */
 	bool wanted;
 	uint64_t started_us, respawn_us; /* monotonic */
 	unsigned backoff_ms;
 };
 
-/* Makes the pair. 0 or a negative errno. */
-MUSTCHECK int watchman_init(struct watchman *watchman, struct err *err);
-/* The configuration was loaded: with or without a status.yml. The process is started anew. */
-void watchman_configure(struct watchman *watchman, bool wanted);
+/* Makes the pair; verb is a constant. extra_fd stays the caller's. 0 or a negative errno. */
+MUSTCHECK int watchman_init(
+	struct watchman *watchman, const char *verb, int extra_fd, struct err *err);
+/* The configuration was loaded: with or without a need for the process, which is started anew.
+ * argument may be NULL. */
+void watchman_configure(struct watchman *watchman, bool wanted, const char *argument);
 /* Starts it when that is due. Returns when to be called again (monotonic); 0: not by time. */
 uint64_t watchman_run(struct watchman *watchman, uint64_t now_us);
 /* A child has exited; whether it was this one. */

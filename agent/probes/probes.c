@@ -13,9 +13,7 @@
 #include "agent/probes/probes.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +30,7 @@
 #include "agent/probes/items.h"
 #include "agent/probes/schedule.h"
 #include "agent/probes/tails.h"
+#include "agent/relay/rights.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
@@ -249,41 +248,6 @@ static void loop(struct probes *p)
 
 /* ---- start ---- */
 
-/* Of OPS_AGENT_PROBE_USER; where everything runs as one account (development), as that one. */
-static const char *account_name(void)
-{
-	const char *own = getenv("OPS_AGENT_PROBE_USER"), *worker = getenv("OPS_AGENT_USER");
-	const char *run = getenv("OPS_AGENT_RUN_USER");
-
-	if (own != NULL && own[0] != '\0')
-		return own;
-	return worker != NULL && run != NULL && strcmp(worker, run) == 0 && worker[0] != '\0'
-		       ? worker
-		       : PROBES_USER;
-}
-
-static int drop_rights(struct err *err)
-{
-	const char *name = account_name();
-	const struct passwd *pw;
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return err_set_errno(err, -errno, "cannot set no_new_privs");
-	if (geteuid() != 0 || strcmp(name, "root") == 0)
-		return 0;
-	pw = getpwnam(name);
-	if (pw == NULL || pw->pw_uid == 0)
-		return err_set(err, -ENOENT,
-			"there is no account '%s' for the probes: create it, or name another one "
-			"in OPS_AGENT_PROBE_USER",
-			name);
-	if (initgroups(name, pw->pw_gid) != 0 ||
-		setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) != 0 ||
-		setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) != 0 || setuid(0) == 0)
-		return err_set_errno(err, -EPERM, "cannot become %s", name);
-	return 0;
-}
-
 static int load(struct probes *p, struct err *err)
 {
 	const char *dir = getenv("OPS_AGENT_CONFIG_DIR");
@@ -348,7 +312,7 @@ int probes_main(const char *parent_pid)
 	prctl(PR_SET_NAME, "ops-probes");
 	rc = load(p, &err);
 	if (rc == 0)
-		rc = drop_rights(&err);
+		rc = rights_drop("OPS_AGENT_PROBE_USER", PROBES_USER, NULL, &err);
 	/* after the change of account, which would undo it */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != (pid_t)strtol(parent_pid, NULL, 10))

@@ -14,9 +14,10 @@ BEGIN {
 	allow["agent/runner"] = "agent/runner agent/run agent/config core/base proto"
 	allow["agent/monitor"] = "agent/monitor agent/run agent/config core/base proto"
 	allow["agent/worker"] = "agent/worker agent/probes agent/monitor agent/run agent/config core/net core/base proto"
-	allow["agent/probes"] = "agent/probes agent/config core/net core/base proto"
+	allow["agent/relay"] = "agent/relay core/base"
+	allow["agent/probes"] = "agent/probes agent/relay agent/config core/net core/base proto"
 	allow["agent/ctl"] = "agent/ctl core/net core/base proto"
-	allow["agent"] = "agent agent/probes agent/config agent/run agent/runner agent/monitor agent/worker core/base proto"
+	allow["agent"] = "agent agent/probes agent/relay agent/config agent/run agent/runner agent/monitor agent/worker core/base proto"
 
 	owner["libpq-fe.h"] = "core/db"
 	owner["llhttp.h"] = "core/web"
