@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/probes/engine.h"
 #include "core/base/file.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -47,7 +48,7 @@ void check_enter(int fd, pid_t parent, const struct check_limits *limits)
 	(void)setpgid(0, 0);
 	if (dup2(fd, STDIN_FILENO) < 0)
 		_exit(1);
-	close_range(3, ~0u, 0);
+	close_range(limits->asks_docker ? ENGINE_RELAY_FD + 1 : STDERR_FILENO + 1, ~0u, 0);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (LIMIT_MEMORY)
@@ -60,8 +61,12 @@ void check_enter(int fd, pid_t parent, const struct check_limits *limits)
 /* In the new process: never returns. */
 static _Noreturn void look(const struct probe *probe, int fd, pid_t parent)
 {
-	static const struct check_limits limits = {
-		.memory = CHECK_MAX_MEMORY, .cpu_s = CHECK_MAX_CPU_S, .files = CHECK_MAX_FILES};
+	const struct check_limits limits = {
+		.memory = CHECK_MAX_MEMORY,
+		.cpu_s = CHECK_MAX_CPU_S,
+		.files = CHECK_MAX_FILES,
+		.asks_docker = probe->asks_docker,
+	};
 	struct report report;
 	int rc;
 

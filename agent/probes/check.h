@@ -19,6 +19,7 @@ struct check_limits {
 	rlim_t memory; /* bytes of address space */
 	rlim_t cpu_s;  /* 0: any */
 	rlim_t files;
+	bool asks_docker; /* keeps the relay's socket, ENGINE_RELAY_FD */
 };
 
 /* What a process does first that was just forked for a look or a live tail: it dies with its

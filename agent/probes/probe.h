@@ -27,6 +27,7 @@ struct probe {
 	const void *subject;	      /* entry of struct status_config */
 	uint64_t watched_us, idle_us; /* between two looks */
 	uint64_t deadline_us;	      /* of one look */
+	bool asks_docker;	      /* may use the relay, and is looked at early by its events */
 
 	/* how it is */
 	uint64_t due_us;     /* monotonic: looks again then */
@@ -35,7 +36,9 @@ struct probe {
 	pid_t pid;	     /* of the running look; 0: none, or it would not die yet */
 	int fd;		     /* its report; -1: none, or read to its end */
 	struct buf out;
-	bool finished; /* its report is whole: end of file was seen */
+	struct buf last; /* asks_docker: its last whole report, which the next look may read */
+	bool finished;	 /* its report is whole: end of file was seen */
+	bool again;	 /* something happened during the look: there is to be another one soon */
 	bool has_answered;
 	unsigned missed; /* looks in a row that told nothing */
 };

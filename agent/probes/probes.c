@@ -26,6 +26,7 @@
 
 #include "agent/config/catalog.h"
 #include "agent/probes/check.h"
+#include "agent/probes/dockerwatch.h"
 #include "agent/probes/host.h"
 #include "agent/probes/items.h"
 #include "agent/probes/schedule.h"
@@ -35,6 +36,7 @@
 #include "core/base/log.h"
 
 #define PAIR_FD STDIN_FILENO
+#define FIXED_FDS 3 /* to wait for, beside the looks' */
 
 struct probes {
 	struct catalog *catalog;
@@ -46,6 +48,8 @@ struct probes {
 	unsigned n_running;
 	struct host *host;
 	struct probe host_probe; /* stands for it; never forked */
+	struct probe *docker;	 /* of the list; NULL: none */
+	struct dockerwatch dockerwatch;
 	int signal_fd;
 	bool watched, full; /* full: the socket takes no more for now */
 };
@@ -61,6 +65,14 @@ static void missed(struct probes *p, struct probe *probe, const char *why)
 		items_unknown(&p->items, probe, why, clock_wall_us());
 }
 
+/* Something has happened that the probe looks at. */
+static void look_soon(struct probes *p, struct probe *probe)
+{
+	probe->again = probe->pid != 0;
+	if (!probe->again)
+		probe->due_us = MIN(probe->due_us, schedule_early(probe, p->watched));
+}
+
 static void finish(struct probes *p, struct probe *probe, int status)
 {
 	struct err err = {0};
@@ -72,6 +84,11 @@ static void finish(struct probes *p, struct probe *probe, int status)
 		if (rc != 0)
 			err_set(&err, rc, "the probe's report makes no sense");
 	}
+	if (rc == 0 && probe->asks_docker) {
+		buf_fini(&probe->last);
+		probe->last = probe->out;
+		buf_init(&probe->out, 0);
+	}
 	buf_fini(&probe->out);
 	if (rc != 0) {
 		missed(p, probe, err.msg);
@@ -80,6 +97,8 @@ static void finish(struct probes *p, struct probe *probe, int status)
 		probe->has_answered = true;
 	}
 	probe->due_us = schedule_next(probe, p->watched, probe->started_us);
+	if (probe->again)
+		look_soon(p, probe);
 }
 
 static void reap(struct probes *p)
@@ -122,6 +141,8 @@ static uint64_t run_due(struct probes *p, uint64_t now)
 			look_at_host(p, now);
 		next = p->host_probe.due_us;
 	}
+	if (p->docker != NULL)
+		next = MIN(next, dockerwatch_run(&p->dockerwatch, now));
 	for (size_t i = 0; i < p->n; i++) {
 		struct probe *probe = &p->list[i];
 
@@ -188,15 +209,16 @@ static bool hear(struct probes *p)
 
 static void wait_and_serve(struct probes *p, uint64_t until, uint64_t now, bool *ret_over)
 {
-	struct pollfd fds[2 + SCHEDULE_MAX_RUNNING];
-	struct probe *of[2 + SCHEDULE_MAX_RUNNING];
+	struct pollfd fds[FIXED_FDS + SCHEDULE_MAX_RUNNING];
+	struct probe *of[FIXED_FDS + SCHEDULE_MAX_RUNNING];
 	struct signalfd_siginfo info;
-	size_t n = 2;
+	size_t n = FIXED_FDS;
 	int timeout_ms = -1;
 
 	fds[0] =
 		(struct pollfd){.fd = PAIR_FD, .events = (short)(POLLIN | (p->full ? POLLOUT : 0))};
 	fds[1] = (struct pollfd){.fd = p->signal_fd, .events = POLLIN};
+	fds[2] = (struct pollfd){.fd = p->dockerwatch.fd, .events = POLLIN};
 	for (size_t i = 0; i < p->n && n < ARRAY_LEN(fds); i++) {
 		if (p->list[i].fd >= 0) {
 			of[n] = &p->list[i];
@@ -208,10 +230,12 @@ static void wait_and_serve(struct probes *p, uint64_t until, uint64_t now, bool 
 			until > now ? (int)MIN((until - now) / 1000 + 1, (uint64_t)3600000) : 0;
 	if (poll(fds, (nfds_t)n, timeout_ms) <= 0)
 		return;
-	for (size_t i = 2; i < n; i++) {
+	for (size_t i = FIXED_FDS; i < n; i++) {
 		if (fds[i].revents != 0)
 			check_read(of[i]);
 	}
+	if (fds[2].revents != 0 && dockerwatch_read(&p->dockerwatch))
+		look_soon(p, p->docker);
 	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 		*ret_over = !hear(p);
 	while (read(p->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
@@ -291,6 +315,11 @@ static void prepare(struct probes *p)
 	p->tails = (struct tails){.config = p->config, .items = &p->items};
 	p->list = xcalloc(PROBE_MAX, sizeof(*p->list));
 	p->n = schedule_make(p->config, p->list);
+	dockerwatch_init(&p->dockerwatch);
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->list[i].asks_docker)
+			p->docker = &p->list[i];
+	}
 	p->host_probe = (struct probe){
 		.section = "host",
 		.id = "host",
@@ -332,6 +361,7 @@ int probes_main(const char *parent_pid)
 		if (p->list[i].pid != 0)
 			check_kill(&p->list[i]);
 		buf_fini(&p->list[i].out);
+		buf_fini(&p->list[i].last);
 	}
 	items_fini(&p->items);
 	free(p->list);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #define S UINT64_C(1000000)
-#define RETRY_US (5 * S) /* after a look that told nothing */
+#define RETRY_US (5 * S)      /* after a look that told nothing */
+#define EARLY_US (S / 4)      /* between looks for what happens, while somebody watches */
+#define EARLY_IDLE_US (5 * S) /* and while nobody does */
 
 static struct probe *add(struct probe *probes, size_t *n, const char *section, const char *id,
 	const char *title, probe_run_fn run)
@@ -44,6 +46,12 @@ size_t schedule_make(const struct status_config *config, struct probe *probes)
 		set_times(add(probes, &n, "host", "disks", "Disks", disks_run),
 			MAX(interval, 10 * S), SCHEDULE_IDLE_US, 5 * S);
 	}
+	if (config->docker_socket != NULL) {
+		struct probe *probe = add(probes, &n, "docker", "docker", "Docker", docker_run);
+
+		probe->asks_docker = true;
+		set_times(probe, MAX(interval, 5 * S), SCHEDULE_IDLE_US, 15 * S);
+	}
 	if (config->has_units) {
 		struct probe *probe = add(probes, &n, "units", "units", "Units", units_run);
 
@@ -83,4 +91,9 @@ uint64_t schedule_next(const struct probe *probe, bool watched, uint64_t then_us
 	if (probe->missed != 0)
 		wait = MIN(wait, RETRY_US * probe->missed);
 	return then_us + wait;
+}
+
+uint64_t schedule_early(const struct probe *probe, bool watched)
+{
+	return probe->started_us + (watched ? EARLY_US : EARLY_IDLE_US);
 }

@@ -16,5 +16,7 @@
 size_t schedule_make(const struct status_config *config, struct probe *probes);
 /* When the probe looks again after a look that began at then_us. */
 uint64_t schedule_next(const struct probe *probe, bool watched, uint64_t then_us);
+/* When it may look again because something has happened. */
+uint64_t schedule_early(const struct probe *probe, bool watched);
 
 #endif

@@ -138,7 +138,7 @@ int relay_open(int relay_fd, const struct relay_ask *ask, struct err *err)
 	int rc = relay_encode(ask, bytes);
 
 	if (rc != 0)
-		return err_set(err, rc, "'%s' is no id of Docker's", ask->id);
+		return err_set(err, rc, "the Docker relay knows no such question");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_set_errno(err, -errno, "cannot make a socket pair");
 	rc = send_ask(relay_fd, bytes, pair[1]);

@@ -20,12 +20,12 @@ BEGIN {
 	allow["agent"] = "agent agent/probes agent/relay agent/config agent/run agent/runner agent/monitor agent/worker core/base proto"
 
 	owner["libpq-fe.h"] = "core/db"
-	owner["llhttp.h"] = "core/web"
+	owner["llhttp.h"] = "core/web agent/probes/engine.c"
 	owner["wslay/wslay.h"] = "core/web"
 	owner["mbedtls/"] = "core/base/crypto.c core/net/tls.c core/net/tlscheck.c"
 	owner["yaml.h"] = "agent/config"
 	owner["cyaml/cyaml.h"] = "agent/config"
-	owner["jansson.h"] = "core/app core/agentlink core/main.c agent/ctl"
+	owner["jansson.h"] = "core/app core/agentlink core/main.c agent/ctl agent/probes/engine.c agent/probes/container_json.c"
 	owner["systemd/sd-journal.h"] = "agent/probes"
 	owner["uv.h"] = "core agent/worker"
 }
