@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/probes/container.h"
+#include "agent/probes/engine.h"
 
 static const char image_prefix[] = "sha256:";
 
@@ -36,30 +36,11 @@ static uint64_t count(const json_t *value)
 	return number > 0 && number < 9e18 ? (uint64_t)number : 0;
 }
 
-/* "2026-11-26T13:03:57.376967956Z", or with an offset. 0: it is none, or that of year 1 (never). */
 static uint64_t time_us(const json_t *value)
 {
-	const char *text = json_string_value(value), *at;
-	uint64_t micros = 0, unit = 100000;
-	struct tm tm = {0};
-	long offset = 0;
-	time_t seconds;
+	const char *text = json_string_value(value);
 
-	at = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-	if (at == NULL)
-		return 0;
-	if (*at == '.') {
-		for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10)
-			micros += (uint64_t)(*at - '0') * unit;
-	}
-	if (*at == '+' || *at == '-') {
-		int hours = 0, minutes = 0;
-
-		if (sscanf(at + 1, "%2d:%2d", &hours, &minutes) == 2)
-			offset = (*at == '-' ? -1 : 1) * (hours * 3600L + minutes * 60L);
-	}
-	seconds = timegm(&tm) - offset;
-	return seconds > 0 ? (uint64_t)seconds * 1000000 + micros : 0;
+	return text != NULL ? engine_time_us(text) : 0;
 }
 
 static bool is_hex_id(const char *id, size_t n)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -20,15 +21,17 @@ struct engine_answer {
 	llhttp_t parser;
 	engine_body_fn on_body;
 	void *arg;
+	int body_rc; /* what on_body said last */
 	bool complete;
-	size_t bytes; /* so far */
+	bool begun;
 };
 
 static int on_body(llhttp_t *parser, const char *at, size_t n)
 {
 	struct engine_answer *answer = parser->data;
 
-	return answer->on_body(answer->arg, (const uint8_t *)at, n) == 0 ? 0 : HPE_USER;
+	answer->body_rc = answer->on_body(answer->arg, (const uint8_t *)at, n);
+	return answer->body_rc == 0 ? 0 : HPE_USER;
 }
 
 /* The answer is whole: what may come behind it is not looked at. */
@@ -70,7 +73,7 @@ unsigned engine_answer_status(const struct engine_answer *answer)
 
 static int at_end(struct engine_answer *answer, struct err *err)
 {
-	if (answer->bytes == 0)
+	if (!answer->begun)
 		return err_set(err, -EPIPE, "the Docker engine hangs up without an answer");
 	(void)llhttp_finish(&answer->parser);
 	if (answer->complete)
@@ -84,12 +87,14 @@ int engine_answer_feed(struct engine_answer *answer, const uint8_t *data, size_t
 
 	if (n == 0)
 		return at_end(answer, err);
-	answer->bytes += n;
+	answer->begun = true;
 	rc = llhttp_execute(&answer->parser, (const char *)data, n);
 	if (answer->complete)
 		return 1;
 	if (rc == HPE_OK)
 		return 0;
+	if (rc == HPE_USER && answer->body_rc != -EMSGSIZE)
+		return err_set(err, answer->body_rc, "the Docker engine's answer makes no sense");
 	if (rc == HPE_USER)
 		return err_set(err, -EMSGSIZE, "the Docker engine's answer is longer than %u MiB",
 			ENGINE_MAX_BODY >> 20);
@@ -131,6 +136,31 @@ void engine_explain(unsigned status, const uint8_t *body, size_t n, struct err *
 	else
 		err_set(err, -EPROTO, "the Docker engine answers %u%s%s", status,
 			text[0] != '\0' ? ": " : "", text);
+}
+
+uint64_t engine_time_us(const char *text)
+{
+	const char *at;
+	uint64_t micros = 0, unit = 100000;
+	struct tm tm = {0};
+	long offset = 0;
+	time_t seconds;
+
+	at = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (at == NULL)
+		return 0;
+	if (*at == '.') {
+		for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10)
+			micros += (uint64_t)(*at - '0') * unit;
+	}
+	if (*at == '+' || *at == '-') {
+		int hours = 0, minutes = 0;
+
+		if (sscanf(at + 1, "%2d:%2d", &hours, &minutes) == 2)
+			offset = (*at == '-' ? -1 : 1) * (hours * 3600L + minutes * 60L);
+	}
+	seconds = timegm(&tm) - offset;
+	return seconds > 0 ? (uint64_t)seconds * 1000000 + micros : 0;
 }
 
 /* ---- questions ---- */

@@ -22,7 +22,7 @@
 /* ---- one HTTP answer, as its bytes come ---- */
 
 struct engine_answer;
-/* A piece of the body. Nonzero: no more of it is wanted. */
+/* A piece of the body. 0; a negative errno: no more of it is wanted (-EMSGSIZE: it is too long). */
 typedef int (*engine_body_fn)(void *arg, const uint8_t *data, size_t n);
 
 struct engine_answer *engine_answer_new(engine_body_fn on_body, void *arg);
@@ -56,6 +56,10 @@ struct engine_question {
  * engine_questions_fini(). */
 void engine_ask(int relay_fd, struct engine_question *questions, size_t n, uint64_t until_us);
 void engine_questions_fini(struct engine_question *questions, size_t n);
+
+/* "2026-11-26T13:03:57.376967956Z", or with an offset, as Unix time in microseconds. 0: it is none,
+ * or that of the year 1, which is Docker's never. */
+uint64_t engine_time_us(const char *text);
 
 /* Why the engine says no: the text of {"message": …}, or what else the body has, on one line. */
 void engine_explain(unsigned status, const uint8_t *body, size_t n, struct err *err);

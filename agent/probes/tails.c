@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/probes/check.h"
+#include "agent/relay/ask.h"
 #include "core/base/log.h"
 #include "proto/msg.h"
 
@@ -22,12 +23,26 @@ static bool covers_unit(const struct tails *tails, const char *name)
 	return items_has(tails->items, "units", name);
 }
 
+/* Containers that the overview shows, by name; any by its id. */
+static bool covers_container(const struct tails *tails, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (tails->config->docker_socket == NULL)
+		return false;
+	if (n >= RELAY_MIN_ID && n <= RELAY_MAX_ID && strspn(name, "0123456789abcdef") == n)
+		return true;
+	return items_has(tails->items, "docker", name);
+}
+
 static const struct source {
 	uint8_t kind; /* enum msg_tail_kind */
+	bool asks_docker;
 	bool (*covers)(const struct tails *tails, const char *name);
 	void (*run)(const struct tail_spec *spec, struct tailout *out);
 } sources[] = {
-	{MSG_TAIL_UNIT, covers_unit, unit_tail_run},
+	{MSG_TAIL_UNIT, false, covers_unit, unit_tail_run},
+	{MSG_TAIL_DOCKER, true, covers_container, docker_tail_run},
 };
 
 static const struct source *find_source(uint8_t kind)
@@ -52,8 +67,11 @@ static pid_t *free_place(struct tails *tails)
 static _Noreturn void run(
 	const struct source *source, const struct tail_spec *spec, int fd, pid_t parent)
 {
-	static const struct check_limits limits = {
-		.memory = TAILS_MAX_MEMORY, .files = TAILS_MAX_FILES};
+	const struct check_limits limits = {
+		.memory = TAILS_MAX_MEMORY,
+		.files = TAILS_MAX_FILES,
+		.asks_docker = source->asks_docker,
+	};
 	static struct tailout out = {.fd = STDIN_FILENO};
 
 	check_enter(fd, parent, &limits);

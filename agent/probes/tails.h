@@ -41,5 +41,6 @@ bool tails_reaped(struct tails *tails, pid_t pid);
 /* ---- the sources: run in the tail's process, write until there is no more, and return ---- */
 
 void unit_tail_run(const struct tail_spec *spec, struct tailout *out);
+void docker_tail_run(const struct tail_spec *spec, struct tailout *out);
 
 #endif

@@ -22,12 +22,15 @@ static const struct endpoint {
 	[RELAY_STATS] = {"/containers/", "/stats?stream=false&one-shot=true", false, false},
 	[RELAY_IMAGE] = {"/images/", "/json", false, false},
 	[RELAY_EVENTS] = {.before = EVENTS, .follows = true},
-	[RELAY_LOGS] = {"/containers/", "/logs?follow=1&stdout=1&stderr=1&tail=", true, true},
+	[RELAY_LOGS] = {"/containers/", "/logs?follow=1&stdout=1&stderr=1&timestamps=1&tail=", true,
+		true},
+	[RELAY_TTY_LOGS] = {"/containers/", "/logs?follow=1&stdout=1&tail=", true, true},
 };
 
 static const char *const apis[RELAY_APIS] = {"1.44", "1.41"};
-static const char *const tails[RELAY_TAILS] = {"0", "10", "100", "1000", "10000"};
-static const unsigned tail_lines[RELAY_TAILS] = {0, 10, 100, 1000, 10000};
+static const char *const tails[RELAY_TAILS] = {
+	"0", "10", "50", "100", "200", "500", "1000", "10000"};
+static const unsigned tail_lines[RELAY_TAILS] = {0, 10, 50, 100, 200, 500, 1000, 10000};
 
 static bool is_id(const char *id, size_t n)
 {

@@ -6,7 +6,7 @@
  *
  *  0 u8 endpoint   enum relay_endpoint
  *  1 u8 api        index of the Engine API's version: 0 is 1.44, 1 is 1.41
- *  2 u8 tail       logs: index of how many lines of before: 0, 10, 100, 1000, 10000; else 0
+ *  2 u8 tail       logs: index of how many lines of before (relay_tail_lines()); else 0
  *  3 u8 length     of the id: 12 to 64, or 0 where the endpoint has none
  *  4    id         lower case hex, then zeros up to the end
  *
@@ -26,7 +26,7 @@
 #define RELAY_ASK_BYTES (4 + RELAY_MAX_ID)
 #define RELAY_MAX_REQUEST 512 /* bytes of a GET */
 #define RELAY_APIS 2
-#define RELAY_TAILS 5
+#define RELAY_TAILS 8
 
 enum relay_endpoint {
 	RELAY_CONTAINERS = 1, /* all of them */
@@ -34,7 +34,8 @@ enum relay_endpoint {
 	RELAY_STATS = 3,      /* one's processor time and memory, once */
 	RELAY_IMAGE = 4,      /* one in full */
 	RELAY_EVENTS = 5,     /* of containers, for as long as somebody reads */
-	RELAY_LOGS = 6,	      /* of one container, likewise */
+	RELAY_LOGS = 6,	      /* of one container, likewise: frames, each begins with its time */
+	RELAY_TTY_LOGS = 7,   /* of one with a terminal: as it wrote it */
 };
 
 struct relay_ask {

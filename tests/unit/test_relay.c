@@ -46,8 +46,12 @@ static void writes_fixed_requests(void **state)
 		{{RELAY_STATS, 0, 0, ID}, "GET /v1.44/containers/" ID
 					  "/stats?stream=false&one-shot=true HTTP/1.1\r\n"},
 		{{RELAY_IMAGE, 1, 0, LONG_ID}, "GET /v1.41/images/" LONG_ID "/json HTTP/1.1\r\n"},
-		{{RELAY_LOGS, 0, 2, ID}, "GET /v1.44/containers/" ID
-					 "/logs?follow=1&stdout=1&stderr=1&tail=100 HTTP/1.1\r\n"},
+		{{RELAY_LOGS, 0, 3, ID},
+			"GET /v1.44/containers/" ID "/logs?follow=1&stdout=1&stderr=1&timestamps=1"
+			"&tail=100 HTTP/1.1\r\n"},
+		{{RELAY_TTY_LOGS, 0, RELAY_TAILS - 1, ID},
+			"GET /v1.44/containers/" ID
+			"/logs?follow=1&stdout=1&tail=10000 HTTP/1.1\r\n"},
 	};
 	char text[RELAY_MAX_REQUEST], longest[RELAY_MAX_REQUEST];
 	struct relay_ask events = {RELAY_EVENTS, 0, 0, ""};
@@ -78,7 +82,7 @@ static void refuses_what_is_not_exactly_right(void **state)
 		uint8_t value;
 	} hostile[] = {
 		{0, 0},
-		{0, RELAY_LOGS + 1},
+		{0, RELAY_TTY_LOGS + 1},
 		{0, 255}, /* endpoints that are none */
 		{0, RELAY_CONTAINERS},
 		{0, RELAY_EVENTS}, /* which have no id */
