@@ -382,7 +382,7 @@ uninstall_all() {
 	do_it rm -rf /run/ops-runs
 	# a container may have the folder mounted; it goes with the next start of the host
 	do_it find /run/ops-agent -mindepth 1 -delete
-	for account in ops-agent ops-probe ops-run ops-dashboard; do
+	for account in ops-agent ops-probe ops-docker ops-run ops-dashboard; do
 		if getent passwd "$account" >/dev/null; then do_it userdel "$account"; fi
 	done
 	if getent group ops-agent >/dev/null; then do_it groupdel ops-agent; fi

@@ -133,6 +133,8 @@ agent_config() {
 		sed -e "s|/usr/local/libexec/ops|$DEV_DIR/libexec|g" -e "s|/etc/ops-agent|$AGENT_CONFIG|g" \
 			-e "s|/var/lib/ops-backups|$DEV_DIR/backups|g" "$file" >"$AGENT_CONFIG/${file#deploy/ops-agent/examples/}"
 	done
+	# a developer's machine need not have Docker
+	[ -S /var/run/docker.sock ] || sed -i -e '/^# Containers/d' -e '/^docker:/d' "$AGENT_CONFIG/status.yml"
 	printf '[ops]\nhost=%s\nuser=ops\ndbname=ops\n' "$PG_SOCKETS" >"$AGENT_CONFIG/pg_service.conf"
 }
 
