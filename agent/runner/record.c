@@ -43,7 +43,6 @@ void run_break(struct run *run, int rc)
 void run_sync(struct run *run)
 {
 	uint64_t size = run->journal.totals.size - run->journal.pending.len;
-	int rc;
 
 	if (size <= run->sync_wanted || run->broken != 0 ||
 		(!run->sync_due && run->now < run->sync_at + RUN_SYNC_EVERY_US))
@@ -51,9 +50,7 @@ void run_sync(struct run *run)
 	run->sync_due = false;
 	run->sync_at = run->now;
 	run->sync_wanted = size;
-	rc = syncer_request(&run->syncer, size);
-	if (rc != 0)
-		run_break(run, rc);
+	syncer_request(&run->syncer, size);
 }
 
 void run_on_synced(struct run *run)

@@ -53,20 +53,22 @@ int syncer_init(struct syncer *syncer, int journal_fd, int dir_fd)
 	return 0;
 }
 
-int syncer_request(struct syncer *syncer, uint64_t offset)
+void syncer_request(struct syncer *syncer, uint64_t offset)
 {
-	int rc = 0;
-
 	pthread_mutex_lock(&syncer->lock);
 	if (offset > syncer->wanted)
 		syncer->wanted = offset;
 	if (!syncer->started)
-		rc = -pthread_create(&syncer->thread, NULL, thread_main, syncer);
-	if (rc == 0)
-		syncer->started = true;
-	pthread_cond_signal(&syncer->work);
+		syncer->started = pthread_create(&syncer->thread, NULL, thread_main, syncer) == 0;
+	if (syncer->started) {
+		pthread_cond_signal(&syncer->work);
+	} else if (syncer->error == 0) {
+		syncer->error = sync_now(syncer);
+		if (syncer->error == 0)
+			syncer->done = syncer->wanted;
+		(void)eventfd_write(syncer->wake_fd, 1);
+	}
 	pthread_mutex_unlock(&syncer->lock);
-	return rc;
 }
 
 int syncer_result(struct syncer *syncer, uint64_t *ret_offset)

@@ -29,8 +29,9 @@ struct syncer {
 /* 0 or a negative errno. */
 MUSTCHECK int syncer_init(struct syncer *syncer, int journal_fd, int dir_fd);
 /* Asks that everything before offset be durable; returns at once. Signals must be blocked in the
- * calling thread (the new thread inherits that). 0 or a negative errno (no thread). */
-MUSTCHECK int syncer_request(struct syncer *syncer, uint64_t offset);
+ * calling thread (the new thread inherits that). While there is no thread to be had, since a
+ * command has used up the processes that the run may have, it syncs here instead. */
+void syncer_request(struct syncer *syncer, uint64_t offset);
 /* Clears wake_fd. The durable offset in *ret_offset; 0 or the errno of a failed sync. */
 MUSTCHECK int syncer_result(struct syncer *syncer, uint64_t *ret_offset);
 /* Lets the thread finish the sync it is in, joins it, and frees. */
