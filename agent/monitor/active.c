@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "agent/monitor/admit.h"
@@ -23,9 +23,15 @@
 #include "core/base/hex.h"
 #include "core/base/log.h"
 
+#define LOCK_EVENTS 64 /* read at once */
+#define LOCK_LOOKS 20
+#define LOCK_LOOK_US 500
+
 void active_init(struct active *active, int runs_fd, struct ledger *ledger)
 {
-	*active = (struct active){.runs_fd = runs_fd, .ledger = ledger};
+	*active = (struct active){.runs_fd = runs_fd,
+		.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
+		.ledger = ledger};
 	state_boot_id(active->boot_id);
 }
 
@@ -150,10 +156,37 @@ done:
 	return rc;
 }
 
+/* ---- watching ---- */
+
+static void unwatch(struct active *active, struct active_run *run)
+{
+	if (run->watch >= 0)
+		(void)inotify_rm_watch(active->inotify_fd, run->watch);
+	run->watch = -1;
+}
+
+/* Has the kernel tell when whoever has the lock open closes it. Gives up nothing: where that cannot
+ * be, the run is looked at again and again. */
+static void watch(struct active *active, struct active_run *run)
+{
+	int dir_fd = active->inotify_fd >= 0 ? active_open(active, &run->id) : -1;
+	char path[64];
+
+	run->retry = true;
+	if (dir_fd < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/" RUNDIR_LOCK, dir_fd);
+	run->watch = inotify_add_watch(active->inotify_fd, path, IN_CLOSE_WRITE);
+	/* it may have been closed before we looked */
+	run->retry = run->watch < 0 || lock_test(dir_fd) != 1;
+	close(dir_fd);
+	if (run->retry)
+		unwatch(active, run);
+}
+
 static void forget(struct active *active, struct active_run *run)
 {
-	if (run->pidfd >= 0)
-		close(run->pidfd);
+	unwatch(active, run);
 	free(run->claims);
 	*run = active->runs[--active->n];
 }
@@ -161,71 +194,56 @@ static void forget(struct active *active, struct active_run *run)
 /* The runner is gone, as far as anybody can tell. */
 static void ended(struct active *active, struct active_run *run)
 {
+	/* settling opens the lock and closes it */
+	unwatch(active, run);
 	if (settle(active, run) == 0) {
 		forget(active, run);
 		return;
 	}
-	if (run->pidfd >= 0)
-		close(run->pidfd);
-	run->pidfd = -1;
 	run->pid = 0;
 	run->retry = true;
 }
 
+/* The kernel tells of the last close a moment before the lock goes with it. */
+static void wait_free(const struct active *active, const struct active_run *run)
+{
+	int dir_fd = active_open(active, &run->id);
+
+	for (int i = 0; dir_fd >= 0 && i < LOCK_LOOKS && lock_test(dir_fd) == 1; i++)
+		usleep(LOCK_LOOK_US);
+	if (dir_fd >= 0)
+		close(dir_fd);
+}
+
+static void lock_closed(struct active *active, int descriptor)
+{
+	for (size_t i = 0; i < active->n; i++) {
+		struct active_run *run = &active->runs[i];
+
+		if (run->watch != descriptor)
+			continue;
+		wait_free(active, run);
+		ended(active, run);
+		break;
+	}
+}
+
+void active_polled(struct active *active)
+{
+	char bytes[LOCK_EVENTS * sizeof(struct inotify_event)];
+	ssize_t n = read(active->inotify_fd, bytes, sizeof(bytes));
+
+	/* events of files have no name behind them */
+	for (ssize_t at = 0; at < n; at += (ssize_t)sizeof(struct inotify_event)) {
+		struct inotify_event event;
+
+		memcpy(&event, bytes + at, sizeof(event));
+		if ((event.mask & IN_CLOSE_WRITE) != 0)
+			lock_closed(active, event.wd);
+	}
+}
+
 /* ---- adopting ---- */
-
-/* Field 22 of /proc/PID/stat; 0 when there is no such process. */
-static uint64_t start_ticks(pid_t pid)
-{
-	char path[32], text[1024];
-	unsigned long long ticks = 0;
-	const char *at;
-	size_t n;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[n] = '\0';
-	at = strrchr(text, ')'); /* the name before it may hold anything */
-	if (at == NULL)
-		return 0;
-	for (int field = 2; at != NULL && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	if (at != NULL)
-		ticks = strtoull(at + 1, NULL, 10);
-	return ticks;
-}
-
-/* A descriptor that tells when the runner in this state is gone, or -1. */
-static int watch_runner(const struct run_state *state)
-{
-	int pidfd;
-
-	if (state->runner_pid <= 0)
-		return -1;
-	pidfd = (int)syscall(SYS_pidfd_open, state->runner_pid, 0);
-	if (pidfd < 0)
-		return -1;
-	if (start_ticks(state->runner_pid) == state->runner_start_ticks)
-		return pidfd;
-	close(pidfd);
-	return -1;
-}
-
-/* Gives up nothing: without a pidfd the run is looked at again and again. */
-static void adopt(struct active_run *run, int dir_fd)
-{
-	struct run_state *state = xcalloc(1, sizeof(*state));
-
-	if (run->pidfd < 0 && state_read(dir_fd, state) == 0)
-		run->pidfd = watch_runner(state);
-	run->retry = run->pidfd < 0;
-	free(state);
-}
 
 static uint64_t number_of(const struct active *active, int dir_fd)
 {
@@ -241,7 +259,7 @@ static uint64_t number_of(const struct active *active, int dir_fd)
 
 static void look_at(struct active *active, const struct uuid *id, uint64_t *highest)
 {
-	struct active_run run = {.id = *id, .pidfd = -1};
+	struct active_run run = {.id = *id, .watch = -1};
 	int dir_fd = active_open(active, id);
 
 	if (dir_fd < 0)
@@ -257,17 +275,15 @@ static void look_at(struct active *active, const struct uuid *id, uint64_t *high
 		close(dir_fd);
 		return;
 	}
-	/* its runner lives, or it could not be settled now */
-	adopt(&run, dir_fd);
 	run.claims = admit_read(dir_fd, &run.held);
 	close(dir_fd);
 	if (active_is_full(active)) {
 		log_error(LOG_EV("run.too_many"), LOG_INT("number", run.number));
-		if (run.pidfd >= 0)
-			close(run.pidfd);
 		free(run.claims);
 		return;
 	}
+	/* its runner lives, or it could not be settled now */
+	watch(active, &run);
 	active->runs[active->n++] = run;
 	log_info(LOG_EV("run.adopted"), LOG_INT("number", run.number));
 }
@@ -306,7 +322,7 @@ void active_add(
 {
 	active->runs[active->n++] = (struct active_run){.id = *id,
 		.number = number,
-		.pidfd = -1,
+		.watch = -1,
 		.starting = true,
 		.held = held,
 		.claims = claims};
@@ -329,7 +345,8 @@ void active_started(struct active *active, const struct uuid *id, pid_t pid)
 
 	run->starting = false;
 	run->pid = pid;
-	run->retry = pid == 0;
+	if (pid == 0)
+		watch(active, run);
 }
 
 void active_drop(struct active *active, const struct uuid *id)
@@ -359,8 +376,13 @@ void active_refresh_claims(struct active *active)
 
 void active_fini(struct active *active)
 {
+	if (active->ledger == NULL)
+		return; /* it never came to active_init() */
 	while (active->n != 0)
 		forget(active, &active->runs[0]);
+	if (active->inotify_fd >= 0)
+		close(active->inotify_fd);
+	active->inotify_fd = -1;
 }
 
 bool active_child_exited(struct active *active, pid_t pid)
@@ -372,31 +394,6 @@ bool active_child_exited(struct active *active, pid_t pid)
 		}
 	}
 	return false;
-}
-
-size_t active_poll_fds(const struct active *active, struct pollfd *fds)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < active->n; i++) {
-		if (active->runs[i].pidfd >= 0)
-			fds[n++] = (struct pollfd){.fd = active->runs[i].pidfd, .events = POLLIN};
-	}
-	return n;
-}
-
-void active_polled(struct active *active, const struct pollfd *fds, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (fds[i].revents == 0)
-			continue;
-		for (size_t k = 0; k < active->n; k++) {
-			if (active->runs[k].pidfd == fds[i].fd) {
-				ended(active, &active->runs[k]);
-				break;
-			}
-		}
-	}
 }
 
 bool active_wants_retry(const struct active *active)
@@ -412,18 +409,14 @@ void active_retry(struct active *active)
 {
 	for (size_t i = active->n; i-- > 0;) {
 		struct active_run *run = &active->runs[i];
-		int dir_fd;
+		int rc;
 
 		if (!run->retry)
 			continue;
-		if (settle(active, run) == 0) {
+		rc = settle(active, run);
+		if (rc == 0)
 			forget(active, run);
-			continue;
-		}
-		dir_fd = active_open(active, &run->id);
-		if (dir_fd >= 0) {
-			adopt(run, dir_fd);
-			close(dir_fd);
-		}
+		else if (rc == -EAGAIN)
+			watch(active, run);
 	}
 }

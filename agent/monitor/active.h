@@ -1,13 +1,13 @@
 /*
- * The runs that are going on, as the monitor knows them: started by it (children), or found at its
- * start and watched by pidfd. When a runner is gone its run is settled: a dead runner's leftovers
- * are killed and the run ends as lost; either way the ledger gets run.finished, once, which the
- * file RUN_DIR/settled remembers.
+ * The runs that are going on, as the monitor knows them: its children, or, started by systemd or by
+ * an agent before this one, whoever holds RUN_DIR/lock; the kernel tells when the last descriptor
+ * of a lock is closed. When a runner is gone its run is settled: a dead runner's leftovers are
+ * killed and the run ends as lost; either way the ledger gets run.finished, once, which the file
+ * RUN_DIR/settled remembers.
  */
 #ifndef OPS_AGENT_MONITOR_ACTIVE_H
 #define OPS_AGENT_MONITOR_ACTIVE_H
 
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ struct active_run {
 	struct uuid id;
 	uint64_t number;
 	pid_t pid;     /* child; 0: not ours */
-	int pidfd;     /* adopted; -1: none */
+	int watch;     /* of the lock, in active.inotify_fd; -1: none */
 	bool retry;    /* nothing tells when it ends: look every ACTIVE_RETRY_MS */
 	bool told;     /* that it cannot be settled was logged */
 	bool starting; /* its RUN_DIR is being made; it is nobody's yet */
@@ -37,6 +37,7 @@ struct active_run {
 
 struct active {
 	int runs_fd;
+	int inotify_fd; /* on locks; -1: there is none to be had, and locks are looked at */
 	struct ledger *ledger;
 	uint8_t boot_id[16];
 	/* Called by active_scan() with every run's meta that could be read. */
@@ -62,7 +63,7 @@ bool active_is_full(const struct active *active);
 /* A run is being made; takes over claims. There must be room. */
 void active_add(
 	struct active *active, const struct uuid *id, uint64_t number, char *claims, bool held);
-/* Its runner was started as our child; pid 0: it could not be. */
+/* Its runner was started as our child; pid 0: it is not ours, or could not be started. */
 void active_started(struct active *active, const struct uuid *id, pid_t pid);
 /* It was given up before it was started. */
 void active_drop(struct active *active, const struct uuid *id);
@@ -73,10 +74,8 @@ MUSTCHECK int active_open(const struct active *active, const struct uuid *id);
 /* A child has exited. False: it is none of these. */
 bool active_child_exited(struct active *active, pid_t pid);
 
-/* Fills fds (room for ACTIVE_MAX) with what to poll; returns how many. */
-size_t active_poll_fds(const struct active *active, struct pollfd *fds);
-/* After poll(2): settles those whose pidfd is readable. */
-void active_polled(struct active *active, const struct pollfd *fds, size_t n);
+/* active.inotify_fd is readable: settles those whose lock was closed. */
+void active_polled(struct active *active);
 /* Whether active_retry() wants to be called in ACTIVE_RETRY_MS. */
 bool active_wants_retry(const struct active *active);
 void active_retry(struct active *active);

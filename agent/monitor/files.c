@@ -89,6 +89,7 @@ static int open_runs(struct monitor *m, struct err *err)
 		.runner = m->programs->runner};
 	launch_warm_up();
 	launch_clean(&m->launch);
+	launch_choose(&m->launch, m->settings.launch);
 	return 0;
 }
 
@@ -150,6 +151,7 @@ int files_open(struct monitor *m, struct err *err)
 void files_close(struct monitor *m)
 {
 	active_fini(&m->active);
+	units_free(m->launch.units);
 	ledger_close(m->ledger);
 	keys_close(m->keys);
 	switches_fini(&m->switches);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,24 +299,33 @@ static bool stderr_outlives_us(void)
 	       (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
-/* What of the agent's environment a runner has a use for. */
-static void keep_environment(const struct launch *launch)
+#define ENV_MAX 8
+
+/* What of the agent's environment a runner has a use for; n strings, NULL behind them. */
+static size_t make_env(const struct launch *launch, char *env[ENV_MAX])
 {
 	static const char *const passed[] = {
 		"OPS_RUNS_DIR", "OPS_CGROUP", "LOG_LEVEL", "LOG_FORMAT"};
-	char *kept[ARRAY_LEN(passed)], *uid = xasprintf("%u", launch->trusted_uid);
+	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(passed); i++)
-		kept[i] = getenv(passed[i]) != NULL ? xstrdup(getenv(passed[i])) : NULL;
-	clearenv();
-	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	setenv("OPS_AGENT_TRUSTED_UID", uid, 1);
+	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	env[n++] = xasprintf("OPS_AGENT_TRUSTED_UID=%u", launch->trusted_uid);
 	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-		if (kept[i] != NULL)
-			setenv(passed[i], kept[i], 1);
-		free(kept[i]);
+		if (getenv(passed[i]) != NULL)
+			env[n++] = xasprintf("%s=%s", passed[i], getenv(passed[i]));
 	}
-	free(uid);
+	env[n] = NULL;
+	return n;
+}
+
+static void keep_environment(const struct launch *launch)
+{
+	char *env[ENV_MAX];
+	size_t n = make_env(launch, env);
+
+	clearenv();
+	for (size_t i = 0; i < n; i++)
+		putenv(env[i]);
 }
 
 /* In the forked process: becomes the runner, as if it had been executed. What of the monitor is
@@ -355,6 +365,56 @@ void launch_warm_up(void)
 	(void)getgrouplist("root", 0, &group, &n);
 }
 
+/* This very program, for systemd to execute. An upgrade may have put another one in its place,
+ * which need not understand our plans: then ours is reached as long as we are there. */
+static int own_program(char *path, size_t size)
+{
+	const char *self = "/proc/self/exe";
+	struct stat own, there;
+	ssize_t n = readlink(self, path, size - 1);
+
+	if (n < 0)
+		return -errno;
+	path[n] = '\0';
+	if (stat(self, &own) != 0)
+		return -errno;
+	if (stat(path, &there) != 0 || there.st_dev != own.st_dev || there.st_ino != own.st_ino)
+		snprintf(path, size, "/proc/%d/exe", getpid());
+	return 0;
+}
+
+static int start_unit(const struct launch *launch, const struct launch_run *run,
+	const char *run_dir, int plan_fd, struct err *err)
+{
+	char program[PATH_MAX], *env[ENV_MAX];
+	int rc = own_program(program, sizeof(program));
+	size_t n;
+
+	if (rc != 0)
+		return err_set_errno(err, rc, "cannot find our own program");
+	n = make_env(launch, env);
+	rc = units_start(launch->units, run->plan,
+		&(struct unit_start){.program = program,
+			.run_dir = run_dir,
+			.env = env,
+			.plan_fd = plan_fd,
+			.lock_fd = run->lock_fd},
+		err);
+	while (n > 0)
+		free(env[--n]);
+	return rc;
+}
+
+static pid_t fork_runner(const struct launch *launch, const struct launch_run *run,
+	const char *run_dir, int plan_fd, struct err *err)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		become_runner(launch, run_dir, plan_fd, run->lock_fd);
+	return pid >= 0 ? pid : err_set_errno(err, -errno, "cannot start the runner");
+}
+
 pid_t launch_runner(const struct launch *launch, const struct launch_run *run, struct err *err)
 {
 	int fd = plan_memfd(run->plan, err);
@@ -366,12 +426,48 @@ pid_t launch_runner(const struct launch *launch, const struct launch_run *run, s
 		return fd;
 	uuid_format(&run->plan->id, text);
 	run_dir = xasprintf("%s/%s", launch->runs_path, text);
-	pid = fork();
-	if (pid == 0)
-		become_runner(launch, run_dir, fd, run->lock_fd);
-	if (pid < 0)
-		pid = err_set_errno(err, -errno, "cannot start the runner");
+	pid = launch->units != NULL ? start_unit(launch, run, run_dir, fd, err)
+				    : fork_runner(launch, run, run_dir, fd, err);
 	close(fd);
 	free(run_dir);
 	return pid;
+}
+
+int launch_ready(const struct launch *launch, struct err *err)
+{
+	return launch->units == NULL ? 0 : units_ready(launch->units, err);
+}
+
+/* Why `auto` does not mean systemd; NULL: it does. */
+static const char *why_fork(struct units *units, struct err *err)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return "not started by root";
+	/* as sd_booted(3) */
+	if (lstat("/run/systemd/system", &st) != 0 || !S_ISDIR(st.st_mode))
+		return "this host is not managed by systemd";
+	return units_ready(units, err) != 0 ? err->msg : NULL;
+}
+
+void launch_choose(struct launch *launch, enum settings_launch choice)
+{
+	struct units *units = units_new();
+	const char *why = NULL;
+	struct err err = {0};
+
+	if (choice == SETTINGS_LAUNCH_AUTO)
+		why = why_fork(units, &err);
+	else if (choice == SETTINGS_LAUNCH_FORK)
+		why = "OPS_LAUNCH=fork";
+	else if (units_ready(units, &err) != 0)
+		log_warn(LOG_EV("launch.systemd_away"), LOG_STR("error", err.msg));
+	if (why == NULL) {
+		log_info(LOG_EV("launch.units"), LOG_STR("slice", UNITS_SLICE));
+		launch->units = units;
+		return;
+	}
+	log_info(LOG_EV("launch.forks"), LOG_STR("because", why));
+	units_free(units);
 }

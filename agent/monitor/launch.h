@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "agent/monitor/settings.h"
+#include "agent/monitor/units.h"
 #include "agent/run/plan.h"
 #include "core/base/err.h"
 
@@ -16,6 +18,7 @@ struct launch {
 	gid_t gid;					 /* of the worker, which reads; -1: leave */
 	uid_t trusted_uid;				 /* who beside root may own executables */
 	int (*runner)(const char *run_dir, int lock_fd); /* agent/runner/runner.h */
+	struct units *units; /* runners are services of systemd; NULL: they are forked */
 };
 
 /* A run between the making of its RUN_DIR and the start of its runner. */
@@ -35,8 +38,23 @@ MUSTCHECK int launch_prepare(const struct launch *launch, const struct plan *pla
 MUSTCHECK int launch_sync(const struct launch *launch, const struct launch_run *runs, size_t n);
 /* Makes libc load the modules that look up accounts, once here instead of in every runner. */
 void launch_warm_up(void);
+/*
+ * How runners are started, as the setting OPS_LAUNCH says:
+ *
+ *	systemd   as transient services (monitor/units.h), and in no other way: while systemd does
+ *not answer nothing is started fork	  as children
+ *	auto	  as services when root starts the agent on a host that systemd manages, and it
+ *answers; as children otherwise. The default
+ *
+ * Sets launch->units and says in the log what it is.
+ */
+void launch_choose(struct launch *launch, enum settings_launch choice);
+/* Whether a runner could be started now; to be asked before anything of a start is told to anybody.
+ * 0 or a negative errno with err set. */
+MUSTCHECK int launch_ready(const struct launch *launch, struct err *err);
 /* Starts the runner, in a session of its own, with the plan as a sealed memfd on its standard input
- * and the lock in its hands. Returns its pid, or a negative errno with err set. */
+ * and the lock in its hands. Returns the pid of the child; 0: it is systemd's, and maybe not there
+ * yet; or a negative errno with err set. */
 MUSTCHECK pid_t launch_runner(
 	const struct launch *launch, const struct launch_run *run, struct err *err);
 /* Closes what is open of it. */

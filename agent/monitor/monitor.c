@@ -1,6 +1,7 @@
 /*
  * Owns everything in struct monitor; one poll(2) loop over the signalfd, the worker's socket and
- * the pidfds of adopted runners, with a handful of deadlines.
+ * the inotify descriptor on the locks of runners that are not its children, with a handful of
+ * deadlines.
  *
  * Happy path: load, lock the state folder, settle or adopt what runs were left, bind the socket,
  * fork the worker, serve its questions until SIGTERM.
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@
 #define SYNC_US 1000000 /* of the ledger after it was written */
 #define LISTEN_TRIES 50 /* 100 ms each: a killed agent's worker may take a moment to go */
 #define MESSAGES_A_TURN 64
+#define UMASK 027 /* the worker's group reads */
 
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
@@ -89,6 +92,9 @@ static int fork_worker(struct monitor *m)
 	}
 	if (opts.monitor_fd < 0)
 		return -1;
+	/* the bus is the monitor's; libsystemd insists on closing it itself */
+	units_free(m->launch.units);
+	m->launch.units = NULL;
 	close_all_but(opts.listen_fd, opts.monitor_fd, opts.probes_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -258,25 +264,25 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 
 static void wait_and_serve(struct monitor *m, uint64_t until, uint64_t now)
 {
-	struct pollfd fds[3 + ACTIVE_MAX];
-	size_t n_runs = active_poll_fds(&m->active, fds + 3);
+	struct pollfd fds[] = {{.fd = m->signal_fd, .events = POLLIN},
+		{.fd = m->child.fd, .events = POLLIN},
+		{.fd = m->active.inotify_fd, .events = POLLIN},
+		{.fd = m->sealer.fd, .events = POLLIN}};
 	int timeout_ms = -1;
 
-	fds[0] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
-	fds[1] = (struct pollfd){.fd = m->child.fd, .events = POLLIN};
-	fds[2] = (struct pollfd){.fd = m->sealer.fd, .events = POLLIN};
 	if (until != 0)
 		timeout_ms =
 			until > now ? (int)MIN((until - now) / 1000 + 1, (uint64_t)INT_MAX) : 0;
-	if (poll(fds, (nfds_t)(3 + n_runs), timeout_ms) <= 0)
+	if (poll(fds, ARRAY_LEN(fds), timeout_ms) <= 0)
 		return;
 	if (fds[1].revents != 0)
 		serve_worker(m);
 	if (fds[0].revents != 0)
 		serve_signals(m);
-	if (fds[2].revents != 0 && m->sealer.fd == fds[2].fd)
+	if (fds[3].revents != 0 && m->sealer.fd == fds[3].fd)
 		sealer_serve(m);
-	active_polled(&m->active, fds + 3, n_runs);
+	if (fds[2].revents != 0)
+		active_polled(&m->active);
 }
 
 /* Returns -1 when stopped, the exit code in a worker's process. */
@@ -345,6 +351,7 @@ static int start(struct monitor *m, struct err *err)
 	int rc;
 
 	close_range(3, ~0u, 0);
+	umask(UMASK);
 	prctl(PR_SET_NAME, "ops-agent");
 	title_set("serve", NULL);
 	m->started_us = clock_wall_us();

@@ -89,6 +89,23 @@ static int parse_peers(struct settings *settings, const char *text, struct err *
 	return 0;
 }
 
+static int parse_launch(struct settings *settings, const char *text, struct err *err)
+{
+	static const char *const names[] = {
+		[SETTINGS_LAUNCH_AUTO] = "auto",
+		[SETTINGS_LAUNCH_SYSTEMD] = "systemd",
+		[SETTINGS_LAUNCH_FORK] = "fork",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], text) == 0) {
+			settings->launch = (enum settings_launch)i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "OPS_LAUNCH is one of auto systemd fork, not '%.32s'", text);
+}
+
 int settings_load(struct settings *ret_settings, struct err *err)
 {
 	struct settings s = {0};
@@ -97,6 +114,8 @@ int settings_load(struct settings *ret_settings, struct err *err)
 	rc = find_worker(&s, err);
 	if (rc == 0)
 		rc = parse_peers(&s, env_or("OPS_AGENT_PEERS", ""), err);
+	if (rc == 0)
+		rc = parse_launch(&s, env_or("OPS_LAUNCH", "auto"), err);
 	if (rc != 0)
 		return rc;
 	s.config_dir = settings_absolute(env_or("OPS_AGENT_CONFIG_DIR", SETTINGS_CONFIG_DIR));

@@ -16,12 +16,20 @@
 #define SETTINGS_SECRET_PATH "/etc/ops-agent/secret"
 #define SETTINGS_USER "ops-agent"
 
+/* How runners are started (monitor/launch.h). */
+enum settings_launch {
+	SETTINGS_LAUNCH_AUTO,
+	SETTINGS_LAUNCH_SYSTEMD,
+	SETTINGS_LAUNCH_FORK,
+};
+
 struct settings {
 	char *config_dir, *state_dir, *socket_path, *secret_path; /* absolute */
 	char worker_user[SETTINGS_MAX_ACCOUNT];			  /* the worker's account */
 	uid_t worker_uid;
 	gid_t worker_gid;
 	bool drop_privileges; /* root, and the worker's account is another one */
+	enum settings_launch launch;
 	/* uids beside root and the worker's own that may connect */
 	uid_t peers[SETTINGS_MAX_PEERS];
 	size_t n_peers;

@@ -7,7 +7,7 @@
  * starts the runner and answers, each in turn.
  *
  * Failure modes: what cannot be made, synced or written in the ledger is removed again and answered
- * so. A runner that cannot be forked: the run exists and is settled as lost. The monitor dies
+ * so. A runner that cannot be started: the run exists and is settled as lost. The monitor dies
  * before the answer: the run, if it is there at all, has no runner, and the next monitor ends it.
  */
 #include "agent/monitor/start.h"
@@ -119,13 +119,13 @@ static void go(struct monitor *m, struct start *start)
 	struct err err = {0};
 	pid_t pid;
 
-	if (note_started(m, plan, &err) != 0) {
+	if (launch_ready(&m->launch, &err) != 0 || note_started(m, plan, &err) != 0) {
 		drop(m, start, MSG_UNAVAILABLE, err.msg);
 		return;
 	}
 	pid = launch_runner(&m->launch, &start->run, &err);
 	launch_close(&start->run);
-	if (pid < 0) /* the run exists, and is about to be settled as lost */
+	if (pid < 0) /* the run exists, and is lost unless systemd has it all the same */
 		log_error(LOG_EV("run.not_started"), LOG_INT("number", plan->number),
 			LOG_STR("error", err.msg));
 	active_started(&m->active, &plan->id, pid > 0 ? pid : 0);

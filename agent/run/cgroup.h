@@ -5,8 +5,7 @@
  * beside v1 controllers, which knows no limits.
  *
  *	OWN/ops-run-UUID/step-N.A		forked: OWN is the agent's cgroup
- *	OWN/runner, OWN/step-N.A		in a delegated unit ops-run-UUID.service, which is
- *OWN
+ *	OWN/runner, OWN/step-N.A		OWN is a delegated unit, ops-run-UUID.service
  *
  * OPS_CGROUP=off leaves cgroups alone.
  */

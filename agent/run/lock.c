@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/run/rundir.h"
@@ -23,6 +24,28 @@ int lock_take(int run_dir_fd)
 		return fd;
 	rc = errno == EACCES ? -EAGAIN : -errno;
 	close(fd);
+	return rc;
+}
+
+int lock_inherit(int run_dir_fd, int fd)
+{
+	struct flock lock = whole_file();
+	struct stat ours, theirs;
+	int copy, rc;
+
+	if (fstat(fd, &theirs) != 0 ||
+		fstatat(run_dir_fd, RUNDIR_LOCK, &ours, AT_SYMLINK_NOFOLLOW) != 0 ||
+		!S_ISREG(ours.st_mode) || ours.st_dev != theirs.st_dev ||
+		ours.st_ino != theirs.st_ino)
+		return -ENOENT;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (copy < 0)
+		return -errno;
+	/* what this open file holds already it may take again */
+	if (fcntl(copy, F_OFD_SETLK, &lock) == 0)
+		return copy;
+	rc = errno == EACCES ? -EAGAIN : -errno;
+	close(copy);
 	return rc;
 }
 

@@ -24,7 +24,8 @@ enum runner_exit {
 
 /* Runs to the end; the caller exits with what it returns. Takes over signals, children, standard
  * input and all descriptors above 2 of the process. lock_fd holds RUN_DIR/lock already, so that
- * there is no moment at which the run seems to be nobody's; -1: takes the lock itself. */
+ * there is no moment at which the run seems to be nobody's; -1: it is standard output, or, where
+ * that is another file, is taken here. */
 MUSTCHECK int runner_main(const char *run_dir, int lock_fd);
 
 #endif

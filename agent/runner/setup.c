@@ -55,6 +55,17 @@ static struct plan *read_plan(struct err *err)
 	return plan;
 }
 
+/* systemd hands on the lock as standard output (monitor/units.h). -1: that is something else. */
+static int inherited_lock(const char *run_dir)
+{
+	int dir_fd = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir_fd >= 0 ? lock_inherit(dir_fd, STDOUT_FILENO) : -1;
+
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return MAX(fd, -1);
+}
+
 /* Nothing of whoever started us stays open but the lock: no pipe whose end could hurt, no plan. */
 static int drop_descriptors(int *lock_fd)
 {
@@ -212,6 +223,8 @@ int run_init(struct run *run, const char *run_dir, int lock_fd, struct err *err)
 	run->plan = read_plan(err);
 	if (run->plan == NULL)
 		return RUNNER_EXIT_USAGE;
+	if (run->lock_fd < 0)
+		run->lock_fd = inherited_lock(run_dir);
 	rc = drop_descriptors(&run->lock_fd);
 	if (rc != 0)
 		err_set_errno(err, rc, "cannot open /dev/null");

@@ -88,6 +88,33 @@ static void the_lock_is_held_without_a_gap(void **state)
 	discard(&launch, &run, plan);
 }
 
+/* As systemd hands it on. */
+static void the_lock_is_taken_over_with_a_descriptor(void **state)
+{
+	struct launch launch = launch_in(*state);
+	struct plan *plan = fixture_plan(1);
+	struct launch_run run;
+	struct err err;
+	int dir_fd, fd, another;
+
+	assert_int_equal(launch_prepare(&launch, plan, &run, &err), 0);
+	dir_fd = open_run(*state, plan);
+	assert_int_equal(lock_inherit(dir_fd, run.meta_fd), -ENOENT);
+	/* the same file, but who opened it anew does not hold the lock */
+	another = openat(dir_fd, RUNDIR_LOCK, O_RDWR);
+	assert_int_equal(lock_inherit(dir_fd, another), -EAGAIN);
+	close(another);
+	fd = lock_inherit(dir_fd, run.lock_fd);
+	assert_true(fd > STDERR_FILENO);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	launch_close(&run);
+	assert_int_equal(lock_test(dir_fd), 1);
+	close(fd);
+	assert_int_equal(lock_test(dir_fd), 0);
+	close(dir_fd);
+	discard(&launch, &run, plan);
+}
+
 static void a_runner_gets_its_lock_and_nothing_else(void **state)
 {
 	struct launch launch = launch_in(*state);
@@ -179,6 +206,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			the_lock_is_held_without_a_gap, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_lock_is_taken_over_with_a_descriptor, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_runner_gets_its_lock_and_nothing_else, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
