@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,10 +28,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/monitor/confine.h"
 #include "agent/monitor/listen.h"
 #include "agent/monitor/notify.h"
 #include "agent/monitor/state.h"
 #include "agent/monitor/title.h"
+#include "agent/run/rundir.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
@@ -335,6 +338,21 @@ static int open_socket(struct monitor *m, struct err *err)
 	return rc;
 }
 
+/* Not where runners are forked: they would inherit it. */
+static int confine(struct monitor *m, struct err *err)
+{
+	char *socket_dir = xstrdup(m->settings.socket_path);
+	char *secret_dir = xstrdup(m->settings.secret_path);
+	const char *outputs = rundir_output_base();
+	const char *folders[] = {m->settings.state_dir, dirname(socket_dir), dirname(secret_dir),
+		outputs != NULL ? outputs : m->settings.state_dir};
+	int rc = m->launch.units != NULL ? confine_enter(folders, ARRAY_LEN(folders), err) : 0;
+
+	free(socket_dir);
+	free(secret_dir);
+	return rc;
+}
+
 static int note_agent(struct monitor *m, const char *event, struct err *err)
 {
 	struct json *json = ledger_begin(m->ledger, event);
@@ -381,6 +399,8 @@ static int start(struct monitor *m, struct err *err)
 		rc = files_open(m, err);
 	if (rc == 0)
 		rc = open_socket(m, err);
+	if (rc == 0)
+		rc = confine(m, err);
 	if (rc == 0)
 		rc = note_agent(m, "agent.started", err);
 	if (rc == 0)
