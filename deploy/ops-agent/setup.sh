@@ -9,6 +9,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 OPT=/opt/ops-agent
 LIBEXEC=/usr/local/libexec/ops
 UNITS=/etc/systemd/system
+FORKED_RUNS=/run/systemd/system/ops-agent.service.d/forked-runs.conf
 MIN_FREE_MIB=64
 START_SECONDS=30
 
@@ -267,12 +268,34 @@ make_secret() (
 	mv -f "$1.new" "$1"
 )
 
+# Runs of an agent from before each was a service of its own are processes of ops-agent.service.
+has_forked_runs() {
+	local file
+	for file in $(grep -lsE '/ops-agent\.service(/|$)' /proc/[0-9]*/cgroup); do
+		if tr '\0' ' ' <"${file%/cgroup}/cmdline" 2>/dev/null | grep -q '^ops-agent runner '; then return 0; fi
+	done
+	return 1
+}
+
+# A stop of the service ends whatever is in it; while such runs go on it must not. What says so goes with the
+# next upgrade, or with the host's next start.
+spare_forked_runs() {
+	if has_forked_runs; then
+		say "Runs of the previous agent are going: the service leaves them alone"
+		do_it mkdir -p "${FORKED_RUNS%/*}"
+		[ "$dry_run" = 1 ] || printf '[Service]\nKillMode=process\n' >"$FORKED_RUNS"
+	elif [ -e "$FORKED_RUNS" ]; then
+		do_it rm -f "$FORKED_RUNS"
+	fi
+}
+
 install_units() {
 	put 0644 "$stage/lib/tmpfiles.d/ops-agent.conf" /etc/tmpfiles.d/ops-agent.conf
 	put 0644 "$stage/lib/systemd/system/ops-runs.slice" "$UNITS/ops-runs.slice"
 	put 0644 "$stage/lib/systemd/system/ops-agent.service" "$UNITS/ops-agent.service"
 	live || return 0
 	do_it systemd-tmpfiles --create /etc/tmpfiles.d/ops-agent.conf
+	spare_forked_runs
 	do_it systemctl daemon-reload
 }
 

@@ -43,7 +43,7 @@ test('every_file_is_where_the_units_and_the_catalogue_look', () => {
 		assert.ok(existsSync(at(file)), file);
 	assert.equal(readlinkSync(at('/usr/local/bin/opsctl')), '/opt/ops-agent/bin/opsctl');
 	const unit = readFileSync(at('/etc/systemd/system/ops-agent.service'), 'utf8');
-	for (const line of ['Type=notify', 'KillMode=process', 'Environment=OPS_AGENT_SECRET_PATH=/etc/ops-agent/secret'])
+	for (const line of ['Type=notify', 'KillMode=mixed', 'Environment=OPS_LAUNCH=systemd', 'Environment=OPS_AGENT_SECRET_PATH=/etc/ops-agent/secret'])
 		assert.ok(unit.split('\n').includes(line), line);
 	assert.match(unit, /^WatchdogSec=/m);
 	assert.doesNotMatch(unit, /^RuntimeDirectory=/m);
