@@ -5,6 +5,8 @@ import { blocks, missingLine } from './blocks.mjs';
 import { drills, login, ORDER } from './scenes.mjs';
 
 const wanted = process.argv.slice(2).filter((a) => a !== 'all');
+// another server and another installation: the agent and systemd alone
+if (wanted[0] === 'units') process.exit(await (await import('./units.mjs')).main(wanted.slice(1)));
 for (const name of wanted) {
 	if (!drills[name]) {
 		console.error(`no drill '${name}'; there are: ${ORDER.join(' ')}`);

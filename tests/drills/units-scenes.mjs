@@ -1,0 +1,259 @@
+// What ./dev drill units shows, each in one scene: (host, check) => a note that is printed, or nothing.
+import assert from 'node:assert/strict';
+
+export const check = assert;
+const LIBEXEC = '/usr/local/libexec/units';
+
+const programs = {
+	// a line every 20 ms, numbered: what is missing or comes twice is seen
+	ticks: `#!/bin/sh
+i=0
+while [ $i -lt "$1" ]; do echo "tick $i"; i=$((i + 1)); sleep 0.02; done
+`,
+	// each child ignores SIGTERM, leaves the session and forks again
+	bomb: `#!/usr/bin/python3
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('lit', flush=True)
+while True:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+    except OSError:
+        time.sleep(0.001)
+`,
+	where: `#!/bin/sh
+cat /proc/self/cgroup
+grep -E 'NoNewPrivs|Seccomp:|CapBnd' /proc/self/status
+touch /var/tmp/units-was-here && echo "writes where it may"
+[ "$(ls /proc | grep -c '^[0-9]')" -gt 5 ] && ls -d /proc/1 && echo "sees the host's processes"
+`,
+	hog: `#!/usr/bin/python3
+import sys
+kept = []
+for i in range(64):
+    kept.append(bytearray(b'x' * (8 << 20)))
+    print(f'{(i + 1) * 8} MiB', flush=True)
+`,
+	burn: `#!/usr/bin/python3
+import time
+print('burning', flush=True)
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    pass
+print(f'cpu {time.process_time():.2f}', flush=True)
+`,
+	many: `#!/usr/bin/python3
+import os, time
+n = 0
+try:
+    for _ in range(200):
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        n += 1
+except OSError as error:
+    print(f'{n} children, then {error.strerror}', flush=True)
+`,
+};
+
+const commands = `version: 1
+defaults: { timeout: 5m, kill_after: 2s, user: nobody }
+commands:
+  ticks: { title: Ticks, exec: [${LIBEXEC}/ticks, "\${inputs.n}"], inputs: { n: { type: int, min: 1, max: 100000, required: true } } }
+  bomb: { title: Fork bomb, exec: [${LIBEXEC}/bomb] }
+  where: { title: Where am I, exec: [${LIBEXEC}/where] }
+  hog: { title: Memory, exec: [${LIBEXEC}/hog], limits: { memory: 128MiB } }
+  burn: { title: Processor, exec: [${LIBEXEC}/burn], limits: { cpu: 20% } }
+  many: { title: Processes, exec: [${LIBEXEC}/many], limits: { pids: 20 } }
+`;
+
+const status = `version: 1
+host: true
+`;
+
+const uuid = (host, args) => JSON.parse(host.run(`opsctl run ${args} --json`)).id;
+const show = (host, id) => JSON.parse(host.run(`opsctl show ${id} --json`));
+const ended = (host, id, seconds = 60) =>
+	host.until(`run ${id} ends`, `opsctl show ${id} --json | grep -Eq '"finished_us": ?[1-9]'`, seconds).then(() => show(host, id));
+const unitOf = (id) => `ops-run-${id}.service`;
+const answers = (host) => host.until('the agent answers', 'opsctl status', 30);
+
+const property = (host, unit, name) => host.run(`systemctl show -P ${name} ${unit}`);
+const text = (host, id) => host.run(`opsctl logs ${id}`);
+const processes = (host, pattern) => Number(host.run(`pgrep -fc '${pattern}' || true`));
+
+// Every line of the ticks, once, and a journal whose digest holds.
+function isWhole(host, id, n) {
+	check.equal(text(host, id), Array.from({ length: n }, (_, i) => `tick ${i}`).join('\n'));
+	check.match(host.run('ops-agent verify'), /chain holds[^]* 0 damaged/);
+}
+
+async function going(host, args, seen) {
+	const id = uuid(host, args);
+	await host.until(`output of ${args}`, `opsctl logs ${id} | grep -q ${seen}`);
+	return id;
+}
+
+export const scenes = {
+	async install(host) {
+		for (const [name, body] of Object.entries(programs)) host.write(`${LIBEXEC}/${name}`, body, '0755');
+		host.write('/etc/ops-agent/commands.yml', commands);
+		host.write('/etc/ops-agent/status.yml', status);
+		host.setup();
+		check.match(host.run('journalctl -u ops-agent -o cat'), /launch\.units/);
+	},
+
+	async 'own-unit'(host) {
+		const id = uuid(host, 'where');
+		const run = await ended(host, id);
+		const said = text(host, id);
+		check.equal(run.status, 'succeeded');
+		check.ok(said.includes(`/ops.slice/ops-runs.slice/${unitOf(id)}/step-0.1`), said);
+		check.match(said, /Seccomp:\s+0/);
+		check.match(said, /writes where it may[^]*sees the host's processes/);
+		await host.until('the unit is unloaded', `! systemctl list-units --all --plain | grep -q ${unitOf(id)}`);
+	},
+
+	async 'agent-restarted'(host) {
+		const id = await going(host, 'ticks n=400', '"tick 5$"');
+		check.equal(property(host, unitOf(id), 'ActiveState'), 'active');
+		host.run('systemctl restart ops-agent');
+		await answers(host);
+		check.equal(show(host, id).status, 'running');
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 400);
+	},
+
+	async 'agent-killed'(host) {
+		const id = await going(host, 'ticks n=600', '"tick 5$"');
+		for (let i = 0; i < 3; i++) {
+			host.run('systemctl kill -s KILL ops-agent');
+			await answers(host);
+			check.equal(show(host, id).status, 'running');
+		}
+		check.match(host.run('journalctl -u ops-agent -o cat'), /run\.adopted/);
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 600);
+	},
+
+	async 'agent-stopped'(host) {
+		const id = await going(host, 'ticks n=300', '"tick 5$"');
+		host.run('systemctl stop ops-agent');
+		check.equal(property(host, unitOf(id), 'ActiveState'), 'active');
+		check.equal(processes(host, `^ops-agent runner .*${id}`), 1);
+		await host.until('the run ends without an agent', `[ "$(systemctl show -P ActiveState ${unitOf(id)})" = inactive ]`);
+		host.run('systemctl start ops-agent');
+		await answers(host);
+		check.equal(show(host, id).status, 'succeeded');
+		isWhole(host, id, 300);
+	},
+
+	async 'fork-bomb-cancelled'(host) {
+		const id = await going(host, 'bomb', 'lit');
+		await host.until('it has grown', `[ "$(systemctl show -P TasksCurrent ${unitOf(id)})" -gt 200 ]`);
+		const many = property(host, unitOf(id), 'TasksCurrent');
+		host.run(`opsctl cancel ${id}`);
+		const run = await ended(host, id);
+		check.equal(run.status, 'cancelled');
+		check.equal(processes(host, '^/usr/bin/python3 .*bomb'), 0);
+		return `${many} processes`;
+	},
+
+	async 'runner-killed'(host) {
+		const id = await going(host, 'bomb', 'lit');
+		host.run(`kill -9 $(systemctl show -P MainPID ${unitOf(id)})`);
+		const run = await ended(host, id);
+		check.equal(run.status, 'lost');
+		check.equal(run.reason, 'runner_died');
+		check.notEqual(property(host, unitOf(id), 'ActiveState'), 'active');
+		check.equal(processes(host, '^/usr/bin/python3 .*bomb'), 0);
+		await host.until('the unit is unloaded', `! systemctl list-units --all --plain | grep -q ${unitOf(id)}`);
+	},
+
+	// SIGTERM to the unit is what a shutdown does.
+	async 'host-shut-down'(host) {
+		const id = await going(host, 'ticks n=10000', '"tick 5$"');
+		host.run(`systemctl stop ${unitOf(id)}`);
+		const run = await ended(host, id);
+		check.equal(run.status, 'cancelled');
+		check.equal(run.reason, 'host_restarted');
+	},
+
+	async limits(host) {
+		const v2 = host.try('grep -qw memory /sys/fs/cgroup/cgroup.controllers && grep -qw cpu /sys/fs/cgroup/cgroup.controllers').status === 0;
+		const hog = uuid(host, 'hog');
+		const memory = await ended(host, hog);
+		check.equal(memory.status, 'failed');
+		check.ok(!text(host, hog).includes('136 MiB'), text(host, hog));
+		if (v2) check.equal(memory.reason, 'oom');
+		const burn = await going(host, 'burn', 'burning');
+		if (!v2) check.equal(property(host, unitOf(burn), 'CPUQuotaPerSecUSec'), '200ms');
+		check.equal((await ended(host, burn)).status, 'succeeded');
+		const used = Number(text(host, burn).match(/cpu ([\d.]+)/)[1]);
+		check.ok(used < 1.5, `of 3 seconds it had the processor for ${used}`);
+		const many = uuid(host, 'many');
+		await host.until('it has said how many', `opsctl logs ${many} | grep -q then`);
+		check.ok(Number(text(host, many).match(/(\d+) children, then/)[1]) <= 24, text(host, many));
+		host.run(`opsctl cancel ${many}`);
+		await ended(host, many);
+		return v2 ? 'cgroup v2: memory (oom), cpu, pids' : 'no controllers on cgroup v2 here: cpu and pids are the unit\'s, reason oom was not seen';
+	},
+
+	// Nothing is started while systemd cannot be asked, and what is going goes on; afterwards all is as before.
+	async 'bus-away'(host) {
+		const id = await going(host, 'ticks n=300', '"tick 5$"');
+		host.run('systemctl stop dbus.socket dbus.service');
+		const refused = host.try('opsctl run where');
+		check.notEqual(refused.status, 0);
+		check.match(refused.out, /systemd cannot be asked/);
+		check.equal(show(host, id).status, 'running');
+		host.run('systemctl start dbus.socket dbus.service');
+		check.equal((await ended(host, uuid(host, 'where'))).status, 'succeeded');
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 300);
+	},
+
+	async 'systemd-reexecuted'(host) {
+		const id = await going(host, 'ticks n=300', '"tick 5$"');
+		host.run('systemctl daemon-reload; systemctl daemon-reexec');
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 300);
+		check.equal((await ended(host, uuid(host, 'where'))).status, 'succeeded');
+	},
+
+	// What a taken-over agent is left with, counted by systemd itself.
+	async exposure(host) {
+		const said = host.run('systemd-analyze security ops-agent --no-pager | tail -n 1');
+		const level = Number(said.match(/([\d.]+) (OK|SAFE|MEDIUM|EXPOSED|UNSAFE)/)[1]);
+		check.ok(level <= 2.5, said);
+		return `exposure ${level}`;
+	},
+
+	// The new program is put in place and started while a run goes.
+	async upgrade(host) {
+		const id = await going(host, 'ticks n=400', '"tick 5$"');
+		host.run('cp /root/agent/usr/local/bin/ops-agent /root/new; echo >>/root/new; mv /root/new /root/agent/usr/local/bin/ops-agent');
+		const said = host.setup();
+		check.match(said, /bin\/ops-agent[^]*The agent runs/);
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 400);
+	},
+
+	// From an agent that forked its runs, whose unit left them alone, to this one.
+	async 'upgrade-from-forks'(host) {
+		host.run(`sed -i -e 's/^KillMode=.*/KillMode=process/' -e 's/^Environment=OPS_LAUNCH=.*/Environment=OPS_LAUNCH=fork/' \
+			-e '/^CapabilityBoundingSet/,/^SystemCallErrorNumber/d' /etc/systemd/system/ops-agent.service
+			systemctl daemon-reload; systemctl restart ops-agent`);
+		await answers(host);
+		const id = await going(host, 'ticks n=500', '"tick 5$"');
+		check.notEqual(property(host, unitOf(id), 'ActiveState'), 'active');
+		check.match(host.setup(), /the service leaves them alone/);
+		check.equal(property(host, 'ops-agent', 'KillMode'), 'process');
+		check.equal(show(host, id).status, 'running');
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 500);
+		host.setup();
+		check.equal(property(host, 'ops-agent', 'KillMode'), 'mixed');
+	},
+};
