@@ -1,9 +1,10 @@
 /*
- * Owns: the stream of status documents and the newest of them (text and parsed).
+ * Owns: the stream of status documents, the newest of them, and what the dashboard adds to it.
  *
- * Happy path: somebody subscribes -> status.watch is opened -> the first document is a snapshot for
- * all
- * -> of each further one, what differs goes out as a put -> nobody is left: the stream is closed.
+ * Happy path: the agent is there -> status.watch is opened, slowly -> somebody subscribes -> it is
+ * opened anew, closely -> of each document, what differs from the one before goes out as a put, and
+ * changed levels to the listeners -> nobody is left: slowly again. A page that comes gets the
+ * newest document as its snapshot; the text is made when somebody wants it.
  *
  * Failure modes: the agent goes away, or does not know the method: what was known is dropped, so
  * that nobody takes it for new; the page shows how old its own copy is. Back again, there is a new
@@ -11,69 +12,45 @@
  */
 #include "core/app/status.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/app/http.h"
 #include "core/app/server.h"
+#include "core/app/status_diff.h"
+#include "core/app/status_levels.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
-
-#define WATCH_INTERVAL_MS 1000
 
 struct status {
 	struct server *server;
 	struct link_watch watch;
 	struct link_stream *stream; /* NULL: not watched */
 	size_t n_subscribed;
-	char *text; /* the newest document; NULL: none since the stream was opened */
+	json_t *agent; /* its newest document; NULL: none since the stream was opened */
+	json_t *own;   /* section -> items: what the dashboard adds */
+	json_t *doc;   /* both; NULL without the agent's */
+	char *text;    /* of doc, or NULL: not made yet */
 	size_t len;
-	json_t *doc;
+	struct status_levels levels;
 };
 
-static void forget(struct status *status)
+static void forget_text(struct status *status)
 {
 	free(status->text);
 	status->text = NULL;
 	status->len = 0;
+}
+
+static void forget(struct status *status)
+{
+	forget_text(status);
 	json_decref(status->doc);
-	status->doc = NULL;
+	json_decref(status->agent);
+	status->doc = status->agent = NULL;
 }
 
-/* ---- what changed ---- */
-
-static json_t *find(const json_t *items, const char *id)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(items, i, item)
-	{
-		const char *other = json_string_value(json_object_get(item, "id"));
-
-		if (other != NULL && strcmp(other, id) == 0)
-			return item;
-	}
-	return NULL;
-}
-
-/* Those of now that are not in before; with same: also when they are there, but differ. */
-static json_t *difference(json_t *now, const json_t *before, bool changed_too)
-{
-	json_t *result = json_array();
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(now, i, item)
-	{
-		const char *id = json_string_value(json_object_get(item, "id"));
-		json_t *old = id != NULL ? find(before, id) : NULL;
-
-		if (id != NULL && (old == NULL || (changed_too && !json_equal(old, item))))
-			json_array_append(result, item);
-	}
-	return result;
-}
+/* ---- the document ---- */
 
 static void tell(struct status *status, const char *event, json_t *data)
 {
@@ -82,52 +59,97 @@ static void tell(struct status *status, const char *event, json_t *data)
 	if (text != NULL)
 		live_on_status(status->server->live, event, text, strlen(text));
 	free(text);
-}
-
-static void send_gone(struct status *status, json_t *before, json_t *now)
-{
-	const char *section;
-	json_t *items;
-
-	json_object_foreach(before, section, items)
-	{
-		json_t *gone = difference(items, json_object_get(now, section), false);
-		json_t *item, *data;
-		size_t i;
-
-		json_array_foreach(gone, i, item)
-		{
-			data = json_pack("{s:o}", "id",
-				json_sprintf("%s/%s", section,
-					json_string_value(json_object_get(item, "id"))));
-			tell(status, "del", data);
-			json_decref(data);
-		}
-		json_decref(gone);
-	}
+	json_decref(data);
 }
 
 static void send_changes(struct status *status, json_t *doc)
 {
 	json_t *before = json_object_get(status->doc, "sections");
 	json_t *now = json_object_get(doc, "sections");
-	json_t *sections = json_object();
-	const char *section;
-	json_t *items, *put;
+	json_t *gone, *path;
+	size_t i;
 
-	send_gone(status, before, now);
-	json_object_foreach(now, section, items)
+	gone = status_gone(now, before);
+	json_array_foreach(gone, i, path)
 	{
-		json_t *changed = difference(items, json_object_get(before, section), true);
-
-		if (json_array_size(changed) != 0)
-			json_object_set(sections, section, changed);
-		json_decref(changed);
+		tell(status, "del", json_pack("{s:O}", "id", path));
 	}
-	put = json_pack("{s:O?,s:O?,s:o}", "time_us", json_object_get(doc, "time_us"), "level",
-		json_object_get(doc, "level"), "sections", sections);
-	tell(status, "put", put);
-	json_decref(put);
+	json_decref(gone);
+	tell(status, "put",
+		json_pack("{s:O?,s:O?,s:o}", "time_us", json_object_get(doc, "time_us"), "level",
+			json_object_get(doc, "level"), "sections", status_changed(now, before)));
+}
+
+/* The agent's document with what the dashboard adds to it. New reference. */
+static json_t *compose(json_t *agent, json_t *own)
+{
+	json_t *doc = json_copy(agent);
+	json_t *sections = json_copy(json_object_get(agent, "sections"));
+
+	json_object_update(sections, own);
+	json_object_set_new(doc, "sections", sections);
+	json_object_set_new(doc, "level", json_string(status_worst(sections)));
+	return doc;
+}
+
+static void text_make(struct status *status)
+{
+	if (status->text != NULL || status->doc == NULL)
+		return;
+	status->text = json_dumps(status->doc, JSON_COMPACT);
+	status->len = status->text != NULL ? strlen(status->text) : 0;
+}
+
+/* The agent's document (taken over) or a section of our own is new. */
+static void renew(struct status *status, json_t *agent)
+{
+	bool first = status->doc == NULL;
+	json_t *doc = compose(agent, status->own);
+
+	if (!first && status->n_subscribed > 0)
+		send_changes(status, doc);
+	forget_text(status);
+	json_decref(status->doc);
+	status->doc = doc;
+	if (agent != status->agent) {
+		json_decref(status->agent);
+		status->agent = agent;
+	}
+	if (first && status->n_subscribed > 0) {
+		text_make(status);
+		if (status->text != NULL)
+			live_on_status(status->server->live, "snapshot", status->text, status->len);
+	}
+	status_levels_take(
+		&status->levels, json_object_get(status->doc, "sections"), true, clock_mono_us());
+}
+
+void status_put_section(struct status *status, const char *section, json_t *items)
+{
+	if (json_array_size(items) == 0)
+		json_object_del(status->own, section);
+	else
+		json_object_set(status->own, section, items);
+	json_decref(items);
+	if (status->agent != NULL)
+		renew(status, status->agent);
+	else
+		status_levels_take(&status->levels, status->own, false, clock_mono_us());
+}
+
+const json_t *status_document(const struct status *status)
+{
+	return status->doc;
+}
+
+void status_listen(struct status *status, struct status_listener *listener)
+{
+	list_append(&status->levels.listeners, &listener->link);
+}
+
+void status_unlisten(struct status_listener *listener)
+{
+	list_remove(&listener->link);
 }
 
 /* ---- the agent ---- */
@@ -147,19 +169,14 @@ static json_t *parse(struct wire_str text)
 static void on_event(struct link_stream *stream, struct wire_str text)
 {
 	struct status *status = link_stream_arg(stream);
-	bool first = status->text == NULL;
 	json_t *doc = parse(text);
 
-	if (doc == NULL)
-		return;
-	if (!first)
-		send_changes(status, doc);
-	forget(status);
-	status->text = xstrndup(text.data, text.len);
-	status->len = text.len;
-	status->doc = doc;
-	if (first)
-		live_on_status(status->server->live, "snapshot", status->text, status->len);
+	/* a stream that is opened anew begins with what is known */
+	if (status->agent != NULL && json_equal(json_object_get(doc, "time_us"),
+					     json_object_get(status->agent, "time_us")))
+		json_decref(doc);
+	else if (doc != NULL)
+		renew(status, doc);
 }
 
 /* The agent watches, or says that it will not. */
@@ -170,6 +187,7 @@ static void on_reply(struct link_stream *stream, const struct link_reply *reply)
 	if (reply->err == 0 && reply->status == MSG_OK)
 		return;
 	status->stream = NULL;
+	forget(status);
 	if (reply->err == 0)
 		log_warn(LOG_EV("agent.status_refused"),
 			LOG_STR("status", msg_status_name(reply->status)));
@@ -192,6 +210,7 @@ static void on_end(struct link_stream *stream, const struct link_end *end)
 	forget(status);
 }
 
+/* Opens the stream, as closely as somebody looks; one that is open is given up. */
 static void watch(struct status *status)
 {
 	static const struct link_stream_callbacks callbacks = {
@@ -200,12 +219,14 @@ static void watch(struct status *status)
 		.on_event = on_event,
 		.on_end = on_end,
 	};
-	struct msg_status_watch ask = {.interval_ms = WATCH_INTERVAL_MS};
+	struct msg_status_watch ask = {
+		.interval_ms = status->n_subscribed > 0 ? STATUS_WATCHED_MS : STATUS_IDLE_MS};
 	uint8_t fields[16];
 	int n;
 
-	if (status->stream != NULL || status->n_subscribed == 0 ||
-		!link_is_connected(status->server->link))
+	link_close_stream(status->stream);
+	status->stream = NULL;
+	if (!link_is_connected(status->server->link))
 		return;
 	n = msg_status_watch_encode(&ask, fields, sizeof(fields));
 	if (n < 0)
@@ -222,21 +243,24 @@ static void on_state(struct link_watch *link_watch, const struct link_info *info
 
 /* ---- who looks ---- */
 
+bool status_is_watched(const struct status *status)
+{
+	return status->n_subscribed > 0;
+}
+
 const char *status_subscribed(struct status *status, size_t *ret_len)
 {
-	status->n_subscribed++;
-	watch(status);
+	if (status->n_subscribed++ == 0)
+		watch(status);
+	text_make(status);
 	*ret_len = status->len;
 	return status->text;
 }
 
 void status_unsubscribed(struct status *status)
 {
-	if (--status->n_subscribed != 0)
-		return;
-	link_close_stream(status->stream);
-	status->stream = NULL;
-	forget(status);
+	if (--status->n_subscribed == 0)
+		watch(status);
 }
 
 /* The agent has answered a request for the document. */
@@ -244,25 +268,28 @@ static void on_document(const struct link_reply *reply, void *arg)
 {
 	struct request *req = arg;
 	struct msg_document document;
-	json_t *doc;
+	json_t *agent, *doc;
 
 	if (reply->err != 0 || reply->status != MSG_OK) {
 		http_agent_problem(req, reply);
 		return;
 	}
 	if (msg_document_decode(reply->fields, reply->fields_len, &document) != 0 ||
-		(doc = parse(document.json)) == NULL) {
+		(agent = parse(document.json)) == NULL) {
 		response_problem(req, 502, "agent_malformed", "The agent's answer makes no sense.");
 		return;
 	}
+	doc = compose(agent, server_of(req)->status->own);
+	http_json(req, 200, doc);
 	json_decref(doc);
-	response_send(req, 200, "application/json", document.json.data, document.json.len);
+	json_decref(agent);
 }
 
 void status_get(struct request *req)
 {
 	struct status *status = server_of(req)->status;
 
+	text_make(status);
 	if (status->text != NULL)
 		response_send(req, 200, "application/json", status->text, status->len);
 	else
@@ -274,6 +301,8 @@ struct status *status_open(struct server *server)
 	struct status *status = xcalloc(1, sizeof(*status));
 
 	status->server = server;
+	status->own = json_object();
+	status_levels_init(&status->levels);
 	status->watch.on_state = on_state;
 	link_watch_add(server->link, &status->watch);
 	return status;
@@ -286,5 +315,7 @@ void status_close(struct status *status)
 	link_watch_remove(&status->watch);
 	link_close_stream(status->stream);
 	forget(status);
+	json_decref(status->own);
+	status_levels_fini(&status->levels);
 	free(status);
 }
