@@ -135,6 +135,10 @@ static void put_http(struct buf *out, const struct server *server)
 	put(out, NAME "live_sockets", "gauge", live_socket_count(server->live),
 		"Open live connections.");
 	put(out, NAME "log_searches", "gauge", server->n_searches, "Searches going on.");
+	put(out, NAME "samples_written_total", "counter", samples_counts(server->samples).written,
+		"Moments of the machine's values that are in the database.");
+	put(out, NAME "samples_dropped_total", "counter", samples_counts(server->samples).dropped,
+		"Moments that were dropped while the database was away.");
 }
 
 static void put_parts(struct buf *out, const struct server *server)

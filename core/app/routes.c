@@ -10,6 +10,7 @@
 #include "core/app/logs.h"
 #include "core/app/metrics.h"
 #include "core/app/runs.h"
+#include "core/app/samples.h"
 #include "core/app/schedule.h"
 #include "core/app/search.h"
 #include "core/app/signin.h"
@@ -48,6 +49,8 @@ const struct route app_routes[] = {
 	{"POST", API "/runs/cancel", ROLE_ADMIN, 0, 4096, JSON, schedule_cancel_all},
 	{"GET", API "/audit", ROLE_ADMIN, ROUTE_STREAM, 0, NULL, audit_list},
 	{"GET", API "/status", ROLE_READ, 0, 0, NULL, status_get},
+	{"GET", API "/status/history", ROLE_READ, 0, 0, NULL, samples_get},
+	{"GET", API "/status/histories", ROLE_READ, 0, 0, NULL, samples_get_many},
 	{"GET", API "/tokens", ROLE_ADMIN, 0, 0, NULL, access_tokens_list},
 	{"POST", API "/tokens", ROLE_ADMIN, 0, 16384, JSON, access_tokens_create},
 	{"DELETE", API "/tokens/{token}", ROLE_ADMIN, 0, 0, NULL, access_tokens_revoke},

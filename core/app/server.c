@@ -5,7 +5,7 @@
  * agent and database, which are connected to in their own time: the page is there before either.
  *
  * Stop: the web server drains (WebSockets 1001, requests finish) within LIMIT_SHUTDOWN_MS, then it
- * is closed, then archiver, hub and link, then pool, sessions and store, since each uses what comes
+ * is closed, then archiver, samples, hub and link, then pool, sessions and store, since each uses what comes
  * after it (a call the link cancels may go on to the pool). At the end the rest is freed and
  * on_stopped is called.
  */
@@ -232,6 +232,8 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	server->ledger = ledger_open(loop, server->link, server->pool);
 	server->hub = hub_open(server);
 	server->status = status_open(server);
+	server->samples = samples_open(server);
+	server->dbstatus = dbstatus_open(server);
 	archiver_opts.link = server->link;
 	archiver_opts.pool = server->pool;
 	archiver_opts.channel = server->channel;
@@ -326,12 +328,28 @@ static void on_partitions_closed(void *arg)
 	ledger_close(server->ledger, on_ledger_closed, server);
 }
 
+/* The status document gets nothing from the database any more. */
+static void on_dbstatus_closed(void *arg)
+{
+	struct server *server = arg;
+
+	partitions_close(server->partitions, on_partitions_closed, server);
+}
+
+/* What was sampled is in the database, or lost. */
+static void on_samples_closed(void *arg)
+{
+	struct server *server = arg;
+
+	dbstatus_close(server->dbstatus, on_dbstatus_closed, server);
+}
+
 /* Nothing writes to the log any more. */
 static void on_archiver_closed(void *arg)
 {
 	struct server *server = arg;
 
-	partitions_close(server->partitions, on_partitions_closed, server);
+	samples_close(server->samples, on_samples_closed, server);
 }
 
 /* No connection is left. */

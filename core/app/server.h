@@ -14,12 +14,14 @@
 #include "core/app/audit.h"
 #include "core/app/config.h"
 #include "core/app/cookie.h"
+#include "core/app/dbstatus.h"
 #include "core/app/hub.h"
 #include "core/app/ledger.h"
 #include "core/app/live.h"
 #include "core/app/logfan.h"
 #include "core/app/metrics.h"
 #include "core/app/password.h"
+#include "core/app/samples.h"
 #include "core/app/sessions.h"
 #include "core/app/status.h"
 #include "core/app/store.h"
@@ -58,6 +60,8 @@ struct server {
 	struct hub *hub;
 	struct status *status;
 	struct logfan *logfan;
+	struct samples *samples;
+	struct dbstatus *dbstatus;
 	struct live *live;
 
 	struct metrics metrics;

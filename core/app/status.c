@@ -27,10 +27,11 @@ struct status {
 	struct link_watch watch;
 	struct link_stream *stream; /* NULL: not watched */
 	size_t n_subscribed;
-	json_t *agent; /* its newest document; NULL: none since the stream was opened */
-	json_t *own;   /* section -> items: what the dashboard adds */
-	json_t *doc;   /* both; NULL without the agent's */
-	char *text;    /* of doc, or NULL: not made yet */
+	uint64_t heard_us; /* clock_mono_us() of agent */
+	json_t *agent;	   /* its newest document; NULL: none since the stream was opened */
+	json_t *own;	   /* section -> items: what the dashboard adds */
+	json_t *doc;	   /* both; NULL without the agent's */
+	char *text;	   /* of doc, or NULL: not made yet */
 	size_t len;
 	struct status_levels levels;
 };
@@ -142,6 +143,11 @@ const json_t *status_document(const struct status *status)
 	return status->doc;
 }
 
+uint64_t status_age_us(const struct status *status)
+{
+	return status->doc != NULL ? clock_mono_us() - status->heard_us : UINT64_MAX;
+}
+
 void status_listen(struct status *status, struct status_listener *listener)
 {
 	list_append(&status->levels.listeners, &listener->link);
@@ -177,6 +183,8 @@ static void on_event(struct link_stream *stream, struct wire_str text)
 		json_decref(doc);
 	else if (doc != NULL)
 		renew(status, doc);
+	if (status->agent != NULL)
+		status->heard_us = clock_mono_us();
 }
 
 /* The agent watches, or says that it will not. */

@@ -42,6 +42,8 @@ bool status_is_watched(const struct status *status);
 /* The newest document with all sections, or NULL: the agent is away, or has not answered yet. Valid
  * until the loop runs again. */
 const json_t *status_document(const struct status *status);
+/* How long ago the agent last told something; UINT64_MAX without a document. */
+uint64_t status_age_us(const struct status *status);
 
 /* What the dashboard knows itself: the items (StatusItem) of a section, in place of those before.
  * Takes the reference over. */

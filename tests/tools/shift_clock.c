@@ -1,25 +1,60 @@
 /*
  * LD_PRELOAD for tests of what the calendar does: the wall clock of the process is SHIFT_CLOCK_S
- * seconds ahead (or behind), and timers set to a time of it come when it gets there.
+ * seconds ahead (or behind), and timers set to a time of it come when it gets there. With
+ * SHIFT_CLOCK_RATE all clocks run so many times as fast, and the loop's waits are as much shorter:
+ * a day of samples in minutes.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
+#define NS 1000000000LL
+
+static long long number(const char *name, long long fallback)
+{
+	const char *text = getenv(name);
+
+	return text != NULL ? strtoll(text, NULL, 10) : fallback;
+}
+
 static time_t shift(void)
 {
-	const char *text = getenv("SHIFT_CLOCK_S");
+	return (time_t)number("SHIFT_CLOCK_S", 0);
+}
 
-	return text != NULL ? (time_t)strtoll(text, NULL, 10) : 0;
+static long long rate(void)
+{
+	static long long value;
+
+	if (value == 0)
+		value = number("SHIFT_CLOCK_RATE", 1) > 0 ? number("SHIFT_CLOCK_RATE", 1) : 1;
+	return value;
 }
 
 static void *next(const char *name)
 {
 	return dlsym(RTLD_NEXT, name);
+}
+
+/* Since the process first asked a clock, it runs at the rate. */
+static void hurry(clockid_t id, struct timespec *ts)
+{
+	static long long first[16];
+	long long now = ts->tv_sec * NS + ts->tv_nsec;
+
+	if (rate() == 1 || id < 0 || id >= 16 || id == CLOCK_PROCESS_CPUTIME_ID ||
+		id == CLOCK_THREAD_CPUTIME_ID)
+		return;
+	if (first[id] == 0)
+		first[id] = now;
+	now = first[id] + (now - first[id]) * rate();
+	ts->tv_sec = (time_t)(now / NS);
+	ts->tv_nsec = (long)(now % NS);
 }
 
 int clock_gettime(clockid_t id, struct timespec *ts)
@@ -31,9 +66,34 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 	if (found != NULL)
 		memcpy(&real, &found, sizeof(real));
 	rc = real(id, ts);
+	if (rc == 0)
+		hurry(id, ts);
 	if (rc == 0 && id == CLOCK_REALTIME)
 		ts->tv_sec += shift();
 	return rc;
+}
+
+static int sooner(int timeout_ms)
+{
+	long long ms = timeout_ms / rate();
+
+	return timeout_ms > 0 && ms == 0 ? 1 : (int)(timeout_ms > 0 ? ms : timeout_ms);
+}
+
+int epoll_pwait(
+	int fd, struct epoll_event *events, int max, int timeout_ms, const sigset_t *signals)
+{
+	static int (*real)(int, struct epoll_event *, int, int, const sigset_t *);
+	void *found = real == NULL ? next("epoll_pwait") : NULL;
+
+	if (found != NULL)
+		memcpy(&real, &found, sizeof(real));
+	return real(fd, events, max, sooner(timeout_ms), signals);
+}
+
+int epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
+{
+	return epoll_pwait(fd, events, max, timeout_ms, NULL);
 }
 
 /* Only timers of the wall clock are set to an absolute time here. */

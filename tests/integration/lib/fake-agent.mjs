@@ -148,6 +148,9 @@ export class FakeAgent {
 		this.sockets = new Set();
 		this.sent = 0; // bytes of records
 		this.releases = [];
+		this.status = null; // the status document; without one it does not know the methods
+		this.sources = new Map(); // what can be tailed: "docker/web" or "unit/caddy.service" -> FakeRun
+		this.tailed = []; // what was asked for
 	}
 
 	static async start(secret) {
@@ -186,10 +189,19 @@ export class FakeAgent {
 		for (const tail of [...run.tails]) tail.pump();
 	}
 
+	// How the machine is from now on; whoever watches is told.
+	tellStatus(document) {
+		this.status = document;
+		for (const socket of this.sockets) {
+			for (const stream of socket.watchers.keys()) socket.write(encodeFrame(FRAME.EVENT, stream, new Writer().str(JSON.stringify(document)).done()));
+		}
+	}
+
 	accept(socket) {
 		let rest = Buffer.alloc(0);
 		this.sockets.add(socket);
 		socket.tails = new Map();
+		socket.watchers = new Map(); // stream -> interval_ms
 		socket.on('error', () => {});
 		socket.on('close', () => {
 			this.sockets.delete(socket);
@@ -213,6 +225,7 @@ export class FakeAgent {
 			tail.credit += payload.readUInt32LE(0);
 			tail.pump();
 		} else if (type === FRAME.CLOSE && tail) tail.end(END.CLOSED);
+		else if (type === FRAME.CLOSE && socket.watchers.delete(stream)) socket.write(encodeFrame(FRAME.END, stream, new Writer().u64(0).u16(END.CLOSED).done()));
 	}
 
 	request(socket, stream, fields) {
@@ -240,6 +253,25 @@ export class FakeAgent {
 				const tail = new Tail(this, socket, stream, run, offset);
 				socket.tails.set(stream, tail);
 				run.tails.add(tail);
+				return tail.pump();
+			}
+			case METHOD.STATUS:
+				return this.status ? respond(OK, new Writer().str(JSON.stringify(this.status)).done()) : respond(UNSUPPORTED);
+			case METHOD.STATUS_WATCH: {
+				if (!this.status) return respond(UNSUPPORTED);
+				respond(OK);
+				socket.watchers.set(stream, fields.u32());
+				return socket.write(encodeFrame(FRAME.EVENT, stream, new Writer().str(JSON.stringify(this.status)).done()));
+			}
+			case METHOD.TAIL_OPEN: {
+				const name = `${fields.u8() === 1 ? 'docker' : 'unit'}/${fields.str()}`;
+				const source = this.sources.get(name);
+				this.tailed.push({ name, backlogLines: fields.u32() });
+				if (!source) return respond(NOT_FOUND, undefined, 'status.yml does not name it');
+				respond(OK);
+				const tail = new Tail(this, socket, stream, source, 0);
+				socket.tails.set(stream, tail);
+				source.tails.add(tail);
 				return tail.pump();
 			}
 			case METHOD.RUN_RELEASE: {

@@ -1,0 +1,22 @@
+/*
+ * The section `database` of the status document: the PostgreSQL that the dashboard uses, asked
+ * every DBSTATUS_WATCHED_MS while somebody looks, else every DBSTATUS_IDLE_MS. Away, its items are
+ * unknown and say why.
+ */
+#ifndef OPS_CORE_APP_DBSTATUS_H
+#define OPS_CORE_APP_DBSTATUS_H
+
+#include "core/base/mem.h"
+
+#define DBSTATUS_WATCHED_MS 10000
+#define DBSTATUS_IDLE_MS 60000
+#define DBSTATUS_DEADLINE_MS 5000 /* of one look */
+
+struct dbstatus;
+struct server;
+
+/* Uses server->status and server->pool, which must outlive it. */
+struct dbstatus *dbstatus_open(struct server *server);
+void dbstatus_close(struct dbstatus *dbstatus, void (*on_closed)(void *arg), void *arg);
+
+#endif
