@@ -64,7 +64,7 @@ void sub_free(struct sub *sub)
 {
 	list_remove(&sub->link);
 	sub->socket->n_subs--;
-	if (sub->topic == TOPIC_RUN_LOG)
+	if (sub_is_log(sub))
 		sub->socket->n_logs--;
 	if (sub->topic == TOPIC_STATUS)
 		status_unsubscribed(sub->socket->live->server->status);
@@ -72,6 +72,7 @@ void sub_free(struct sub *sub)
 	link_call_forget(sub->call);
 	history_forget(sub->history_call);
 	logview_close(sub->view);
+	link_close_stream(sub->tail);
 	buf_fini(&sub->held);
 	free(sub);
 }
@@ -151,7 +152,7 @@ static void subscribe(struct socket *socket, const struct live_msg *msg)
 		return;
 	}
 	if (socket->n_subs == LIMIT_SUBSCRIPTIONS ||
-		(msg->topic == TOPIC_RUN_LOG && socket->n_logs == LIMIT_LOG_SUBSCRIPTIONS)) {
+		(topic_is_log(msg->topic) && socket->n_logs == LIMIT_LOG_SUBSCRIPTIONS)) {
 		send_error(socket, msg->id, "too_many", "Too many subscriptions on one socket.");
 		return;
 	}
@@ -159,14 +160,18 @@ static void subscribe(struct socket *socket, const struct live_msg *msg)
 	sub->socket = socket;
 	sub->id = msg->id;
 	sub->topic = msg->topic;
+	memcpy(sub->name, msg->name, sizeof(sub->name));
 	sub->wanted = msg->offset;
 	memcpy(sub->run, msg->run, sizeof(sub->run));
 	buf_init(&sub->held, LIMIT_HELD_BYTES);
 	list_append(&socket->subs, &sub->link);
 	socket->n_subs++;
-	if (sub->topic == TOPIC_RUN_LOG) {
+	if (sub_is_log(sub)) {
 		socket->n_logs++;
-		log_start(sub);
+		if (sub->topic == TOPIC_RUN_LOG)
+			log_start(sub);
+		else
+			tail_start(sub);
 	} else {
 		topic_start(sub);
 	}
@@ -179,7 +184,7 @@ static void unsubscribe(struct socket *socket, const struct live_msg *msg)
 	/* Its end may have crossed the message: not a fault. */
 	if (sub == NULL)
 		return;
-	if (sub->topic == TOPIC_RUN_LOG)
+	if (sub_is_log(sub))
 		log_unsubscribe(sub);
 	else
 		sub_send(sub, "end", NULL, 0);
@@ -204,7 +209,7 @@ static void on_text(struct ws *ws, const char *text, size_t len)
 		return;
 	case LIVE_CREDIT:
 		sub = sub_find(socket, msg.id);
-		if (sub != NULL && sub->topic == TOPIC_RUN_LOG)
+		if (sub != NULL && sub_is_log(sub))
 			log_credit(sub, msg.bytes);
 		return;
 	case LIVE_UNSUBSCRIBE:
@@ -222,7 +227,7 @@ static void on_drain(struct ws *ws)
 	{
 		struct sub *sub = container_of(pos, struct sub, link);
 
-		if (sub->topic == TOPIC_RUN_LOG)
+		if (sub_is_log(sub))
 			log_drained(sub);
 	}
 }
@@ -338,6 +343,8 @@ void live_on_agent(struct live *live)
 	{
 		if (sub->topic == TOPIC_RUN_LOG)
 			log_restart(sub);
+		else if (sub_is_log(sub))
+			tail_restart(sub);
 		else if (sub->topic == TOPIC_RUN || sub->topic == TOPIC_RUNS)
 			topic_restart(sub);
 	}

@@ -1,4 +1,4 @@
-/* What live.c (sockets), live_topics.c (documents) and live_log.c (logs) share. */
+/* What live.c (sockets), live_topics.c (documents), live_log.c (logs) and live_tail.c share. */
 #ifndef OPS_CORE_APP_LIVE_INTERNAL_H
 #define OPS_CORE_APP_LIVE_INTERNAL_H
 
@@ -37,7 +37,8 @@ struct sub {
 	struct socket *socket;
 	uint32_t id;
 	enum live_topic topic;
-	char run[LIVE_RUN_BYTES]; /* as asked for */
+	char run[LIVE_RUN_BYTES];   /* as asked for */
+	char name[LIVE_NAME_BYTES]; /* of a tail */
 
 	/* documents: a snapshot is being fetched by one of these */
 	struct runs_page *page;
@@ -49,11 +50,12 @@ struct sub {
 	struct buf held;	       /* puts that came meanwhile, a line each */
 
 	/* logs */
-	struct logview *view;
-	uint64_t offset;     /* the next record's */
-	int64_t wanted;	     /* what the subscription asked for, until it is opened */
-	int64_t credit;	     /* record bytes the client still takes */
-	int64_t outstanding; /* of these, what the view may still bring */
+	struct logview *view;	  /* of a run's log */
+	struct link_stream *tail; /* of a container or unit */
+	uint64_t offset;	  /* the next record's */
+	int64_t wanted;		  /* what the subscription asked for, until it is opened */
+	int64_t credit;		  /* record bytes the client still takes */
+	int64_t outstanding;	  /* of these, what the view or stream may still bring */
 };
 
 /* live.c */
@@ -78,5 +80,24 @@ void log_credit(struct sub *sub, uint32_t bytes);
 void log_drained(struct sub *sub);
 /* Answers an unsubscribe; does not free. */
 void log_unsubscribe(struct sub *sub);
+/* Records that begin at offset go to the viewer, and what they took from the credit is asked for
+ * again. */
+void log_pass(struct sub *sub, uint64_t offset, const uint8_t *records, size_t len);
+void log_send_end(struct sub *sub, uint16_t reason, uint64_t offset);
+
+/* live_tail.c: credit, drained and unsubscribe are live_log.c's */
+void tail_start(struct sub *sub);
+void tail_restart(struct sub *sub);
+
+/* Whether its records are sent as binary frames, with credit. */
+static inline bool topic_is_log(enum live_topic topic)
+{
+	return topic == TOPIC_RUN_LOG || topic == TOPIC_TAIL_DOCKER || topic == TOPIC_TAIL_UNIT;
+}
+
+static inline bool sub_is_log(const struct sub *sub)
+{
+	return topic_is_log(sub->topic);
+}
 
 #endif

@@ -28,7 +28,7 @@
 
 static void log_open(struct sub *sub, int64_t offset);
 
-static void send_end(struct sub *sub, uint16_t reason, uint64_t offset)
+void log_send_end(struct sub *sub, uint16_t reason, uint64_t offset)
 {
 	struct frame frame = {.stream = sub->id, .type = FRAME_END};
 	struct msg_end end = {.offset = offset, .reason = reason};
@@ -47,13 +47,16 @@ static void grant(struct sub *sub)
 {
 	int64_t room = MIN(sub->credit, LIMIT_LOG_WINDOW_BYTES) - sub->outstanding;
 
-	if (sub->view == NULL || ws_is_full(sub->socket->ws) || room <= 0)
+	if ((sub->view == NULL && sub->tail == NULL) || ws_is_full(sub->socket->ws) || room <= 0)
 		return;
 	/* Small change is kept until it is worth a frame, or all there is. */
 	if (room < LIMIT_LOG_WINDOW_BYTES / 8 && sub->outstanding > 0)
 		return;
 	sub->outstanding += room;
-	logview_credit(sub->view, (uint32_t)room);
+	if (sub->tail != NULL)
+		link_credit(sub->tail, (uint32_t)room);
+	else
+		logview_credit(sub->view, (uint32_t)room);
 }
 
 /* The log is there: the snapshot. */
@@ -81,18 +84,14 @@ static void on_opened(struct logview *view, const struct logsource_opened *opene
 	buf_fini(&data);
 }
 
-/* Records have come: a CHUNK that names this subscription. */
-static void on_records(
-	struct logview *view, uint64_t offset, const uint8_t *records, size_t len, void *arg)
+void log_pass(struct sub *sub, uint64_t offset, const uint8_t *records, size_t len)
 {
-	struct sub *sub = arg;
 	struct frame frame = {.length = (uint32_t)(MSG_CHUNK_PREFIX_BYTES + len),
 		.stream = sub->id,
 		.type = FRAME_CHUNK};
 	uint8_t header[FRAME_HEADER_BYTES + MSG_CHUNK_PREFIX_BYTES];
 	struct wire_writer w;
 
-	(void)view;
 	frame_encode_header(&frame, header);
 	wire_writer_init(&w, header + FRAME_HEADER_BYTES, MSG_CHUNK_PREFIX_BYTES);
 	wire_put_u64(&w, offset);
@@ -102,6 +101,14 @@ static void on_records(
 	sub->credit -= (int64_t)len;
 	sub->outstanding -= (int64_t)len;
 	grant(sub);
+}
+
+/* Records have come. */
+static void on_records(
+	struct logview *view, uint64_t offset, const uint8_t *records, size_t len, void *arg)
+{
+	(void)view;
+	log_pass(arg, offset, records, len);
 }
 
 /* The source has no more, or was lost. */
@@ -119,7 +126,7 @@ static void on_end(struct logview *view, const struct logsource_end *end, void *
 		if (end->err == -ECONNRESET && link_is_connected(sub->socket->live->server->link))
 			log_restart(sub);
 	} else if (end->err == 0 || end->err == -EINVAL) {
-		send_end(sub, end->err == 0 ? end->reason : MSG_END_SHORTENED, end->offset);
+		log_send_end(sub, end->err == 0 ? end->reason : MSG_END_SHORTENED, end->offset);
 		sub_free(sub);
 	} else if (end->err == -ENOENT) {
 		sub_fail(sub, "not_found", "There is no such run.");
@@ -166,5 +173,5 @@ void log_drained(struct sub *sub)
 
 void log_unsubscribe(struct sub *sub)
 {
-	send_end(sub, MSG_END_CLOSED, sub->offset);
+	log_send_end(sub, MSG_END_CLOSED, sub->offset);
 }

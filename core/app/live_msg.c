@@ -7,13 +7,29 @@
 #include "core/app/limits.h"
 #include "core/app/runref.h"
 
+/* A container or unit: what it may be called is the agent's to say; here it is only bounded. */
+static bool read_tail(const char *name, enum live_topic topic, struct live_msg *msg)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n >= sizeof(msg->name))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+			return false;
+	}
+	memcpy(msg->name, name, n + 1);
+	msg->topic = topic;
+	return true;
+}
+
 static bool read_topic(const char *topic, struct live_msg *msg)
 {
 	size_t n = strlen(topic);
 	const char *run, *slash;
 
 	msg->topic = TOPIC_UNSUPPORTED;
-	if (n == 0 || n > 128)
+	if (n == 0 || n > LIVE_NAME_BYTES + 12)
 		return false;
 	if (strcmp(topic, "runs") == 0)
 		msg->topic = TOPIC_RUNS;
@@ -23,6 +39,10 @@ static bool read_topic(const char *topic, struct live_msg *msg)
 		msg->topic = TOPIC_SYSTEM;
 	else if (strcmp(topic, "status") == 0)
 		msg->topic = TOPIC_STATUS;
+	if (strncmp(topic, "tail/docker/", 12) == 0)
+		return read_tail(topic + 12, TOPIC_TAIL_DOCKER, msg);
+	if (strncmp(topic, "tail/unit/", 10) == 0)
+		return read_tail(topic + 10, TOPIC_TAIL_UNIT, msg);
 	if (strncmp(topic, "run/", 4) != 0)
 		return true;
 	run = topic + 4;

@@ -22,17 +22,21 @@ enum live_topic {
 	TOPIC_CATALOG,
 	TOPIC_SYSTEM,
 	TOPIC_STATUS,
+	TOPIC_TAIL_DOCKER, /* records, as a log, but of no run */
+	TOPIC_TAIL_UNIT,
 };
 
 #define LIVE_RUN_BYTES 40
+#define LIVE_NAME_BYTES 128 /* of a container or unit */
 
 struct live_msg {
 	enum live_op op;
 	uint32_t id; /* of the subscription; never 0 */
 	enum live_topic topic;
-	char run[LIVE_RUN_BYTES]; /* TOPIC_RUN, TOPIC_RUN_LOG: UUID or number */
-	int64_t offset;		  /* subscribe; 0 when absent */
-	uint32_t bytes;		  /* credit */
+	char run[LIVE_RUN_BYTES];   /* TOPIC_RUN, TOPIC_RUN_LOG: UUID or number */
+	char name[LIVE_NAME_BYTES]; /* TOPIC_TAIL_*: container or unit */
+	int64_t offset;		    /* subscribe; 0 when absent */
+	uint32_t bytes;		    /* credit */
 };
 
 /* 0, or -EINVAL with a text for whoever wrote the client; ret_msg->id is its id as far as it could

@@ -173,6 +173,8 @@ void topic_start(struct sub *sub)
 			sub_send(sub, "snapshot", live->system, strlen(live->system));
 		return;
 	case TOPIC_RUN_LOG:
+	case TOPIC_TAIL_DOCKER:
+	case TOPIC_TAIL_UNIT:
 	case TOPIC_UNSUPPORTED:
 		abort(); /* live.c does not send them here */
 	}

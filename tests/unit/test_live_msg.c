@@ -47,7 +47,9 @@ static void knows_every_topic(void **state)
 		{"catalog", TOPIC_CATALOG},
 		{"system", TOPIC_SYSTEM},
 		{"status", TOPIC_STATUS},
-		{"tail/docker/web", TOPIC_UNSUPPORTED},
+		{"tail/docker/web-1", TOPIC_TAIL_DOCKER},
+		{"tail/unit/getty@tty1.service", TOPIC_TAIL_UNIT},
+		{"tail/other/x", TOPIC_UNSUPPORTED},
 	};
 	char text[256];
 
