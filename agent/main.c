@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "agent/config/check.h"
-#include "agent/config/suggest.h"
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/seal.h"
 #include "agent/monitor/settings.h"
@@ -15,6 +14,7 @@
 #include "agent/worker/worker.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/yaml/suggest.h"
 
 #define EXIT_USAGE 64
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "agent/config/build.h"
-#include "agent/config/suggest.h"
 #include "core/base/mem.h"
+#include "core/yaml/suggest.h"
 
 /* Which keys mean something for which types. */
 #define FOR(type) (1u << (type))

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "agent/config/build.h"
-#include "agent/config/scalar.h"
-#include "agent/config/suggest.h"
 #include "core/base/mem.h"
+#include "core/yaml/scalar.h"
+#include "core/yaml/suggest.h"
 
 static void add(struct build *b, struct config_pos pos, const char *fmt, va_list args)
 	__attribute__((format(printf, 3, 0)));

@@ -5,9 +5,9 @@
 
 #include "agent/config/build.h"
 #include "agent/config/expr.h"
-#include "agent/config/suggest.h"
 #include "agent/config/template.h"
 #include "core/base/mem.h"
+#include "core/yaml/suggest.h"
 
 /* A step being built: where it stands and what may be referred to. */
 struct step_site {

@@ -15,10 +15,10 @@
 #include <sys/types.h>
 
 #include "agent/config/cron.h"
-#include "agent/config/errors.h"
 #include "agent/config/input.h"
 #include "agent/config/status.h"
 #include "agent/run/plan.h"
+#include "core/yaml/errors.h"
 
 #define CATALOG_MAX_FILE_BYTES (256u << 10)
 #define CATALOG_MAX_COMMANDS 512

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config/scalar.h"
 #include "core/base/buf.h"
+#include "core/yaml/scalar.h"
 
 static void write_default(const struct input_spec *spec, struct json *json)
 {

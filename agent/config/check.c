@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "agent/config/planner.h"
-#include "agent/config/scalar.h"
 #include "core/base/crypto.h"
 #include "core/base/hex.h"
 #include "core/base/mem.h"
+#include "core/yaml/scalar.h"
 
 /* One argument as a person reads it: quoted when it holds what a shell would not leave alone. This
  * is for eyes (and for copying); nothing of ours ever parses it. */

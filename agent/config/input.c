@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config/glyph.h"
 #include "agent/config/input_net.h"
 #include "agent/config/input_path.h"
-#include "agent/config/scalar.h"
 #include "core/base/mem.h"
 #include "core/base/utf8.h"
+#include "core/yaml/glyph.h"
+#include "core/yaml/scalar.h"
 
 /* A pattern that needs more than this for one short value is a mistake or an attack. */
 #define PATTERN_MATCH_LIMIT 200000

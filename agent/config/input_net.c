@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/config/scalar.h"
 #include "core/base/mem.h"
+#include "core/yaml/scalar.h"
 
 static bool is_alnum(char c)
 {

@@ -11,12 +11,12 @@
 
 #include "agent/config/build.h"
 #include "agent/config/catalog_json.h"
-#include "agent/config/doc.h"
 #include "agent/config/trust.h"
 #include "core/base/buf.h"
 #include "core/base/crypto.h"
 #include "core/base/hex.h"
 #include "core/base/mem.h"
+#include "core/yaml/doc.h"
 
 #define MAX_FILES (CATALOG_MAX_FLOWS + 2)
 #define MAX_READINGS 20 /* of a folder that does not come to rest */

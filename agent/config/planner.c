@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config/suggest.h"
 #include "core/base/mem.h"
+#include "core/yaml/suggest.h"
 
 /* One plan being made. values are the run's own inputs, completed and checked. */
 struct planning {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config/suggest.h"
 #include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "core/yaml/suggest.h"
 
 /* The rewritten text of a file of 256 KiB; a scalar grows by its place and its quotes. */
 #define SHAPE_MAX_BYTES (16u << 20)

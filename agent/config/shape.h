@@ -18,7 +18,7 @@
 
 #include <cyaml/cyaml.h>
 
-#include "agent/config/doc.h"
+#include "core/yaml/doc.h"
 
 #define SHAPE_POS_KEY "@"
 #define SHAPE_ITEMS_KEY "items"

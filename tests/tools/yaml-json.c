@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config/doc.h"
-#include "agent/config/scalar.h"
+#include "core/yaml/doc.h"
+#include "core/yaml/scalar.h"
 #include "core/base/buf.h"
 #include "core/base/file.h"
 #include "core/base/json.h"

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/config/scalar.h"
+#include "core/yaml/scalar.h"
 
 #define DAY UINT64_C(86400000000)
 

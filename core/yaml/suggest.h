@@ -1,6 +1,6 @@
 /* "did you mean …?": the nearest of the names that are known. */
-#ifndef OPS_AGENT_CONFIG_SUGGEST_H
-#define OPS_AGENT_CONFIG_SUGGEST_H
+#ifndef OPS_CORE_YAML_SUGGEST_H
+#define OPS_CORE_YAML_SUGGEST_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "agent/config/errors.h"
+#include "core/yaml/errors.h"
 
 #include <stdarg.h>
 #include <stdio.h>

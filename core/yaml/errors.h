@@ -2,8 +2,8 @@
  * What is wrong with a configuration: up to CONFIG_MAX_ERRORS lines for the person who wrote it,
  * each `file:line:col: what (did you mean …?)`, in the order found.
  */
-#ifndef OPS_AGENT_CONFIG_ERRORS_H
-#define OPS_AGENT_CONFIG_ERRORS_H
+#ifndef OPS_CORE_YAML_ERRORS_H
+#define OPS_CORE_YAML_ERRORS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * `+1`, `1e3`, `yes`, `5 m` and `5M` are errors. All return 0 or -EINVAL (-ERANGE when the text is
  * right and the number too large) and leave the result untouched on failure.
  */
-#ifndef OPS_AGENT_CONFIG_SCALAR_H
-#define OPS_AGENT_CONFIG_SCALAR_H
+#ifndef OPS_CORE_YAML_SCALAR_H
+#define OPS_CORE_YAML_SCALAR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "agent/config/scalar.h"
+#include "core/yaml/scalar.h"
 
 #include <errno.h>
 #include <inttypes.h>

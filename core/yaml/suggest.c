@@ -1,4 +1,4 @@
-#include "agent/config/suggest.h"
+#include "core/yaml/suggest.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Characters a person does not see, or that make text read differently from what it is. */
-#ifndef OPS_AGENT_CONFIG_GLYPH_H
-#define OPS_AGENT_CONFIG_GLYPH_H
+#ifndef OPS_CORE_YAML_GLYPH_H
+#define OPS_CORE_YAML_GLYPH_H
 
 #include <stdbool.h>
 #include <stddef.h>

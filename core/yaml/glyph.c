@@ -1,4 +1,4 @@
-#include "agent/config/glyph.h"
+#include "core/yaml/glyph.h"
 
 #include "core/base/mem.h"
 

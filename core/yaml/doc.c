@@ -1,12 +1,12 @@
-#include "agent/config/doc.h"
+#include "core/yaml/doc.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
-#include "agent/config/glyph.h"
 #include "core/base/mem.h"
 #include "core/base/utf8.h"
+#include "core/yaml/glyph.h"
 
 struct doc_parser {
 	yaml_parser_t yaml;

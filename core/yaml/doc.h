@@ -4,13 +4,13 @@
  * control bytes, byte order marks, invalid UTF-8, directives, anchors, aliases, tags, merge keys,
  * duplicate keys, a second document, an empty one, and nesting or counts beyond the limits below.
  */
-#ifndef OPS_AGENT_CONFIG_DOC_H
-#define OPS_AGENT_CONFIG_DOC_H
+#ifndef OPS_CORE_YAML_DOC_H
+#define OPS_CORE_YAML_DOC_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/config/errors.h"
+#include "core/yaml/errors.h"
 
 #define DOC_MAX_DEPTH 12
 #define DOC_MAX_ENTRIES 1024 /* of one mapping or sequence */
