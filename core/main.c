@@ -15,6 +15,7 @@
 #include "core/app/activation.h"
 #include "core/app/commands.h"
 #include "core/app/config.h"
+#include "core/app/notify_command.h"
 #include "core/app/reload.h"
 #include "core/app/report.h"
 #include "core/app/server.h"
@@ -41,6 +42,8 @@ static const char usage[] =
 	"       ops-dashboard rebuild      make the tables of runs and steps again out of the "
 	"logs\n"
 	"       ops-dashboard check        check the configuration\n"
+	"       ops-dashboard notify-test [TARGET]\n"
+	"                                  send a test to a target of NOTIFY_FILE, or to all\n"
 	"       ops-dashboard healthcheck  ask the running daemon whether it is well\n"
 	"       ops-dashboard --version\n";
 
@@ -151,6 +154,8 @@ int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "serve";
 
+	if (strcmp(command, "notify-test") == 0 && argc <= 3)
+		return command_notify_test(environ, argc == 3 ? argv[2] : NULL);
 	if (argc > 2)
 		command = "";
 	if (strcmp(command, "serve") == 0)

@@ -51,6 +51,14 @@ void caller_set_user(struct request *req)
 			server_of(req)->cfg->auth_user);
 }
 
+void caller_set_hook(struct request *req, const char *name)
+{
+	struct caller *caller = caller_of(req);
+
+	if (caller != NULL)
+		snprintf(caller->actor, sizeof(caller->actor), "hook:%s", name);
+}
+
 void caller_note(struct request *req, const char *event, const char *object, const char *run)
 {
 	struct caller *caller = caller_of(req);

@@ -14,7 +14,7 @@
 #include "core/base/list.h"
 #include "core/web/request.h"
 
-#define CALLER_ACTOR_BYTES (LIMIT_USER_BYTES + 8) /* user:NAME or token:NAME */
+#define CALLER_ACTOR_BYTES (LIMIT_USER_BYTES + 8) /* user:NAME, token:NAME, hook:NAME */
 #define CALLER_OBJECT_BYTES 160
 
 struct server;
@@ -44,6 +44,8 @@ static inline struct caller *caller_of(const struct request *req)
 const char *caller_actor(const struct request *req);
 /* The sender has just shown to be the user. */
 void caller_set_user(struct request *req);
+/* The sender has shown to know the secret of a hook. */
+void caller_set_hook(struct request *req, const char *name);
 /* For the audit: what was done to what. NULL leaves what was said before. */
 void caller_note(struct request *req, const char *event, const char *object, const char *run);
 

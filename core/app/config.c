@@ -42,6 +42,7 @@ static const char *const known_names[] = {
 	"LOG_FORMAT",
 	"TRUSTED_PROXIES",
 	"STATE_DIR",
+	"NOTIFY_FILE",
 };
 
 struct loader {
@@ -316,6 +317,20 @@ static void load_rest(struct loader *l)
 	free(days);
 }
 
+static void load_notify(struct loader *l)
+{
+	char *path = get(l, "NOTIFY_FILE", NULL);
+	struct config_errors errors;
+
+	config_errors_init(&errors);
+	rtrim(path);
+	if (path != NULL)
+		l->cfg->notify = notify_conf_load(path, &errors);
+	for (size_t i = 0; i < errors.n; i++)
+		problem(l, "NOTIFY_FILE: %s", errors.lines[i]);
+	free(path);
+}
+
 static void load_database(struct loader *l)
 {
 	l->cfg->database_url = get_required(l, "DATABASE_URL", "postgresql://user@host/database");
@@ -326,6 +341,8 @@ static bool name_is_known(const char *name)
 {
 	size_t n = strlen(name);
 
+	if (strcmp(name, "NOTIFY_FILE") == 0)
+		return true;
 	if (n > 5 && strcmp(name + n - 5, "_FILE") == 0)
 		n -= 5;
 	for (size_t i = 0; i < ARRAY_LEN(known_names); i++) {
@@ -370,6 +387,7 @@ int config_load(char *const envp[], struct config *cfg, struct config_report *re
 	load_origin(&l);
 	load_proxies(&l);
 	load_rest(&l);
+	load_notify(&l);
 	for (size_t i = 0; i < l.env.n_lines; i++) {
 		if (!name_is_known(l.env.lines[i].name))
 			warning(&l, "ENV_FILE: %.100s is not a setting of this program",
@@ -400,6 +418,20 @@ int config_load_database(char *const envp[], struct config *cfg, struct config_r
 	return loader_fini(&l);
 }
 
+int config_load_notify(char *const envp[], struct config *cfg, struct config_report *report)
+{
+	struct loader l;
+
+	if (loader_init(&l, envp, cfg, report) == 0) {
+		load_log(&l);
+		load_listen(&l);
+		load_tls(&l);
+		load_origin(&l);
+		load_notify(&l);
+	}
+	return loader_fini(&l);
+}
+
 static void free_secret(char *s)
 {
 	if (s != NULL)
@@ -422,6 +454,7 @@ void config_fini(struct config *cfg)
 	free(cfg->tls_cert);
 	free(cfg->tls_key);
 	free(cfg->state_dir);
+	notify_conf_free(cfg->notify);
 	memset(cfg, 0, sizeof(*cfg));
 }
 

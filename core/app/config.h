@@ -13,6 +13,7 @@
 
 #include "core/app/address.h"
 #include "core/app/limits.h"
+#include "core/app/notify_conf.h"
 #include "core/base/err.h"
 #include "core/base/log.h"
 
@@ -34,6 +35,7 @@ struct config {
 	bool https;		  /* the origin's scheme */
 	char *tls_cert, *tls_key; /* paths, both or neither */
 	char *state_dir;
+	struct notify_conf *notify; /* of NOTIFY_FILE; NULL: none */
 	unsigned retention_days;
 	enum log_level log_level;
 	enum log_format log_format;
@@ -56,6 +58,9 @@ MUSTCHECK int config_load_listen(
 	char *const envp[], struct config *cfg, struct config_report *report);
 /* Only what `migrate` needs: DATABASE_URL and the log settings. */
 MUSTCHECK int config_load_database(
+	char *const envp[], struct config *cfg, struct config_report *report);
+/* Only what `notify-test` needs: NOTIFY_FILE, PUBLIC_ORIGIN and the log settings. */
+MUSTCHECK int config_load_notify(
 	char *const envp[], struct config *cfg, struct config_report *report);
 /* Frees and wipes. */
 void config_fini(struct config *cfg);

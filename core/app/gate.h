@@ -23,6 +23,7 @@ enum role {
 	ROLE_START, /* run, or run: of some id, which the handler asks caller_may_start() for */
 	ROLE_RUN,   /* run */
 	ROLE_ADMIN, /* admin */
+	ROLE_HOOK, /* whoever signed the body: the handler's to check; no Origin, cookie or token */
 };
 
 enum web_verdict gate_admit(struct request *req);

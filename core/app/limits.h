@@ -30,6 +30,7 @@
 /* Requests */
 #define LIMIT_BODY_BYTES 65536
 #define LIMIT_JSON_DEPTH 8
+#define LIMIT_HOOK_BODY_BYTES (256u << 10) /* of a call of a hook, which anybody may send */
 #define LIMIT_RUN_LIST 200
 #define LIMIT_AGENT_CALL_MS 10000
 #define LIMIT_LOG_PAGE_BYTES (1u << 20) /* of records in one answer with `limit` */

@@ -175,6 +175,7 @@ void metrics_get(struct request *req)
 	put_process(&out, server);
 	put_http(&out, server);
 	put_parts(&out, server);
+	notify_put_metrics(server->notify, &out);
 	if (buf_err(&out) < 0)
 		response_problem(req, 500, "internal", "The answer could not be put together.");
 	else

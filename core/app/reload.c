@@ -90,6 +90,7 @@ void server_reload(struct server *server, struct config *cfg, char *const envp[]
 	if (identity != NULL)
 		web_server_set_identity(server->web, identity);
 	apply_sign_in(server);
+	notify_reload(server->notify);
 	if (differ(before.agent_secret, cfg->agent_secret))
 		link_set_secret(server->link, cfg->agent_secret);
 	config_fini(&before);

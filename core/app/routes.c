@@ -5,10 +5,12 @@
 #include "core/app/audit.h"
 #include "core/app/gate.h"
 #include "core/app/health.h"
+#include "core/app/hooks.h"
 #include "core/app/limits.h"
 #include "core/app/live.h"
 #include "core/app/logs.h"
 #include "core/app/metrics.h"
+#include "core/app/notify.h"
 #include "core/app/runs.h"
 #include "core/app/samples.h"
 #include "core/app/schedule.h"
@@ -57,6 +59,10 @@ const struct route app_routes[] = {
 	{"GET", API "/sessions", ROLE_ADMIN, 0, 0, NULL, access_sessions_list},
 	{"DELETE", API "/sessions/{session}", ROLE_ADMIN, 0, 0, NULL, access_sessions_revoke},
 	{"POST", API "/totp/verify", ROLE_ADMIN, 0, 4096, JSON, access_totp_verify},
+
+	{"GET", API "/notify", ROLE_ADMIN, 0, 0, NULL, notify_get},
+	{"POST", API "/notify/test", ROLE_ADMIN, 0, 4096, JSON, notify_test},
+	{"POST", API "/hooks/{name}", ROLE_HOOK, 0, LIMIT_HOOK_BODY_BYTES, JSON, hooks_call},
 
 	{"GET", API "/live", ROLE_READ, ROUTE_WEBSOCKET, 0, NULL, live_handle},
 };

@@ -5,9 +5,9 @@
  * agent and database, which are connected to in their own time: the page is there before either.
  *
  * Stop: the web server drains (WebSockets 1001, requests finish) within LIMIT_SHUTDOWN_MS, then it
- * is closed, then archiver, samples, hub and link, then pool, sessions and store, since each uses what comes
- * after it (a call the link cancels may go on to the pool). At the end the rest is freed and
- * on_stopped is called.
+ * is closed, then notify, archiver, samples, hub and link, then pool, sessions and store, since
+ * each uses what comes after it (a call the link cancels may go on to the pool). At the end the
+ * rest is freed and on_stopped is called.
  */
 #include "core/app/server.h"
 
@@ -238,6 +238,10 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	archiver_opts.pool = server->pool;
 	archiver_opts.channel = server->channel;
 	server->archiver = archiver_open(loop, &archiver_opts);
+	server->hooks = hooks_new();
+	server->notify = notify_open(server, err);
+	if (server->notify == NULL)
+		return EX_CONFIG;
 	server->link_watch.on_state = on_link_state;
 	link_watch_add(server->link, &server->link_watch);
 	server->pool_watch.on_state = on_pool_state;
@@ -258,6 +262,7 @@ static void on_member_closed(void *arg)
 	throttle_free(server->throttle);
 	assets_free(server->assets);
 	live_free(server->live);
+	hooks_free(server->hooks);
 	mem_wipe(&server->keys, sizeof(server->keys));
 	server->on_stopped(server);
 }
@@ -352,12 +357,20 @@ static void on_archiver_closed(void *arg)
 	samples_close(server->samples, on_samples_closed, server);
 }
 
+/* Nothing is told any more; what was not is on the disk. */
+static void on_notify_closed(void *arg)
+{
+	struct server *server = arg;
+
+	archiver_close(server->archiver, on_archiver_closed, server);
+}
+
 /* No connection is left. */
 static void on_web_closed(void *arg)
 {
 	struct server *server = arg;
 
-	archiver_close(server->archiver, on_archiver_closed, server);
+	notify_close(server->notify, on_notify_closed, server);
 }
 
 /* All requests have finished, or their time is over. */

@@ -15,11 +15,13 @@
 #include "core/app/config.h"
 #include "core/app/cookie.h"
 #include "core/app/dbstatus.h"
+#include "core/app/hooks.h"
 #include "core/app/hub.h"
 #include "core/app/ledger.h"
 #include "core/app/live.h"
 #include "core/app/logfan.h"
 #include "core/app/metrics.h"
+#include "core/app/notify.h"
 #include "core/app/password.h"
 #include "core/app/samples.h"
 #include "core/app/sessions.h"
@@ -63,6 +65,8 @@ struct server {
 	struct samples *samples;
 	struct dbstatus *dbstatus;
 	struct live *live;
+	struct notify *notify;
+	struct hooks *hooks;
 
 	struct metrics metrics;
 	struct channel_watch channel_watch;

@@ -155,26 +155,23 @@ static bool person_may_start(struct request *req, const struct order *order)
 	return caller_may_start(req, order->id, entry.danger_high);
 }
 
-/* Sends it to the agent; the answer follows. */
-static void order_place(struct request *req, const struct order *order)
+/* Sends it to the agent; the answer follows by way of cb. */
+static void order_send(
+	struct request *req, const struct order *order, const char *actor, link_reply_fn cb)
 {
 	struct server *server = server_of(req);
 	struct msg_run_start start = {
+		.actor = wire_str_of(actor),
 		.kind = order->is_flow ? MSG_KIND_FLOW : MSG_KIND_COMMAND,
 		.flags = order->dry_run ? MSG_START_DRY_RUN : 0,
 		.id = wire_str_of(order->id),
 		.trigger = wire_str_of(order->trigger),
 		.idempotency_key = wire_str_of(order->key),
 	};
-	char actor[CALLER_ACTOR_BYTES], numbers[MSG_MAX_INPUTS][24];
+	char numbers[MSG_MAX_INPUTS][24];
 	uint8_t *fields;
 	int n;
 
-	caller_note(req, order->dry_run ? "run.plan" : "run.start", order->id, NULL);
-	if (!person_may_start(req, order))
-		return;
-	snprintf(actor, sizeof(actor), "%s", caller_actor(req));
-	start.actor = wire_str_of(actor);
 	if (order->inputs != NULL && !collect_inputs(req, order->inputs, &start, numbers))
 		return;
 	fields = xcalloc(1, MSG_MAX_START_BYTES);
@@ -185,10 +182,44 @@ static void order_place(struct request *req, const struct order *order)
 		log_info(LOG_EV("run.start"), LOG_STR("id", order->id), LOG_STR("actor", actor),
 			LOG_STR("trigger", order->trigger), LOG_STR("request_id", request_id(req)));
 		link_request(server->link, MSG_RUN_START,
-			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_started, req);
+			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, cb, req);
 		mem_wipe(fields, (size_t)n);
 	}
 	free(fields);
+}
+
+static void order_place(struct request *req, const struct order *order)
+{
+	char actor[CALLER_ACTOR_BYTES];
+
+	caller_note(req, order->dry_run ? "run.plan" : "run.start", order->id, NULL);
+	if (!person_may_start(req, order))
+		return;
+	snprintf(actor, sizeof(actor), "%s", caller_actor(req));
+	order_send(req, order, actor, on_started);
+}
+
+void start_from_outside(
+	struct request *req, const struct start_order *outside, link_reply_fn on_reply)
+{
+	struct link_reply away = {.err = -ENOTCONN};
+	struct order order = {
+		.is_flow = true,
+		.id = outside->flow,
+		.trigger = outside->actor,
+		.key = outside->key,
+		.inputs = outside->inputs,
+	};
+	struct hub_entry entry;
+	int rc = hub_find(server_of(req)->hub, true, outside->flow, &entry);
+
+	if (rc == -EAGAIN)
+		http_agent_problem(req, &away);
+	else if (rc < 0)
+		response_problem(req, 409, "no_such_flow",
+			"The catalogue has no flow of the name that is configured for this.");
+	else
+		order_send(req, &order, outside->actor, on_reply);
 }
 
 /* The header, or "": a printable text of at most MAX_KEY bytes. NULL: answered. */
