@@ -63,6 +63,7 @@ describe('the matrix of routes and callers', () => {
 		START: ['session', 'run', 'run:ok', 'admin'],
 		RUN: ['session', 'run', 'admin'],
 		ADMIN: ['session', 'admin'],
+		HOOK: [],
 	};
 	const callers = {};
 
@@ -84,7 +85,19 @@ describe('the matrix of routes and callers', () => {
 			caller.request(method, real, { headers: { 'content-type': 'application/json', ...headers }, body: method === 'DELETE' ? undefined : '{}' });
 	};
 
-	for (const route of routes()) {
+	it('POST /api/v1/hooks/{name} (HOOK): nobody is let in by anything but the signature', async () => {
+		const hook = routes().filter((r) => r.role === 'HOOK');
+		assert.deepEqual(hook.map((r) => r.path), ['/api/v1/hooks/{name}']);
+		for (const who of ['nobody', 'session', 'read', 'run', 'run:ok', 'admin', 'expired', 'revoked']) {
+			const caller = who === 'nobody' ? dashboard.session() : who === 'session' ? session : bearer(callers[who].secret);
+			for (const origin of [dashboard.url, null, 'https://evil.example']) {
+				const answer = await send(caller, hook[0], { origin });
+				assert.equal(answer.status, 404, `${who}, origin ${origin}: ${answer.text}`);
+			}
+		}
+	});
+
+	for (const route of routes().filter((r) => r.role !== 'HOOK')) {
 		it(`${route.method} ${route.path} (${route.role})`, async () => {
 			for (const who of ['nobody', 'session', 'read', 'run', 'run:ok', 'admin', 'expired', 'revoked']) {
 				let caller = who === 'nobody' ? dashboard.session() : who === 'session' ? session : bearer(callers[who].secret);

@@ -317,12 +317,12 @@ ${more}`);
 	it('a server that never answers QUIT holds up nothing', async () => {
 		await start('starttls');
 		smtp.hangAt = 'QUIT';
-		const sent = send();
+		const sent = send().catch(() => {}); // it will be stopped
 		await until('the mail', () => smtp.mails.length === 1 && smtp.commands.includes('QUIT'));
 		// the loop goes on meanwhile
 		assert.equal((await session.get('/api/v1/session')).status, 200);
 		assert.equal(await dashboard.stop(), 0);
-		await sent.catch(() => {}); // it was stopped
+		await sent;
 	});
 });
 
@@ -368,17 +368,23 @@ rules: [{ on: [run.failed, run.recovered], targets: [chat], quiet: ${quiet} }]
 		const dashboard = await start();
 		happen(agent, ended('before', 'failed'));
 		await until('the first', () => http.taken.length === 1);
+		await until('it to be known', () => state(dashboard).lanes.length === 0 && state(dashboard).marks.length > 0);
 		await dashboard.kill9();
 		agent.add(ended('away', 'failed', 'it was in the night'));
 		agent.add(ended('before', 'succeeded'));
 		await dashboard.spawn();
-		await until('what was missed', () => http.taken.length === 3);
-		assert.deepEqual(http.titles().slice(1).sort(), ['Title of away failed on fake', 'Title of before works again on fake']);
+		// both may come as one, as soon as the target is free
+		const texts = () => http.taken.slice(1).map((r) => `${r.json.title}\n${r.json.text}`).join('\n');
+		await until('what was missed', () => /away failed/.test(texts()) && /before works again/.test(texts()));
+		assert.ok(!/before failed/.test(texts()), texts());
+		assert.match(texts(), /it was in the night|2 events/);
+		const n = http.taken.length;
+		await until('it to be known', () => state(dashboard).lanes.length === 0);
 		await dashboard.restart();
 		await ready(dashboard);
 		happen(agent, ended('after', 'failed'));
 		await until('the next', () => http.titles().includes('Title of after failed on fake'));
-		assert.equal(http.taken.length, 4);
+		assert.equal(http.taken.length, n + 1);
 		await over(dashboard);
 	});
 

@@ -66,7 +66,7 @@ describe('signing in', () => {
 	it('answers 401 on every route that needs a session, without one and with a forged one', async () => {
 		let guarded = 0;
 		for (const { method, path, role } of routes()) {
-			if (role === 'PUBLIC') continue;
+			if (role === 'PUBLIC' || role === 'HOOK') continue;
 			guarded++;
 			for (const cookies of [{}, { ops_session: 'x' }, { ops_session: `${'0'.repeat(82)}.${'0'.repeat(64)}` }]) {
 				const session = dashboard.session(cookies);
@@ -84,6 +84,7 @@ describe('signing in', () => {
 		assert.ok(guarded >= 10);
 		const publicOnes = routes().filter((r) => r.role === 'PUBLIC').map((r) => r.path);
 		assert.deepEqual(publicOnes, ['/healthz', '/readyz', '/api/v1/openapi.json', '/api/v1/login', '/api/v1/session']);
+		assert.deepEqual(routes().filter((r) => r.role === 'HOOK').map((r) => r.path), ['/api/v1/hooks/{name}']);
 	});
 
 	it('refuses unsafe requests and WebSockets of another origin, or of none', async () => {

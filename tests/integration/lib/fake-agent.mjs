@@ -274,6 +274,15 @@ export class FakeAgent {
 				source.tails.add(tail);
 				return tail.pump();
 			}
+			case METHOD.RUN_LOCATE: {
+				// only "so many bytes before the end"
+				const run = this.runs.get(fields.str());
+				if (!run) return respond(NOT_FOUND);
+				if (fields.u8() !== 3) return respond(UNSUPPORTED);
+				const from = run.size - fields.u64();
+				const offset = run.index.filter((at) => at <= Math.max(from, 0)).at(-1);
+				return respond(OK, new Writer().u64(offset).u64(0).u64(0).done());
+			}
 			case METHOD.RUN_RELEASE: {
 				const run = this.runs.get(fields.str());
 				const digest = fields.str();
