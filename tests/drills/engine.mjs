@@ -82,10 +82,11 @@ export class Server {
 		spawnSync('docker', ['rm', '-f', name], { env: { ...process.env, DOCKER_HOST: engine.host } });
 		const storage = join(DIR, 'inner');
 		mkdirSync(storage, { recursive: true });
-		engine.docker(['run', '-d', '--name', name, '--network', 'host', '--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN',
+		engine.docker(['run', '-d', '--name', name, '--network', 'none', '--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN',
 			'--cap-add', 'SYS_PTRACE', '--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined', '--cgroupns=host',
 			'--tmpfs', '/run', '--tmpfs', '/tmp', '-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw', '-v', `${storage}:/var/lib/docker`,
 			'ops-drill-server', '/sbin/init']);
+		this.connect();
 		// containers inside get addresses of their own
 		await this.until('systemd runs', 'mount -o remount,rw /proc/sys; systemctl is-system-running | grep -E "running|degraded"', 60);
 		await this.until('docker runs', 'docker info', 60);
@@ -95,6 +96,19 @@ export class Server {
 		if (base.status !== 0)
 			execFileSync('bash', ['-c', `docker save debian:trixie-slim | docker exec -i ${name} docker load`],
 				{ env: { ...process.env, DOCKER_HOST: engine.host }, stdio: 'ignore' });
+	}
+
+	// A network of its own, so that its bridges, packet filter and ports are not this machine's; what it asks of the
+	// world goes through slirp4netns, which only passes on what a process of this machine may do anyway.
+	connect() {
+		const { engine, name } = this;
+		this.pid = engine.docker(['inspect', '--format', '{{.State.Pid}}', name]).trim();
+		const log = openSync(join(DIR, 'log/slirp4netns'), 'a');
+		// ends with the server's first process; detached, so that a kept server keeps its network
+		spawn('slirp4netns', ['--configure', '--mtu=65520', '--disable-host-loopback', this.pid, 'tap0'],
+			{ stdio: ['ignore', log, log], detached: true }).unref();
+		// 10.0.2.3 passes questions on to whom this machine asks
+		this.run('for i in {1..100}; do ip route | grep -q ^default && break; sleep 0.1; done; ip route | grep ^default; echo nameserver 10.0.2.3 >/etc/resolv.conf');
 	}
 
 	// What a person would type into a root shell there. { status, out }
