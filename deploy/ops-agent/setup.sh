@@ -91,6 +91,9 @@ preflight() {
 	[ "$(id -u)" -eq 0 ] || die "run it as root (sudo $0)"
 	[ -d /run/systemd/system ] || die "this host does not run systemd; --prefix DIR lays the files out elsewhere"
 	if [ "$uninstall" = 1 ]; then return 0; fi
+	[ "$(dpkg-query -W -f '${db:Status-Status}' ops-agent 2>/dev/null)" != installed ] ||
+		die "the agent is installed as a package: apt-get install ./ops-agent_VERSION.deb upgrades it
+(apt-get remove ops-agent leaves its configuration and runs to this script)"
 	free=$(df --output=avail -m /opt | tail -n 1)
 	[ "$free" -ge "$MIN_FREE_MIB" ] || die "/opt has $free MiB free, $MIN_FREE_MIB are needed"
 	if docker_works && docker info --format '{{.SecurityOptions}}' | grep -q name=userns; then
@@ -228,7 +231,9 @@ install_programs() {
 	put 0644 "$tmp/libexec.list" "$OPT/share/ops-agent/libexec.list"
 	while read -r file; do
 		put 0644 "$stage/share/$file" "/usr/local/share/$file"
+		echo "$file" >>"$tmp/share.list"
 	done < <(cd "$stage/share" && find . -type f -not -path './ops-agent/*' -printf '%P\n' | sort)
+	put 0644 "$tmp/share.list" "$OPT/share/ops-agent/share.list"
 	while read -r file; do
 		put "$(stat -c 0%a "$stage/share/ops-agent/$file")" "$stage/share/ops-agent/$file" "$OPT/share/ops-agent/$file"
 	done < <(cd "$stage/share/ops-agent" && find . -type f -printf '%P\n' | sort)
@@ -391,6 +396,12 @@ uninstall_all() {
 			do_it rm -f "$path"
 		fi
 	done
+	# manual pages, completion
+	if [ -f "$prefix$OPT/share/ops-agent/share.list" ]; then
+		while read -r path; do
+			do_it rm -f "$prefix/usr/local/share/$path"
+		done <"$prefix$OPT/share/ops-agent/share.list"
+	fi
 	for path in "$UNITS/ops-agent.service" "$UNITS/ops-runs.slice" /etc/tmpfiles.d/ops-agent.conf \
 		/etc/sysusers.d/ops-agent.conf /usr/local/bin/ops-agent /usr/local/bin/opsctl "$OPT"; do
 		if [ -e "$prefix$path" ] || [ -L "$prefix$path" ]; then do_it rm -rf "$prefix$path"; fi

@@ -108,9 +108,11 @@ test('refuses_what_it_cannot_do', () => {
 
 test('uninstall_keeps_what_is_the_administrators_and_purge_does_not', () => {
 	writeFileSync(at('/usr/local/libexec/ops/of-the-administrator'), '');
+	const man = '/usr/local/share/man/man1/opsctl.1', completion = '/usr/local/share/bash-completion/completions/opsctl';
+	assert.ok(existsSync(at(man)) && existsSync(at(completion)));
 	let r = setup('--uninstall');
 	assert.equal(r.status, 0, r.out);
-	for (const file of ['/opt/ops-agent', '/etc/systemd/system/ops-agent.service', '/usr/local/libexec/ops/pg-dump'])
+	for (const file of ['/opt/ops-agent', '/etc/systemd/system/ops-agent.service', '/usr/local/libexec/ops/pg-dump', man, completion])
 		assert.ok(!existsSync(at(file)), file);
 	for (const file of ['/etc/ops-agent/secret', '/etc/ops-agent/commands.yml', '/etc/default/ops-agent',
 		'/usr/local/libexec/ops/of-the-administrator'])
