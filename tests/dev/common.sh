@@ -25,7 +25,8 @@ PACKAGES_BUILD="gcc libc6-dev tzdata meson ninja-build pkg-config libuv1-dev lib
 PACKAGES_RUN="postgresql postgresql-client procps util-linux"
 PACKAGES_TEST="chromium strace python3-minimal curl git openssl systemd-journal-remote dbus-daemon"
 PACKAGES_LINT="clang-format shellcheck"
-PACKAGES_DRILL="docker.io debootstrap"
+PACKAGES_DEB="dpkg-dev"
+PACKAGES_DRILL="docker.io debootstrap slirp4netns"
 PACKAGES_FUZZ="clang libclang-rt-dev"
 
 package_is_installed() {
@@ -40,7 +41,7 @@ llhttp_package() {
 	if [ "${version%%.*}" -ge 13 ]; then echo libllhttp-dev; else echo node-llhttp; fi
 }
 
-# deps_for [build] [run] [test] [lint] [fuzz] [drill]: installs the Debian packages and the npm packages that
+# deps_for [build] [run] [test] [lint] [fuzz] [deb] [drill]: installs the Debian packages and the npm packages that
 # are missing, after saying so. Touches no network when nothing is missing.
 deps_for() {
 	local part package wanted="" missing=""
@@ -48,9 +49,10 @@ deps_for() {
 		case $part in
 		build) wanted+=" $PACKAGES_BUILD $(llhttp_package)" ;;
 		run) wanted+=" $PACKAGES_RUN" ;;
-		test) wanted+=" $PACKAGES_RUN $PACKAGES_TEST" ;;
+		test) wanted+=" $PACKAGES_RUN $PACKAGES_TEST $PACKAGES_DEB" ;;
 		lint) wanted+=" $PACKAGES_LINT" ;;
 		fuzz) wanted+=" $PACKAGES_FUZZ" ;;
+		deb) wanted+=" $PACKAGES_DEB" ;;
 		drill) wanted+=" $PACKAGES_DRILL" ;;
 		esac
 	done
