@@ -51,14 +51,16 @@ compose_settings() {
 }
 
 build_image() {
-	local owner commit version
+	local owner commit version epoch
 	owner=$(stat -c %U "$REPOSITORY/.git")
 	commit=$(cd / && runuser -u "$owner" -- git -C "$REPOSITORY" rev-parse HEAD)
+	epoch=$(cd / && runuser -u "$owner" -- git -C "$REPOSITORY" log -1 --format=%ct)
 	version=$(sed -n "s/^ *version: '\(.*\)',.*/\1/p" "$REPOSITORY/meson.build" | head -n 1)
 	echo 'Building the image; this takes some minutes'
 	# the same as compose's build, so that the first update finds everything made
 	docker build --network "${OPS_BUILD_NETWORK:-default}" -f "$REPOSITORY/deploy/Dockerfile" --target dashboard \
-		--build-arg "COMMIT=$commit" --build-arg "VERSION=$version" -t "${OPS_DASHBOARD_IMAGE:-ops-dashboard:current}" \
+		--build-arg "COMMIT=$commit" --build-arg "VERSION=$version" \
+		--build-arg "SOURCE_DATE_EPOCH=$epoch" -t "${OPS_DASHBOARD_IMAGE:-ops-dashboard:current}" \
 		"$REPOSITORY" >"$DIR/build.log" 2>&1 || {
 		tail -n 30 "$DIR/build.log" >&2
 		die "the build failed (its whole output: $DIR/build.log)"

@@ -2,9 +2,13 @@
 # Runs inside the build stages of deploy/Dockerfile: build.sh dashboard|agent OUT
 #
 # Compiles, runs the unit tests, and lays out in OUT what the last stage copies. Every file in OUT has the
-# time of the newest source file, so that two builds of one commit differ in nothing that is ours.
+# commit's time (epoch.sh), so that two builds of one commit have the same layers; ./dev drill reproducible
+# builds two and compares.
 set -euo pipefail
 export LC_ALL=C
+. deploy/image/epoch.sh
+SOURCE_DATE_EPOCH=$(source_date_epoch .)
+export SOURCE_DATE_EPOCH
 
 what=$1
 out=$2
@@ -82,5 +86,4 @@ agent) compile -Dui=none ;;
 	;;
 esac
 "layout_$what"
-find . -type f -not -path './ui/node_modules/*' -printf '%T@\n' | sort -n | tail -n 1 >/tmp/newest
-find "$out" -exec touch -h -d "@$(cat /tmp/newest)" {} +
+find "$out" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
