@@ -38,6 +38,7 @@ if [ -r "$defaults" ]; then . "$defaults"; fi
 : "${BACKUP_DIR:=/var/backups/ops-dashboard}"
 : "${BACKUP_COMMAND:=}"
 : "${NOTIFY_COMMAND:=}"
+: "${NOTIFY_URL:=}"
 : "${VERIFY_SIGNATURES:=no}"
 : "${UPDATE_AGENT:=yes}"
 : "${AGENT_DIR:=/opt/ops-agent}"
@@ -90,6 +91,35 @@ json_string() {
 	printf '"%s"' "$text"
 }
 
+# in_unit [OPTION…] -- COMMAND…: out of the service's sandbox, as a unit that systemd starts for it.
+in_unit() {
+	local name set=()
+	for name in PATH OPS_AGENT_COMMIT OPS_BUILD_NETWORK DOCKER_HOST; do
+		[ -z "${!name:-}" ] || set+=("--setenv=$name=${!name}")
+	done
+	systemd-run --quiet --collect --wait --pipe --property=Nice=10 "${set[@]}" "$@"
+}
+
+# outside COMMAND…: what installs programs and packages, or is the administrator's, is not to be held in what is
+# right for Docker and curl; and an agent that is being replaced when the updater is stopped is replaced to the end.
+outside() {
+	if [ -n "${OPS_UPDATER_SANDBOX:-}" ]; then in_unit -- "$@"; else "$@"; fi
+}
+
+# as USER COMMAND…: the sandbox has no capability to become somebody else
+as() {
+	local user=$1 home
+	shift
+	if [ "$user" = "$(id -un)" ]; then
+		"$@"
+	elif [ -n "${OPS_UPDATER_SANDBOX:-}" ]; then
+		in_unit --uid="$user" -- "$@"
+	else
+		home=$(getent passwd "$user" | cut -d: -f6)
+		(cd / && HOME=$home exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$@")
+	fi
+}
+
 # One line of history a run that did, or tried to do, something.
 record() {
 	local subject subjects='' line
@@ -105,10 +135,18 @@ record() {
 	chmod 0644 "$STATE/history.jsonl"
 }
 
+# Tells whoever wants to know; an update's result does not depend on it.
 notify() {
-	[ -n "$NOTIFY_COMMAND" ] || return 0
-	"$NOTIFY_COMMAND" "$result" "Ops Dashboard: $result ${old_commit:0:12} -> ${new_commit:0:12} $reason" ||
-		say "NOTIFY_COMMAND failed; the update's result is unchanged"
+	local text
+	text="Ops Dashboard on $(uname -n): $result ${old_commit:0:12} -> ${new_commit:0:12} $reason"
+	if [ -n "$NOTIFY_COMMAND" ]; then
+		outside "$NOTIFY_COMMAND" "$result" "$text" || say 'NOTIFY_COMMAND failed'
+	fi
+	if [ -n "$NOTIFY_URL" ]; then
+		printf '{"text":%s,"result":"%s","from":"%s","to":"%s"}' "$(json_string "$text")" "$result" "$old_commit" "$new_commit" |
+			curl --silent --show-error --fail --max-time 20 --retry 3 --header 'Content-Type: application/json' \
+				--data-binary @- --output /dev/null -- "$NOTIFY_URL" || say 'NOTIFY_URL did not take the message'
+	fi
 }
 
 # Every way out: when the new container is not known to be good, back to the image of before.
@@ -151,6 +189,7 @@ preflight() {
 		fail 69 'there is no Docker compose: apt-get install docker-compose'
 	fi
 	[ -d "$REPOSITORY/.git" ] || fail 69 "there is no checkout in $REPOSITORY (REPOSITORY in /etc/default/ops-dashboard-updater)"
+	[ -r "$REPOSITORY/meson.build" ] || fail 69 "$REPOSITORY is closed to the service: chmod go+rX, or see CAP_DAC_READ_SEARCH in its unit"
 	owner=$(stat -c %U "$REPOSITORY/.git")
 	if [ -z "$COMPOSE_FILE" ]; then
 		COMPOSE_FILE=/srv/scrum4me/compose/docker-compose.yml
@@ -191,12 +230,7 @@ compose() {
 
 # git in the checkout, as its owner, with nothing that the checkout itself could make it run.
 as_owner() {
-	local git=(git -C "$REPOSITORY" -c core.fsmonitor=false -c core.hooksPath=/dev/null)
-	if [ "$owner" = "$(id -un)" ]; then
-		"${git[@]}" "$@"
-	else
-		(cd / && runuser -u "$owner" -- "${git[@]}" "$@")
-	fi
+	as "$owner" git -C "$REPOSITORY" -c core.fsmonitor=false -c core.hooksPath=/dev/null "$@"
 }
 
 git_is_known() {
@@ -351,7 +385,7 @@ fast_forward() {
 	local upstream tag
 	[ -n "$BRANCH" ] || BRANCH=$(as_owner symbolic-ref --short HEAD) || fail 1 "$REPOSITORY is on no branch; git switch to one, or set BRANCH"
 	as_owner fetch --quiet --tags "$REMOTE" "+refs/heads/$BRANCH:refs/remotes/$REMOTE/$BRANCH" ||
-		fail 1 "git fetch failed in $REPOSITORY: is $REMOTE reachable for $owner?"
+		fail 1 "git fetch failed in $REPOSITORY: is $REMOTE reachable for $owner, and the folder in the unit's ReadWritePaths=?"
 	upstream=refs/remotes/$REMOTE/$BRANCH
 	if [ "$VERIFY_SIGNATURES" = yes ]; then
 		tag=$(as_owner describe --tags --abbrev=0 "$upstream") || fail 1 "VERIFY_SIGNATURES=yes, and $REMOTE/$BRANCH has no tag"
@@ -397,7 +431,7 @@ backup() {
 		host=${host%%[/:]*}
 		case $host in
 		'' | localhost | 127.0.0.1 | ::1)
-			(umask 077 && cd / && runuser -u postgres -- pg_dump -Fc -d "$db" >"$file.part")
+			(umask 077 && as postgres pg_dump -Fc -d "$db" >"$file.part")
 			;;
 		*)
 			(umask 077 && compose exec -T "$host" pg_dump -Fc -U "$user" -d "$db" >"$file.part")
@@ -413,7 +447,8 @@ backup() {
 
 build_image() {
 	say "Building ${new_commit:0:12} (the log: $STATE/build.log)"
-	OPS_DASHBOARD_COMMIT=$new_commit OPS_DASHBOARD_VERSION=$version compose build "$SERVICE" >"$STATE/build.log" 2>&1 || {
+	OPS_DASHBOARD_COMMIT=$new_commit OPS_DASHBOARD_VERSION=$version \
+		OPS_DASHBOARD_EPOCH=$(as_owner log -1 --format=%ct "$new_commit") compose build "$SERVICE" >"$STATE/build.log" 2>&1 || {
 		tail -n 20 "$STATE/build.log" >&2
 		[ -z "$old_image" ] || docker tag "$old_image" "$IMAGE:current"
 		printf '%s\n' "$new_commit" >"$FAILED"
@@ -434,7 +469,7 @@ agent_changed() {
 update_agent() {
 	agent_changed || return 0
 	say 'The agent has changed too'
-	OPS_AGENT_COMMIT=$new_commit "$REPOSITORY/deploy/ops-agent/setup.sh" --build docker ||
+	OPS_AGENT_COMMIT=$new_commit outside "$REPOSITORY/deploy/ops-agent/setup.sh" --build docker ||
 		{ reason='the agent was not updated (see the journal); the dashboard is up to date' && return 1; }
 }
 
@@ -449,7 +484,7 @@ tell_of_compose_file() {
 update_updater() {
 	local installed=/opt/ops-dashboard-updater/update.sh new=$REPOSITORY/deploy/ops-dashboard-updater
 	if [ -f "$installed" ] && [ -x "$new/install.sh" ] && ! cmp -s "$new/update.sh" "$installed"; then
-		"$new/install.sh" --files-only || say 'The updater could not update itself'
+		outside "$new/install.sh" --files-only || say 'The updater could not update itself'
 	fi
 }
 

@@ -234,6 +234,105 @@ test('three_images_are_kept', async () => {
 	assert.equal(runningCommit(), last);
 });
 
+test('an_agent_that_changed_is_updated_too_out_of_the_services_sandbox', async () => {
+	const setup = `#!/bin/sh\necho "$OPS_AGENT_COMMIT $*" >>${path('setup')}\nmkdir -p ${path('agent/share/ops-agent')}\n` +
+		`printf %s "$OPS_AGENT_COMMIT" >${path('agent/share/ops-agent/commit')}\n`;
+	mkdirSync(path('agent/bin'), { recursive: true });
+	writeFileSync(path('agent/bin/ops-agent'), '#!/bin/sh\n');
+	chmodSync(path('agent/bin/ops-agent'), 0o755);
+	// systemd-run hands the variables named on over, and nothing else
+	writeFileSync(path('bin/systemd-run'), `#!/bin/bash
+printf '%s\\n' "$*" >>${path('units')}
+set=()
+while [ "$1" != -- ]; do [[ $1 != --setenv=* ]] || set+=("\${1#--setenv=}"); shift; done
+shift
+exec env -i "\${set[@]}" "$@"
+`);
+	chmodSync(path('bin/systemd-run'), 0o755);
+	writeFileSync(path('default'), readFileSync(path('default'), 'utf8').replace('UPDATE_AGENT=no', 'UPDATE_AGENT=yes'));
+	mkdirSync(path('work/deploy/ops-agent'), { recursive: true });
+	writeFileSync(path('work/deploy/ops-agent/setup.sh'), setup);
+	chmodSync(path('work/deploy/ops-agent/setup.sh'), 0o755);
+	const first = commit('agent: new', { 'agent/main.c': '1' });
+	const { code, out } = await update([], { OPS_UPDATER_SANDBOX: '1' });
+	assert.equal(code, 0, out);
+	assert.equal(readFileSync(path('setup'), 'utf8'), `${first} --build docker\n`);
+	assert.match(readFileSync(path('units'), 'utf8'), new RegExp(`--wait .*--setenv=OPS_AGENT_COMMIT=${first} .*-- .*setup\\.sh --build docker$`, 'm'));
+	// not for a commit that does not touch it
+	commit('ui: new', { 'ui/x.ts': '1' });
+	assert.equal((await update([], { OPS_UPDATER_SANDBOX: '1' })).code, 0);
+	assert.equal(readFileSync(path('setup'), 'utf8').split('\n').length, 2);
+});
+
+test('with_VERIFY_SIGNATURES_only_a_tag_signed_by_a_known_key_is_taken', async () => {
+	for (const name of ['known', 'stranger']) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path(name)]);
+	writeFileSync(path('allowed'), `t@example.org ${readFileSync(path('known.pub'), 'utf8')}`);
+	git(path('checkout'), 'config', 'gpg.format', 'ssh');
+	git(path('checkout'), 'config', 'gpg.ssh.allowedSignersFile', path('allowed'));
+	writeFileSync(path('default'), readFileSync(path('default'), 'utf8') + '\nVERIFY_SIGNATURES=yes\n');
+	const tag = (name, key) => {
+		git(path('work'), '-c', 'gpg.format=ssh', '-c', `user.signingkey=${path(key)}`, 'tag', '-s', '-m', name, name);
+		git(path('work'), 'push', '-q', 'origin', name);
+	};
+	const old = runningCommit();
+	commit('unsigned');
+	let { code, out } = await update();
+	assert.equal(code, 1);
+	assert.match(out, /has no tag/);
+	const signed = commit('signed');
+	tag('v1', 'known');
+	commit('after the tag');
+	({ code, out } = await update());
+	assert.equal(code, 0, out);
+	assert.equal(runningCommit(), signed, 'the tag, not what came after it');
+	commit('of a stranger');
+	tag('v2', 'stranger');
+	({ code, out } = await update());
+	assert.equal(code, 1);
+	assert.match(out, /signature of tag v2 is not good; nothing was changed/);
+	assert.equal(runningCommit(), signed);
+	assert.notEqual(signed, old);
+});
+
+test('who_waits_too_long_for_another_update_is_told_and_does_nothing', async () => {
+	commit('new');
+	writeFileSync(path('default'), readFileSync(path('default'), 'utf8').replace('LOCK_SECONDS=20', 'LOCK_SECONDS=1'));
+	const holder = spawn('flock', [path('state/lock'), 'sh', '-c', 'echo held; read x'], { stdio: ['pipe', 'pipe', 'ignore'] });
+	await new Promise((resolve) => holder.stdout.once('data', resolve));
+	const { code, out } = await update();
+	holder.stdin.end('\n');
+	assert.equal(code, 75, out);
+	assert.match(out, /Another update is running/);
+	assert.equal(history().length, 1, 'no line of history');
+});
+
+test('NOTIFY_URL_gets_every_result_and_its_absence_harms_nothing', async () => {
+	const got = [];
+	const service = createServer((req, res) => {
+		let body = '';
+		req.on('data', (d) => (body += d));
+		req.on('end', () => {
+			got.push(JSON.parse(body));
+			res.end();
+		});
+	});
+	await new Promise((resolve) => service.listen(0, '127.0.0.1', resolve));
+	const url = `http://127.0.0.1:${service.address().port}/hook`;
+	const old = runningCommit();
+	const now = commit('new');
+	assert.equal((await update([], { NOTIFY_URL: url })).code, 0);
+	const broken = commit('broken');
+	bad.add(broken);
+	assert.equal((await update([], { NOTIFY_URL: url })).code, 1);
+	service.close();
+	assert.deepEqual(got.map((g) => [g.result, g.from, g.to]), [['updated', old, now], ['rolled_back', now, broken]]);
+	assert.match(got[1].text, /rolled_back .*smoke test/);
+	commit('better');
+	const { code, out } = await update([], { NOTIFY_URL: 'http://127.0.0.1:1/' });
+	assert.equal(code, 0, out);
+	assert.match(out, /NOTIFY_URL did not take the message/);
+});
+
 test('says_what_the_host_lacks', async () => {
 	const full = await update([], { MIN_FREE_MIB: '' });
 	assert.equal(full.code, 0, 'an empty value is the default of the file');
