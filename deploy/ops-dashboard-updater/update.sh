@@ -249,19 +249,30 @@ recreate() {
 	compose up -d --no-deps --no-build --force-recreate "$SERVICE"
 }
 
-# Leaves the newest KEEP_IMAGES images, those in use in any case.
+# What ran, the newest first. Images cannot be asked: those of two commits with the same content are of one time.
+commits_that_ran() {
+	printf '%s\n' "$new_commit" "$old_commit"
+	[ -e "$STATE/history.jsonl" ] || return 0
+	tac "$STATE/history.jsonl" |
+		sed -n 's/.*"result":"updated","from":"\([0-9a-f]*\)","to":"\([0-9a-f]*\)".*/\2\n\1/p'
+}
+
+# Leaves the images of the last KEEP_IMAGES commits that ran, and what is in use in any case.
 prune_images() {
-	local id kept=0 seen=' '
-	while read -r id; do
-		[[ $seen == *" $id "* ]] && continue
-		seen+="$id "
-		kept=$((kept + 1))
-		[ "$kept" -gt "$KEEP_IMAGES" ] || continue
-		docker image ls --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}' "$IMAGE" |
-			sed -n "s/^$id //p" | xargs -r docker image rm >/dev/null || true
-	done < <(docker image ls --no-trunc --format '{{.ID}}' "$IMAGE")
+	local tag keep
+	keep=$(commits_that_ran | awk 'NF && !seen[$0]++ { print substr($0, 1, 12) }' | head -n "$KEEP_IMAGES")
+	while read -r tag; do
+		if [[ $tag =~ ^[0-9a-f]{12}$ ]] && ! grep -qx "$tag" <<<"$keep"; then
+			docker image rm "$IMAGE:$tag" >/dev/null || true
+		fi
+	done < <(docker image ls --format '{{.Tag}}' "$IMAGE")
 	# what the build stages leave, but for the cache of the next build
 	docker image prune -f --filter 'until=168h' >/dev/null || true
+}
+
+# The tag that a person goes back to.
+keep_previous() {
+	if [ -n "$old_image" ] && [ "$old_commit" != "$new_commit" ]; then docker tag "$old_image" "$IMAGE:previous"; fi
 }
 
 go_back() {
@@ -358,6 +369,7 @@ settle_interrupted() {
 	fi
 	if [ -n "$container" ] && was_ready=0 && smoke_test "$new_commit"; then
 		say 'Its container is well; keeping it'
+		keep_previous
 	else
 		recording=1 recreated=1 reason="interrupted; ${reason:-no container}"
 		go_back
@@ -523,6 +535,7 @@ main() {
 		smoke_test "$new_commit" || exit 1
 		recreated=0
 		rm -f "$PROGRESS" "$FAILED"
+		keep_previous
 		say "Up: ${new_commit:0:12}"
 		prune_images
 	fi

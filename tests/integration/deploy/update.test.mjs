@@ -223,15 +223,24 @@ test('two_at_once_do_one_update', async () => {
 	assert.equal(calls().filter((c) => c.includes(' build ')).length, 1);
 });
 
-test('three_images_are_kept', async () => {
-	let last;
+test('the_images_of_the_last_three_commits_that_ran_are_kept_and_which_was_before', async () => {
+	const good = [];
 	for (const n of [1, 2, 3, 4]) {
-		last = commit(`n${n}`);
+		good.push(commit(`n${n}`));
 		assert.equal((await update()).code, 0);
 	}
-	const ids = new Set(readdirSync(path('docker/tags')).map((t) => readFileSync(path('docker/tags', t), 'utf8')));
-	assert.equal(ids.size, 3, [...ids].join(' '));
-	assert.equal(runningCommit(), last);
+	const broken = commit('broken');
+	bad.add(broken);
+	assert.equal((await update()).code, 1);
+	const tags = () => readdirSync(path('docker/tags')).map((t) => t.split(':')[1]).sort();
+	const image = (tag) => readFileSync(path('docker/images', readFileSync(path('docker/tags', `ops-dashboard:${tag}`), 'utf8')), 'utf8');
+	assert.deepEqual(tags(), ['current', 'previous', ...good.slice(1).map((c) => c.slice(0, 12))].sort());
+	assert.deepEqual([image('current'), image('previous')], [good[3], good[2]]);
+	assert.equal(runningCommit(), good[3]);
+	good.push(commit('mended'));
+	assert.equal((await update()).code, 0);
+	assert.deepEqual(tags(), ['current', 'previous', ...good.slice(2).map((c) => c.slice(0, 12))].sort());
+	assert.equal(image('previous'), good[3]);
 });
 
 test('an_agent_that_changed_is_updated_too_out_of_the_services_sandbox', async () => {
