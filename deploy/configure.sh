@@ -103,6 +103,8 @@ write_env() {
 }
 
 mkdir -p "$DIR"
+[ ! -d "$ENV_FILE" ] || die "$ENV_FILE is a folder: Docker made it for a container that was started before there was such a file.
+Remove the container and the folder (docker rm -f ops-dashboard; rmdir $ENV_FILE), then run this again"
 compose_settings
 if [ -e "$ENV_FILE" ]; then
 	echo "$ENV_FILE is there already and stays as it is"

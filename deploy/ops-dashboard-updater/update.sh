@@ -198,6 +198,7 @@ preflight() {
 		fi
 	fi
 	[ -f "$COMPOSE_FILE" ] || fail 69 "there is no $COMPOSE_FILE (COMPOSE_FILE in /etc/default/ops-dashboard-updater)"
+	[ ! -d "$ENV_FILE" ] || fail 69 "$ENV_FILE is a folder and not the settings: rmdir it, then deploy/configure.sh makes them"
 	root=$(docker info --format '{{.DockerRootDir}}')
 	[ -d "$root" ] || root=/
 	free=$(df --output=avail -m "$root" | tail -n 1)

@@ -345,7 +345,12 @@ test('NOTIFY_URL_gets_every_result_and_its_absence_harms_nothing', async () => {
 test('says_what_the_host_lacks', async () => {
 	const full = await update([], { MIN_FREE_MIB: '' });
 	assert.equal(full.code, 0, 'an empty value is the default of the file');
-	writeFileSync(path('default'), readFileSync(path('default'), 'utf8') + '\nMIN_FREE_MIB=999999999\n');
+	const settings = readFileSync(path('default'), 'utf8');
+	writeFileSync(path('default'), settings.replace(path('env'), path('docker')));
+	const folder = await update();
+	assert.equal(folder.code, 69, folder.out);
+	assert.match(folder.out, /is a folder and not the settings/);
+	writeFileSync(path('default'), settings + '\nMIN_FREE_MIB=999999999\n');
 	const low = await update();
 	assert.equal(low.code, 69);
 	assert.match(low.out, /MiB free/);
