@@ -6,8 +6,8 @@
 
 #include "agent/config/build.h"
 #include "agent/config/input.h"
-#include "agent/config/suggest.h"
 #include "core/base/mem.h"
+#include "core/yaml/suggest.h"
 
 #define MIN_INTERVAL_US UINT64_C(1000000)
 #define DOCKER_SOCKET "/var/run/docker.sock"

@@ -161,8 +161,7 @@ static void reap(struct monitor *m)
 		if (pid == m->child.pid)
 			worker_exited(m, status);
 		else if (!watchman_exited(&m->probes, pid, status) &&
-			 !watchman_exited(&m->relay, pid, status) &&
-			 !sealer_exited(m, pid, status))
+			 !watchman_exited(&m->relay, pid, status) && !sealer_exited(m, pid, status))
 			active_child_exited(&m->active, pid);
 	}
 }

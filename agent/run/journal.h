@@ -86,7 +86,7 @@ struct journal_walk {
 	bool finished;		      /* the last good record is run.finished */
 	uint64_t finished_offset;
 	uint8_t finished_digest[32]; /* what run.finished says digest is; zeroes: nothing */
-	uint64_t file_size; /* beyond totals.size: a torn tail */
+	uint64_t file_size;	     /* beyond totals.size: a torn tail */
 };
 
 /*

@@ -276,9 +276,9 @@ make_secret() (
 # Runs of an agent from before each was a service of its own are processes of ops-agent.service.
 has_forked_runs() {
 	local file
-	for file in $(grep -lsE '/ops-agent\.service(/|$)' /proc/[0-9]*/cgroup); do
+	while read -r file; do
 		if tr '\0' ' ' <"${file%/cgroup}/cmdline" 2>/dev/null | grep -q '^ops-agent runner '; then return 0; fi
-	done
+	done < <(grep -lsE '/ops-agent\.service(/|$)' /proc/[0-9]*/cgroup)
 	return 1
 }
 

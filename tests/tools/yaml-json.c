@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/yaml/doc.h"
-#include "core/yaml/scalar.h"
 #include "core/base/buf.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/yaml/doc.h"
+#include "core/yaml/scalar.h"
 
 static void put(struct json *json, const struct doc_node *node)
 {
