@@ -13,7 +13,7 @@
 
 #define CHECK_MAX_MEMORY (1u << 30)
 #define CHECK_MAX_CPU_S 20
-#define CHECK_MAX_FILES 64
+#define CHECK_MAX_FILES 1024 /* sd-journal opens every file of the journal */
 
 struct check_limits {
 	rlim_t memory; /* bytes of address space */

@@ -27,6 +27,7 @@ struct probe {
 	const void *subject;	      /* entry of struct status_config */
 	uint64_t watched_us, idle_us; /* between two looks */
 	uint64_t deadline_us;	      /* of one look */
+	bool is_late;		      /* its first look is not waited for */
 	bool asks_docker;	      /* may use the relay, and is looked at early by its events */
 
 	/* how it is */
@@ -46,6 +47,8 @@ struct probe {
 /* ---- the looks ---- */
 
 void disks_run(const struct probe *probe, struct report *report);
+void updates_run(const struct probe *probe, struct report *report);
+void logins_run(const struct probe *probe, struct report *report);
 void certificate_run(const struct probe *probe, struct report *report);
 void url_run(const struct probe *probe, struct report *report);
 void repository_run(const struct probe *probe, struct report *report);

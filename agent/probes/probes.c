@@ -172,7 +172,7 @@ static void set_watched(struct probes *p, bool watched)
 {
 	p->watched = watched;
 	for (size_t i = 0; i < p->n; i++) {
-		if (p->list[i].pid == 0 && p->list[i].due_us != 0)
+		if (p->list[i].pid == 0 && p->list[i].started_us != 0)
 			p->list[i].due_us =
 				schedule_next(&p->list[i], watched, p->list[i].started_us);
 	}
@@ -250,7 +250,9 @@ static void wait_and_serve(struct probes *p, uint64_t until, uint64_t now, bool 
 static bool is_settling(const struct probes *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		if (!p->list[i].has_answered && p->list[i].missed == 0)
+		const struct probe *probe = &p->list[i];
+
+		if (!probe->has_answered && probe->missed == 0 && !probe->is_late)
 			return true;
 	}
 	return false;

@@ -7,16 +7,13 @@
 #include "agent/probes/repository.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/probes/command.h"
 #include "agent/probes/probe.h"
 #include "core/base/err.h"
 
@@ -65,8 +62,7 @@ int repository_parse(const char *text, struct repository *ret_repository)
 	return 0;
 }
 
-/* In the child. */
-static _Noreturn void become_git(const char *path, const struct stat *st, int out, int errors)
+static int run_git(const char *path, struct buf *out, struct err *err)
 {
 	char *safe = xasprintf("safe.directory=%s", path);
 	const char *const argv[] = {"git", "-C", path, "-c", "core.fsmonitor=false", "-c",
@@ -75,59 +71,22 @@ static _Noreturn void become_git(const char *path, const struct stat *st, int ou
 	const char *const env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/nonexistent",
 		"LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_TERMINAL_PROMPT=0", NULL};
-
-	if (geteuid() == 0 && st->st_uid != 0 &&
-		(setgroups(0, NULL) != 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) != 0 ||
-			setresuid(st->st_uid, st->st_uid, st->st_uid) != 0))
-		_exit(126);
-	(void)dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-	(void)dup2(out, STDOUT_FILENO);
-	(void)dup2(errors, STDERR_FILENO);
-	close_range(3, ~0u, 0);
-	execve("/usr/bin/git", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
-	_exit(127);
-}
-
-/* What git wrote to standard error, its last line, as the reason. */
-static int complain(int errors, int status, struct err *err)
-{
-	char text[200];
-	ssize_t n = pread(errors, text, sizeof(text) - 1, 0);
-
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return err_set(err, -ENOENT, "git is not installed");
-	text[MAX(n, 0)] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return err_set(err, -EIO, "git: %s", text[0] != '\0' ? text : "failed");
-}
-
-static int run_git(const char *path, struct buf *out, struct err *err)
-{
-	int errors = memfd_create("git", MFD_CLOEXEC), fds[2], status = 0;
-	uint8_t piece[16384];
+	struct command git = {.path = "/usr/bin/git", .argv = argv, .env = env};
 	struct stat st;
-	ssize_t n;
-	pid_t pid;
+	int rc;
 
-	if (stat(path, &st) != 0)
+	if (stat(path, &st) != 0) {
+		free(safe);
 		return err_set_errno(err, -errno, "cannot be looked at");
-	if (errors < 0 || pipe2(fds, O_CLOEXEC) != 0 || (pid = fork()) < 0)
-		return err_set_errno(err, -errno, "git cannot be started");
-	if (pid == 0)
-		become_git(path, &st, fds[1], errors);
-	close(fds[1]);
-	while ((n = read(fds[0], piece, sizeof(piece))) > 0)
-		buf_append(
-			out, piece, (size_t)n); /* past its maximum it is only counted as wrong */
-	close(fds[0]);
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		int rc = complain(errors, status, err);
-
-		close(errors);
-		return rc;
 	}
-	close(errors);
-	return buf_err(out) == 0 ? 0 : err_set(err, -EMSGSIZE, "too many files have changed");
+	/* as the repository's owner where everything runs as root */
+	if (geteuid() == 0) {
+		git.uid = st.st_uid;
+		git.gid = st.st_gid;
+	}
+	rc = command_run(&git, out, err);
+	free(safe);
+	return rc;
 }
 
 static void describe(struct finding *f, const struct repository *r)

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "core/base/clock.h"
+
 #define S UINT64_C(1000000)
 #define RETRY_US (5 * S)      /* after a look that told nothing */
 #define EARLY_US (S / 4)      /* between looks for what happens, while somebody watches */
@@ -37,6 +39,16 @@ static void add_certificate(
 	set_times(probe, 600 * S, 3600 * S, 10 * S);
 }
 
+/* apt thinks for seconds: not at every start, and seldom. */
+static void add_updates(struct probe *probes, size_t *n)
+{
+	struct probe *probe = add(probes, n, "host", "updates", "Updates", updates_run);
+
+	set_times(probe, 1800 * S, 6 * 3600 * S, 60 * S);
+	probe->due_us = clock_mono_us() + SCHEDULE_LATE_US;
+	probe->is_late = true;
+}
+
 size_t schedule_make(const struct status_config *config, struct probe *probes)
 {
 	uint64_t interval = config->interval_us;
@@ -45,6 +57,9 @@ size_t schedule_make(const struct status_config *config, struct probe *probes)
 	if (config->host) {
 		set_times(add(probes, &n, "host", "disks", "Disks", disks_run),
 			MAX(interval, 10 * S), SCHEDULE_IDLE_US, 5 * S);
+		add_updates(probes, &n);
+		set_times(add(probes, &n, "host", "logins", "Failed sign-ins", logins_run), 300 * S,
+			3600 * S, 20 * S);
 	}
 	if (config->docker_socket != NULL) {
 		struct probe *probe = add(probes, &n, "docker", "docker", "Docker", docker_run);

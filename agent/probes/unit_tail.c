@@ -13,51 +13,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-journal.h>
 
+#include "agent/probes/journal.h"
 #include "agent/probes/tails.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 
 #define MAX_FIELD_BYTES (1u << 20) /* of one message; the rest of it is not shown */
 #define PRIORITY_ERROR 3
-#define COREDUMP_ID "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1"
-
-static int match(sd_journal *journal, const char *field, const char *value)
-{
-	char *text = value != NULL ? xasprintf("%s=%s", field, value) : xstrdup(field);
-	int rc = sd_journal_add_match(journal, text, 0);
-
-	free(text);
-	return rc;
-}
+#define COREDUMP_ID "fc2e22bc6ee647b6b90729ab34a250b1"
 
 /* As journalctl(1) has it: by the unit itself, of its core dumps, by the manager, by root. */
 static int match_unit(sd_journal *journal, const char *unit)
 {
-	int rc = match(journal, "_SYSTEMD_UNIT", unit);
+	int rc = journal_match(journal, "_SYSTEMD_UNIT", unit);
 
 	rc = rc < 0 ? rc : sd_journal_add_disjunction(journal);
-	rc = rc < 0 ? rc : match(journal, COREDUMP_ID, NULL);
-	rc = rc < 0 ? rc : match(journal, "_UID", "0");
-	rc = rc < 0 ? rc : match(journal, "COREDUMP_UNIT", unit);
+	rc = rc < 0 ? rc : journal_match(journal, "MESSAGE_ID", COREDUMP_ID);
+	rc = rc < 0 ? rc : journal_match(journal, "_UID", "0");
+	rc = rc < 0 ? rc : journal_match(journal, "COREDUMP_UNIT", unit);
 	rc = rc < 0 ? rc : sd_journal_add_disjunction(journal);
-	rc = rc < 0 ? rc : match(journal, "_PID", "1");
-	rc = rc < 0 ? rc : match(journal, "UNIT", unit);
+	rc = rc < 0 ? rc : journal_match(journal, "_PID", "1");
+	rc = rc < 0 ? rc : journal_match(journal, "UNIT", unit);
 	rc = rc < 0 ? rc : sd_journal_add_disjunction(journal);
-	rc = rc < 0 ? rc : match(journal, "_UID", "0");
-	return rc < 0 ? rc : match(journal, "OBJECT_SYSTEMD_UNIT", unit);
-}
-
-/* The value of the entry's field, or of its second name; empty when it has neither. */
-static struct wire_str field(sd_journal *journal, const char *name, const char *second)
-{
-	size_t n, skip = strlen(name) + 1;
-	const void *data;
-
-	if (sd_journal_get_data(journal, name, &data, &n) == 0 && n > skip)
-		return (struct wire_str){(const char *)data + skip, (uint32_t)(n - skip)};
-	return second != NULL ? field(journal, second, NULL) : (struct wire_str){"", 0};
+	rc = rc < 0 ? rc : journal_match(journal, "_UID", "0");
+	return rc < 0 ? rc : journal_match(journal, "OBJECT_SYSTEMD_UNIT", unit);
 }
 
 /* The journal's pointers hold until the next field is read: each is copied at once. */
@@ -73,7 +53,7 @@ static void append_field(
 
 static void show(sd_journal *journal, struct buf *line, struct tailout *out)
 {
-	struct wire_str priority = field(journal, "PRIORITY", NULL);
+	struct wire_str priority = journal_field(journal, "PRIORITY", NULL);
 	bool is_error = priority.len == 1 && priority.data[0] >= '0' &&
 			priority.data[0] <= '0' + PRIORITY_ERROR;
 	uint64_t time_us = 0;
@@ -81,11 +61,11 @@ static void show(sd_journal *journal, struct buf *line, struct tailout *out)
 	if (sd_journal_get_realtime_usec(journal, &time_us) < 0)
 		time_us = 0; /* now */
 	buf_reset(line);
-	append_field(line, field(journal, "SYSLOG_IDENTIFIER", "_COMM"), "", "");
-	append_field(line, field(journal, "_PID", "SYSLOG_PID"), "[", "]");
+	append_field(line, journal_field(journal, "SYSLOG_IDENTIFIER", "_COMM"), "", "");
+	append_field(line, journal_field(journal, "_PID", "SYSLOG_PID"), "[", "]");
 	if (line->len != 0)
 		buf_append_str(line, ": ");
-	append_field(line, field(journal, "MESSAGE", NULL), "", "");
+	append_field(line, journal_field(journal, "MESSAGE", NULL), "", "");
 	if (line->len == 0 || line->data[line->len - 1] != '\n')
 		buf_append_byte(line, '\n');
 	if (buf_err(line) == 0)
@@ -150,24 +130,12 @@ static int follow(sd_journal *journal, struct tailout *out)
 	return rc;
 }
 
-static int open_journal(sd_journal **ret_journal)
-{
-	const char *dir = getenv("OPS_AGENT_JOURNAL_DIR");
-
-	if (dir != NULL && dir[0] != '\0')
-		return sd_journal_open_directory(ret_journal, dir, 0);
-	return sd_journal_open(ret_journal, SD_JOURNAL_LOCAL_ONLY);
-}
-
 void unit_tail_run(const struct tail_spec *spec, struct tailout *out)
 {
-	sd_journal *journal = NULL;
-	uint64_t bytes = 0;
-	int rc = open_journal(&journal);
+	sd_journal *journal;
+	int rc = journal_open(&journal);
 
-	if (rc >= 0)
-		rc = sd_journal_get_usage(journal, &bytes);
-	if (rc >= 0 && bytes == 0) {
+	if (rc == -ENOENT) {
 		tailout_end(out,
 			"there is no journal that the probes' account may read: it should be "
 			"in the group systemd-journal");

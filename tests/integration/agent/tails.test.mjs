@@ -189,3 +189,24 @@ test('without a journal that can be read the tail says so and ends', { skip }, a
 		await other.destroy();
 	}
 });
+
+test('sign-ins that sshd refused within a day are counted', { skip }, async () => {
+	const where = join(dir, 'logins');
+	mkdirSync(where);
+	const sshd = (MESSAGE, more = {}) => ({ MESSAGE, SYSLOG_IDENTIFIER: 'sshd', _PID: '9', ...more });
+	const failed = 'Failed password for root from 192.0.2.1 port 4711 ssh2';
+	writeJournal(join(where, 'old.journal'), [sshd(failed)], Date.now() * 1000 - 30 * 3600e6);
+	writeJournal(join(where, 'new.journal'), [
+		sshd(failed), sshd('Invalid user admin from 192.0.2.1 port 4712'), sshd(failed, { SYSLOG_IDENTIFIER: 'sshd-session' }),
+		sshd('Accepted publickey for me'), sshd(failed, { SYSLOG_IDENTIFIER: 'something' }),
+	], Date.now() * 1000 - 3600e6);
+	const other = await Agent.start({ commands, status: 'version: 1\n', env: { OPS_AGENT_JOURNAL_DIR: where } });
+	try {
+		const peer = await other.connect();
+		const item = await until('the item', async () => (await peer.status()).sections.host?.find((i) => i.id === 'logins'));
+		assert.equal(item.level, 'ok');
+		assert.deepEqual([item.values.failed_24h, item.values.invalid_users_24h], [2, 1]);
+	} finally {
+		await other.destroy();
+	}
+});
