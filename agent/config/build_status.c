@@ -37,7 +37,7 @@ static char *take_input(
 }
 
 /* A command or flow of the catalogue, by its id; or NULL. */
-static char *take_action(struct build *b, const struct raw_text *action)
+static char *take_runnable(struct build *b, const struct raw_text *action, const char *key)
 {
 	const struct catalog *catalog = b->catalog;
 	char text[SUGGEST_TEXT_BYTES];
@@ -55,9 +55,14 @@ static char *take_action(struct build *b, const struct raw_text *action)
 		if (catalog->flows[i].id != NULL)
 			suggest_offer(&near, catalog->flows[i].id);
 	}
-	build_error(b, action, "'action' names no command or flow: '%.60s'%s", action->text,
+	build_error(b, action, "'%s' names no command or flow: '%.60s'%s", key, action->text,
 		suggest_text(&near, text));
 	return NULL;
+}
+
+static char *take_action(struct build *b, const struct raw_text *action)
+{
+	return take_runnable(b, action, "action");
 }
 
 static char *take_unit(struct build *b, const struct raw_text *unit)
@@ -190,6 +195,7 @@ static void take_backups(
 		out->glob = build_path(b, backup->glob, "glob");
 		out->max_age_us = build_duration(b, backup->max_age, "max_age", 0);
 		out->min_size = build_size(b, backup->min_size, "min_size", 0);
+		out->verified_by = take_runnable(b, backup->verified_by, "verified_by");
 		out->action = take_action(b, backup->action);
 	}
 }

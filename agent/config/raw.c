@@ -276,6 +276,7 @@ static const cyaml_schema_field_t backup_fields[] = {
 	NEED(raw_backup, "glob", glob),
 	TEXT(raw_backup, "max_age", max_age),
 	TEXT(raw_backup, "min_size", min_size),
+	TEXT(raw_backup, "verified_by", verified_by),
 	TEXT(raw_backup, "action", action),
 	CYAML_FIELD_END,
 };

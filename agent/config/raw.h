@@ -143,7 +143,7 @@ RAW_LIST(raw_certificates, struct raw_certificate);
 
 struct raw_backup {
 	struct raw_pos at;
-	struct raw_text *name, *glob, *max_age, *min_size, *action;
+	struct raw_text *name, *glob, *max_age, *min_size, *verified_by, *action;
 };
 RAW_LIST(raw_backups, struct raw_backup);
 

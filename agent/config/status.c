@@ -105,6 +105,7 @@ void status_config_free(struct status_config *config)
 	for (size_t i = 0; i < config->n_backups; i++) {
 		free(config->backups[i].name);
 		free(config->backups[i].glob);
+		free(config->backups[i].verified_by);
 		free(config->backups[i].action);
 	}
 	for (size_t i = 0; i < config->n_urls; i++) {

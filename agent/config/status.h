@@ -39,6 +39,7 @@ struct status_backup {
 	char *name, *glob, *action;
 	uint64_t max_age_us; /* 0: any */
 	uint64_t min_size;   /* 0: any */
+	char *verified_by;   /* command or flow whose success proves it can be restored; NULL */
 };
 
 struct status_url {

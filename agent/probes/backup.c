@@ -105,6 +105,11 @@ void backup_run(const struct probe *probe, struct report *report)
 	size_t n = rc == 0 ? look(&found, files) : 0;
 
 	json_kv_str(&f->json, "glob", subject->glob);
+	if (subject->verified_by != NULL) {
+		json_kv_str(&f->json, "verified_by", subject->verified_by);
+		if (probe->verified_us != 0)
+			json_kv_uint(&f->json, "verified_us", probe->verified_us);
+	}
 	if (rc == GLOB_ABORTED)
 		finding_raise(f, LEVEL_UNKNOWN, "the folder cannot be read by the probes");
 	else if (rc == GLOB_NOSPACE)

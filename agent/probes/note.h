@@ -25,6 +25,8 @@ enum note_kind {
 	NOTE_BEAT = 4,	/* probes: alive, all that is known has been told */
 	NOTE_WATCH = 5, /* worker: whether somebody watches (interval_ms 0: nobody) */
 	NOTE_AGAIN = 6, /* worker: tell everything again */
+	/* 7 to 9 are tailnote.h's */
+	NOTE_VERIFIED = 10, /* worker: the command or flow id succeeded last at time_us */
 };
 
 enum level {
@@ -38,6 +40,7 @@ struct note {
 	uint8_t kind;
 	uint8_t level;
 	uint32_t interval_ms;
+	uint64_t time_us; /* unix time */
 	struct wire_str section, id, json;
 };
 

@@ -25,6 +25,7 @@ struct probe {
 	const char *id, *title; /* of the item that stands for it while there is no other */
 	probe_run_fn run;
 	const void *subject;	      /* entry of struct status_config */
+	uint64_t verified_us;	      /* of a backup: when a restore last succeeded; 0: not known */
 	uint64_t watched_us, idle_us; /* between two looks */
 	uint64_t deadline_us;	      /* of one look */
 	bool is_late;		      /* its first look is not waited for */

@@ -182,6 +182,22 @@ static void set_watched(struct probes *p, bool watched)
 
 /* ---- the worker ---- */
 
+/* A restore has succeeded: the backups that it proves are looked at again. */
+static void set_verified(struct probes *p, const struct note *note)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct probe *probe = &p->list[i];
+		const struct status_backup *backup = probe->subject;
+
+		if (probe->run != backup_run || backup->verified_by == NULL ||
+			!wire_str_eq(note->id, backup->verified_by))
+			continue;
+		probe->verified_us = note->time_us;
+		if (probe->pid == 0)
+			probe->due_us = 0;
+	}
+}
+
 /* False: nobody will ever be at the other end again. */
 static bool hear(struct probes *p)
 {
@@ -201,6 +217,8 @@ static bool hear(struct probes *p)
 			continue;
 		if (note.kind == NOTE_WATCH)
 			set_watched(p, note.interval_ms != 0);
+		else if (note.kind == NOTE_VERIFIED)
+			set_verified(p, &note);
 		else if (note.kind == NOTE_AGAIN)
 			items_tell_again(&p->items);
 	}

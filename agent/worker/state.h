@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "agent/config/catalog.h"
+#include "agent/config/status.h"
 #include "agent/monitor/secret.h"
 #include "agent/worker/monlink.h"
 #include "agent/worker/runset.h"
@@ -18,6 +19,12 @@
 
 #define WORKER_MAX_CONNS 32
 #define WORKER_HOST_BYTES 256
+
+/* verified.h */
+struct verified {
+	char *name;	  /* of a command or flow that proves a backup */
+	uint64_t time_us; /* unix time of its last success; 0: not known */
+};
 
 struct worker {
 	uv_loop_t loop;
@@ -33,6 +40,9 @@ struct worker {
 	struct monlink monitor;
 	struct status *status; /* status.h; NULL: stopping */
 	struct live *live;     /* live.h; NULL: stopping */
+	struct verified verified[STATUS_CONFIG_MAX_ITEMS];
+	size_t n_verified;
+	uint64_t verified_change; /* of the last run looked at */
 	struct schedule schedule;
 
 	int ledger_fd;

@@ -19,6 +19,7 @@
 
 #include "agent/worker/live.h"
 #include "agent/worker/methods.h"
+#include "agent/worker/verified.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "proto/frame.h"
@@ -88,6 +89,8 @@ static bool take(struct status *status, const uint8_t *bytes, size_t n, int pass
 	/* those that came just now do not know of it */
 	if (note.kind == NOTE_RESET && status->told_watched)
 		tell(status, NOTE_WATCH, STATUS_MIN_INTERVAL_MS);
+	if (note.kind == NOTE_RESET)
+		verified_tell(status->worker);
 	return status_items_take(status->items, &note, clock_wall_us());
 }
 

@@ -34,6 +34,7 @@
 #include "agent/worker/state.h"
 #include "agent/worker/status.h"
 #include "agent/worker/tail.h"
+#include "agent/worker/verified.h"
 #include "core/base/log.h"
 
 #define EXIT_FAILED 1
@@ -115,6 +116,7 @@ static void on_ledger(struct watch *watch, uint32_t mask, const char *name)
 
 static void on_run_change(void *arg)
 {
+	verified_look(arg);
 	events_wake(arg);
 }
 
@@ -168,7 +170,8 @@ static bool load(struct worker *worker)
 
 void worker_reload(struct worker *worker)
 {
-	load(worker);
+	if (load(worker))
+		verified_scan(worker);
 }
 
 /* ---- the monitor ---- */
@@ -348,6 +351,8 @@ static int start(struct worker *worker, struct err *err)
 	if (worker->opts->config_error != NULL)
 		keep_error(worker, worker->opts->config_error);
 	rc = open_files(worker, err);
+	if (rc == 0)
+		verified_scan(worker);
 	return rc != 0 ? rc : open_sockets(worker, err);
 }
 
@@ -358,6 +363,8 @@ static void finish(struct worker *worker)
 		uv_close((uv_handle_t *)&worker->stop_timer, NULL);
 	uv_run(&worker->loop, UV_RUN_NOWAIT);
 	uv_loop_close(&worker->loop);
+	for (size_t i = 0; i < worker->n_verified; i++)
+		free(worker->verified[i].name);
 	catalog_free(worker->catalog);
 	secret_wipe(&worker->secret);
 	keep_error(worker, NULL);

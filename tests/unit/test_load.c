@@ -196,12 +196,14 @@ static void status_is_checked(void **state)
 		"repositories: [/srv/app, { path: /srv/web, action: quick }]\n"
 		"certificates: [{ host: mail.example.org, starttls: smtp, action: quick }]\n"
 		"urls: [{ url: 'https://example.org/', text: Welcome, action: quick }]\n"
-		"backups: [{ name: db, glob: /srv/*.dump, action: quick }]\n"
+		"backups: [{ name: db, glob: /srv/*.dump, verified_by: quick, action: quick }]\n"
 		"actions: { host: quick, units: quick }\n");
 	catalog_free(load(state, NULL));
 	put(state, "status.yml", "units: [{ unit: a.service, action: quik }]\n");
 	load(state,
 		"status.yml:1:36: 'action' names no command or flow: 'quik' (did you mean quick?)");
+	put(state, "status.yml", "backups: [{ name: a, glob: /b, verified_by: quack }]\n");
+	load(state, "status.yml:1:45: 'verified_by' names no command or flow: 'quack'");
 	put(state, "status.yml", "actions: { host: nothing.like.it }\n");
 	load(state, "status.yml:1:18: 'action' names no command or flow: 'nothing.like.it'");
 	put(state, "status.yml", "actions: { hosts: quick }\n");

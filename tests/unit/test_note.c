@@ -16,6 +16,7 @@ static int encode(void)
 		.kind = NOTE_PUT,
 		.level = LEVEL_BAD,
 		.interval_ms = 77,
+		.time_us = UINT64_C(1795474800000000),
 		.section = wire_str_of("host"),
 		.id = wire_str_of("disk:/"),
 		.json = wire_str_of("{}"),
@@ -34,6 +35,7 @@ static void returns_what_was_written(void **state)
 	assert_int_equal(note.kind, NOTE_PUT);
 	assert_int_equal(note.level, LEVEL_BAD);
 	assert_int_equal(note.interval_ms, 77);
+	assert_true(note.time_us == UINT64_C(1795474800000000));
 	assert_true(wire_str_eq(note.section, "host"));
 	assert_true(wire_str_eq(note.id, "disk:/"));
 	assert_true(wire_str_eq(note.json, "{}"));
@@ -59,7 +61,9 @@ static void refuses_kinds_and_levels_that_are_none(void **state)
 	(void)state;
 	bytes[0] = 0;
 	assert_int_equal(note_decode(bytes, (size_t)n, &note), -EBADMSG);
-	bytes[0] = NOTE_AGAIN + 1;
+	bytes[0] = NOTE_AGAIN + 1; /* tailnote.h has these */
+	assert_int_equal(note_decode(bytes, (size_t)n, &note), -EBADMSG);
+	bytes[0] = NOTE_VERIFIED + 1;
 	assert_int_equal(note_decode(bytes, (size_t)n, &note), -EBADMSG);
 	bytes[0] = NOTE_PUT;
 	bytes[1] = LEVEL_UNKNOWN + 1;

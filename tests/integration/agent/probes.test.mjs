@@ -175,14 +175,14 @@ urls:
 actions: { urls: other, host: other }
 repositories: [{ path: ${at('clean')}, action: quick }, ${['dirty', 'behind', 'hostile', 'empty'].map((n) => at(n)).join(', ')}]
 backups:
-  - { name: daily, glob: "${at('backups/daily-*.dump')}", max_age: 26h, min_size: 500B }
+  - { name: daily, glob: "${at('backups/daily-*.dump')}", max_age: 26h, min_size: 500B, verified_by: restore }
   - { name: old, glob: "${at('backups/old-*.dump')}", max_age: 26h }
   - { name: small, glob: "${at('backups/small-*.dump')}" }
   - { name: tiny, glob: "${at('backups/small-*.dump')}", min_size: 500B }
   - { name: none, glob: "${at('backups/nothing-*.dump')}" }
 `;
 	agent = await Agent.start({
-		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n  other: { title: Other, exec: [/bin/true] }\n', status,
+		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n  other: { title: Other, exec: [/bin/true] }\n  restore: { title: Restore, exec: [/bin/true] }\n', status,
 		env: { SSL_CERT_FILE: at('root.pem') },
 	});
 	client = await agent.connect();
@@ -336,4 +336,22 @@ test('a look that crashes is unknown and says so; the probes themselves go on', 
 	await item('host', 'memory', (i) => i.checked_us > us);
 	assert.equal(agent.probesPid, pid);
 	assert.doesNotMatch(agent.log(), /probes\.died/);
+});
+
+// last: it kills probes and worker
+test('a backup knows when a restore last succeeded, also after probes and worker were started anew', async () => {
+	const before = (await item('backups', 'daily')).values;
+	assert.deepEqual([before.verified_by, before.verified_us], ['restore', undefined]);
+	const { run } = await client.start('restore');
+	const { finished_us } = await until('the run to be over', async () => { const r = await client.get(run.id); return r.finished_us && r; });
+	await item('backups', 'daily', (i) => i.values.verified_us === finished_us);
+	process.kill(agent.probesPid, 'SIGKILL');
+	const killed = Date.now() * 1000;
+	await item('backups', 'daily', (i) => i.checked_us > killed && i.values.verified_us === finished_us);
+	agent.kill9Worker();
+	client = await until('another worker', () => agent.connect().then(async (c) => { await c.hello(); return c; }).catch(() => null));
+	await client.watchStatus();
+	process.kill(await until('probes', () => agent.probesPid), 'SIGKILL');
+	const again = Date.now() * 1000;
+	await item('backups', 'daily', (i) => i.checked_us > again && i.values.verified_us === finished_us);
 });
