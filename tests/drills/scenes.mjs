@@ -1,6 +1,7 @@
 // The drills. Each breaks one thing for real, follows the document that speaks of it, and looks whether
 // what was promised holds. They share one server, so each leaves it well.
 import assert from 'node:assert/strict';
+import { overview } from './overview.mjs';
 
 const PASSWORD = 'the password of the drill';
 const PAGE = 'https://ops.example.org';
@@ -282,6 +283,8 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		server.run('systemctl reset-failed ops-dashboard-updater; systemctl start ops-dashboard-updater.service');
 		assert.equal(container(server)[1], now);
 	},
+
+	overview,
 };
 
 export const ORDER = Object.keys(drills);
