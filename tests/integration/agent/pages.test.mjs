@@ -22,7 +22,7 @@ const sources = (folder) => readdirSync(new URL(folder, root), { recursive: true
 	.filter((f) => f.endsWith('.c')).map((f) => read(`${folder}${f}`)).join('\n');
 const variables = (folder) => all(sources(folder), /(?:getenv|env_or|from_environment)\(\s*"([A-Z_]+)"/g);
 
-const PAGES = ['ops-agent.8', 'opsctl.1', 'commands.yml.5', 'flows.5'];
+const PAGES = ['ops-agent.8', 'opsctl.1', 'commands.yml.5', 'flows.5', 'status.yml.5'];
 const page = Object.fromEntries(PAGES.map((name) => [name, read(`agent/man/${name}`)]));
 
 describe('the manual pages', () => {
@@ -62,12 +62,13 @@ describe('the manual pages', () => {
 		assert.deepEqual(sorted(all(section(page['ops-agent.8'], 'EXIT STATUS'), /^\.It (\d+)$/gm)), sorted(codes));
 	});
 
-	const keys = (node, found = []) => {
+	// Alternatives are left out where they repeat what stands beside them.
+	const keys = (node, found = [], alternatives = false) => {
 		if (typeof node !== 'object' || node === null) return found;
 		if (node.properties && node.type === 'object') found.push(...Object.keys(node.properties));
 		for (const [key, child] of Object.entries(node)) {
-			if (key === 'anyOf' || key === 'allOf' || key === 'oneOf') continue;
-			keys(child, found);
+			if (!alternatives && (key === 'anyOf' || key === 'allOf' || key === 'oneOf')) continue;
+			keys(child, found, alternatives);
 		}
 		return found;
 	};
@@ -80,6 +81,8 @@ describe('the manual pages', () => {
 		const { input, ...own } = flow.definitions;
 		assert.deepEqual(sorted(items(page['flows.5'], 'Ic')), sorted(keys({ ...flow, definitions: own })));
 		assert.ok(input);
+		const status = JSON.parse(read('agent/config/schema/status.schema.json'));
+		assert.deepEqual(sorted(items(page['status.yml.5'], 'Ic')), sorted(keys(status, [], true)));
 	});
 });
 
