@@ -444,6 +444,8 @@ int monitor_main(const struct monitor_programs *programs)
 		}
 	}
 	files_close(m);
+	watchman_fini(&m->probes);
+	watchman_fini(&m->relay);
 	free(m);
 	return code;
 }

@@ -121,6 +121,10 @@ void watchman_stop(struct watchman *watchman)
 	watchman->wanted = false;
 	if (watchman->pid != 0)
 		kill(watchman->pid, SIGKILL);
+}
+
+void watchman_fini(struct watchman *watchman)
+{
 	free(watchman->argument);
 	watchman->argument = NULL;
 }

@@ -42,5 +42,7 @@ uint64_t watchman_run(struct watchman *watchman, uint64_t now_us);
 /* A child has exited; whether it was this one. */
 bool watchman_exited(struct watchman *watchman, pid_t pid, int status);
 void watchman_stop(struct watchman *watchman);
+/* Memory only: also in a forked process, which is to leave the rest alone. */
+void watchman_fini(struct watchman *watchman);
 
 #endif
