@@ -236,7 +236,7 @@ static void accounts_are_looked_at(void **state)
 {
 	struct catalog_opts opts = {.trusted_uid = geteuid(),
 		.run_user = "no-such-account",
-		.reserved_users = {"daemon", NULL}};
+		.reserved_users = {"no-such", NULL, "daemon"}};
 	struct catalog *catalog = NULL;
 	struct config_errors errors;
 
