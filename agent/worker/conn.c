@@ -82,12 +82,23 @@ void stream_end(struct stream *stream, enum msg_end_reason reason)
 	stream_close(stream);
 }
 
+/* Somebody is ready: the loop must not block before its check handle has served them. */
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
 static void conn_make_ready(struct conn *conn)
 {
+	uv_idle_t *idle = &conn->worker->idle;
+
 	if (conn->closing || conn->jammed || list_empty(&conn->ready))
 		return;
 	if (list_empty(&conn->ready_link))
 		list_append(&conn->worker->ready, &conn->ready_link);
+	/* a timer's callback comes before the loop blocks, and the check handle's after that */
+	if (!uv_is_closing((uv_handle_t *)idle))
+		uv_idle_start(idle, on_idle);
 }
 
 void stream_wake(struct stream *stream)

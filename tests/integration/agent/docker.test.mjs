@@ -72,6 +72,26 @@ test('what happens to a container shows by its event', async () => {
 	}
 });
 
+test('of many containers each change is sent once the watcher\'s interval is over', async () => {
+	for (let i = 0; i < 30; i++) engine.add({ name: `c${i}` });
+	const slow = await Agent.start({ commands, status: `version: 1\ninterval: 10m\nhost: false\ndocker: { socket: ${engine.socket} }\n` });
+	try {
+		const other = await slow.connect();
+		const documents = await other.watchStatus();
+		await until('the first look', async () => item(await other.status(), 'c29'));
+		await until('its events', () => engine.listeners.size === 2);
+		// the next look that nothing asks for is ten minutes away
+		for (let round = 0; round < 8; round++) {
+			const state = round % 2 ? 'running' : 'paused';
+			engine.add({ name: 'c29', state });
+			engine.event();
+			while (item(await documents(), 'c29')?.values.state !== state);
+		}
+	} finally {
+		await slow.destroy();
+	}
+});
+
 test('a container that is gone is not shown any more', async () => {
 	engine.add({ name: 'short' });
 	await when('short', at('ok'));
