@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/config/scalar.h"
 #include "agent/ctl/exitcode.h"
 #include "core/base/mem.h"
 #include "proto/msg.h"
@@ -18,6 +19,8 @@ enum {
 	OPT_COMMENT = 1 << 4,
 	OPT_NAMES = 1 << 5,
 	OPT_ACTIVE = 1 << 6,
+	OPT_GRACE = 1 << 8, /* 1 << 7 and above are no letters any more */
+	OPT_NOW = 1 << 9,
 };
 
 static const struct verb {
@@ -52,6 +55,11 @@ static const struct verb {
 	[CLI_RELOAD] = {"reload", "", "read the configuration again", 0, 0, 0,
 		"All or nothing: with one mistake in it the new configuration is refused, every "
 		"mistake is told,\nand the old one stays.\n"},
+	[CLI_ROTATE_SECRET] = {"rotate-secret", "",
+		"make a new secret; the old one stays good a while", OPT_GRACE | OPT_NOW, 0, 0,
+		"For root, or the user the agent runs as. The new secret is in the secret's file, "
+		"and nowhere else:\ngive it to the dashboard before the old one ends. With --now "
+		"the old one ends at once, and so does\nevery connection that came with it.\n"},
 };
 
 static const struct flag {
@@ -64,6 +72,9 @@ static const struct flag {
 	{OPT_ACTIVE, "--active", "only those that run, wait or are queued"},
 	{OPT_REJECT, "--reject", "say no"},
 	{OPT_COMMENT, "--comment TEXT", "kept with the answer"},
+	{OPT_GRACE, "--grace DURATION",
+		"how long the old one stays good: 90s, 10m, 2h, to 7d (1h)"},
+	{OPT_NOW, "--now", "not at all: it may be in wrong hands"},
 	{OPT_NAMES, "--names", "names alone, one a line, for scripts and completion"},
 	{0, "--json", "one JSON document, or one a line where there is no end; errors too"},
 	{0, "-h, --help", "this text"},
@@ -141,6 +152,17 @@ static int parse_limit(const char *text, unsigned *ret_limit)
 	return 0;
 }
 
+static int parse_grace(const char *text, unsigned *ret_s)
+{
+	uint64_t us;
+
+	if (scalar_duration(text, strlen(text), &us) != 0 || us < 1000000 || us % 1000000 != 0 ||
+		us / 1000000 > CLI_MAX_GRACE_S)
+		return -EINVAL;
+	*ret_s = (unsigned)(us / 1000000);
+	return 0;
+}
+
 static void take_option(struct reading *r, int c, char **argv)
 {
 	struct cli *cli = &r->cli;
@@ -165,6 +187,11 @@ static void take_option(struct reading *r, int c, char **argv)
 			r->problem = "--limit takes a number from 1 to 200";
 		r->options |= OPT_LIMIT;
 		break;
+	case OPT_GRACE:
+		if (parse_grace(optarg, &cli->grace_s) != 0)
+			r->problem = "--grace takes a duration from 1s to 7d, such as 10m";
+		r->options |= OPT_GRACE;
+		break;
 	case OPT_COMMENT:
 		cli->comment = optarg;
 		r->options |= OPT_COMMENT;
@@ -185,6 +212,7 @@ static void take_option(struct reading *r, int c, char **argv)
 		cli->reject = cli->reject || c == OPT_REJECT;
 		cli->names = cli->names || c == OPT_NAMES;
 		cli->active = cli->active || c == OPT_ACTIVE;
+		cli->now = cli->now || c == OPT_NOW;
 		r->options |= (unsigned)c;
 		break;
 	}
@@ -200,6 +228,8 @@ static void read_options(int argc, char **argv, struct reading *r)
 		{"follow", no_argument, NULL, OPT_FOLLOW},
 		{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 		{"limit", required_argument, NULL, OPT_LIMIT},
+		{"grace", required_argument, NULL, OPT_GRACE},
+		{"now", no_argument, NULL, OPT_NOW},
 		{"reject", no_argument, NULL, OPT_REJECT},
 		{"comment", required_argument, NULL, OPT_COMMENT},
 		{"names", no_argument, NULL, OPT_NAMES},
@@ -225,6 +255,8 @@ static bool check_verb(const struct verb *verb, const struct reading *r, int *re
 		return wrong(verb, ret_exit, "too many arguments: ", r->cli.args[verb->max_args]);
 	if (r->cli.names && r->cli.json)
 		return wrong(verb, ret_exit, "--names and --json exclude each other", "");
+	if (r->cli.now && (r->options & OPT_GRACE) != 0)
+		return wrong(verb, ret_exit, "--now and --grace exclude each other", "");
 	return true;
 }
 
@@ -239,7 +271,7 @@ static const struct verb *find_verb(const char *name)
 
 bool cli_parse(int argc, char **argv, struct cli *ret_cli, int *ret_exit)
 {
-	struct reading r = {.cli = {.limit = CLI_DEFAULT_LIMIT}};
+	struct reading r = {.cli = {.limit = CLI_DEFAULT_LIMIT, .grace_s = CLI_DEFAULT_GRACE_S}};
 	const struct verb *verb;
 	const char *name;
 

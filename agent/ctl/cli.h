@@ -6,6 +6,8 @@
 
 #define CLI_DEFAULT_LIMIT 25
 #define CLI_MAX_LIMIT 200
+#define CLI_DEFAULT_GRACE_S 3600
+#define CLI_MAX_GRACE_S (7u * 86400u)
 
 enum cli_verb {
 	CLI_LIST,
@@ -17,13 +19,15 @@ enum cli_verb {
 	CLI_APPROVE,
 	CLI_STATUS,
 	CLI_RELOAD,
+	CLI_ROTATE_SECRET,
 };
 
 struct cli {
 	enum cli_verb verb;
 	char **args; /* behind the verb; how many there may be has been checked */
 	int n_args;
-	bool json, follow, dry_run, reject, names, active;
+	bool json, follow, dry_run, reject, names, active, now;
+	unsigned grace_s;
 	const char *comment; /* NULL: none was given */
 	unsigned limit;
 };

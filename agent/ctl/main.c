@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/ctl/ctl.h"
@@ -227,6 +228,51 @@ static int do_reload(struct ctl *ctl)
 	return EXIT_OK;
 }
 
+static void print_rotated(const struct ctl *ctl, uint64_t until_us)
+{
+	time_t until = (time_t)(until_us / 1000000);
+	char text[64] = "";
+	struct json json;
+	struct buf buf;
+	struct tm tm;
+
+	if (ctl->cli.json) {
+		buf_init(&buf, 8192);
+		json_init(&json, &buf);
+		json_open_object(&json);
+		json_kv_str(&json, "secret_path", ctl->secret_path);
+		json_kv_uint(&json, "old_valid_until_us", until_us);
+		json_close_object(&json);
+		printf("%.*s\n", (int)buf.len, (const char *)buf.data);
+		buf_fini(&buf);
+		return;
+	}
+	printf("%s holds a new secret\n", ctl->secret_path);
+	if (ctl->cli.now)
+		puts("the old one is refused from now on");
+	else if (localtime_r(&until, &tm) != NULL &&
+		 strftime(text, sizeof(text), "%F %T %z", &tm) != 0)
+		printf("the old one stays good until %s\n", text);
+}
+
+static int do_rotate_secret(struct ctl *ctl)
+{
+	struct msg_secret_rotate request = {
+		.actor = wire_str_of(ctl->actor), .grace_s = ctl->cli.now ? 0 : ctl->cli.grace_s};
+	struct msg_secret_rotate_reply done;
+	struct msg_response reply;
+	uint8_t fields[64];
+	int rc = ctl_call(ctl, MSG_SECRET_ROTATE, fields,
+		msg_secret_rotate_encode(&request, fields, sizeof(fields)), &reply);
+
+	if (rc != EXIT_OK)
+		return rc;
+	if (msg_secret_rotate_reply_decode(reply.fields, reply.fields_len, &done) != 0)
+		return ctl_nonsense(ctl);
+	print_rotated(ctl, done.old_valid_until_us);
+	return EXIT_OK;
+}
+
 static int dispatch(struct ctl *ctl)
 {
 	static int (*const verbs[])(struct ctl *) = {
@@ -239,6 +285,7 @@ static int dispatch(struct ctl *ctl)
 		[CLI_APPROVE] = do_approve,
 		[CLI_STATUS] = do_status,
 		[CLI_RELOAD] = do_reload,
+		[CLI_ROTATE_SECRET] = do_rotate_secret,
 	};
 
 	return verbs[ctl->cli.verb](ctl);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/monitor/listen.h"
+#include "agent/monitor/rotate.h"
 #include "agent/monitor/state.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
@@ -131,6 +132,7 @@ int files_open(struct monitor *m, struct err *err)
 	if (m->ledger == NULL)
 		return err->code;
 	m->seen_alive_us = ledger_last_us(m->ledger);
+	rotate_resume(m);
 	rc = switches_read(m->state_fd, &m->switches, err);
 	if (rc != 0)
 		return rc;

@@ -35,6 +35,7 @@ static const unsigned fields_of[] = {
 	[IMSG_PAUSE] = F_SEQ | F_PEER | F_ACTOR | F_REASON | F_STEP,
 	[IMSG_MAINTENANCE] = F_SEQ | F_PEER | F_ACTOR | F_REASON | F_STEP,
 	[IMSG_CANCEL_ALL] = F_SEQ | F_PEER | F_ACTOR | F_REASON,
+	[IMSG_ROTATE] = F_SEQ | F_PEER | F_FIELDS,
 };
 
 static bool type_is_known(uint8_t type)

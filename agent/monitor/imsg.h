@@ -38,6 +38,7 @@ enum imsg_type {
 	IMSG_PAUSE = 11,       /* seq peer actor reason step: the flow; approve: pause it, or not */
 	IMSG_MAINTENANCE = 12, /* seq peer actor reason step: none; approve: on or off */
 	IMSG_CANCEL_ALL = 13,  /* seq peer actor reason */
+	IMSG_ROTATE = 14,      /* seq peer fields: as the client sent them: make a new secret */
 };
 
 struct imsg_peer {
@@ -58,8 +59,8 @@ struct imsg {
 	struct wire_str actor, reason;
 	struct wire_str step; /* APPROVE: its id */
 	bool approve;
-	/* START: the request's fields as the client sent them; ANSWER with invalid_input: what
-	 * msg_problems_encode() wrote. */
+	/* START, ROTATE: the request's fields as the client sent them; ANSWER with invalid_input:
+	 * what msg_problems_encode() wrote. */
 	struct wire_str fields;
 };
 

@@ -31,6 +31,7 @@
 #include "agent/monitor/confine.h"
 #include "agent/monitor/listen.h"
 #include "agent/monitor/notify.h"
+#include "agent/monitor/rotate.h"
 #include "agent/monitor/state.h"
 #include "agent/monitor/title.h"
 #include "agent/run/rundir.h"
@@ -256,6 +257,7 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 	next = sooner(next, starts_let_go(m, now));
 	next = sooner(next, care_step(m, now));
 	next = sooner(next, sealer_step(m, now));
+	next = sooner(next, rotate_step(m, now));
 	next = sooner(next, m->child.kill_us);
 	next = sooner(next, m->sync_by_us);
 	next = sooner(next, m->retry_by_us);

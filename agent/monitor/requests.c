@@ -12,6 +12,7 @@
 
 #include "agent/config/planner.h"
 #include "agent/monitor/approve.h"
+#include "agent/monitor/rotate.h"
 #include "agent/monitor/state.h"
 #include "agent/run/rundir.h"
 #include "agent/run/state.h"
@@ -320,6 +321,9 @@ void requests_handle(struct monitor *m, const struct imsg *msg)
 		break;
 	case IMSG_CANCEL_ALL:
 		policy_cancel_all(m, msg);
+		break;
+	case IMSG_ROTATE:
+		rotate_handle(m, msg);
 		break;
 	case IMSG_BAD_SECRET:
 		count(&m->bad_secrets, "secret.wrong", msg);

@@ -63,6 +63,7 @@ struct monitor {
 
 	bool stopping;
 	uint64_t stop_by_us;
+	uint64_t old_secret_by_us; /* monotonic; until then the one before is good; 0: none is */
 	uint64_t sync_by_us, retry_by_us, watchdog_by_us; /* 0: not wanted */
 };
 

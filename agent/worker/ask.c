@@ -18,6 +18,7 @@
 #include "agent/config/planner.h"
 #include "agent/worker/document.h"
 #include "agent/worker/methods.h"
+#include "core/base/log.h"
 
 struct pending {
 	struct worker *worker;
@@ -430,4 +431,36 @@ void ask_cancel_all(struct stream *stream, const struct msg_request *request)
 	msg.actor = cancel.actor;
 	msg.reason = cancel.reason;
 	ask(stream, &msg, &(struct pending){.answered = on_all_cancelled});
+}
+
+/* The files hold another secret: ours too, before anybody is told. */
+static void on_rotated(struct stream *stream, const struct imsg *answer, struct pending *pending)
+{
+	struct worker *worker = pending->worker;
+	struct err err = {0};
+
+	if (failed(stream, answer))
+		return;
+	if (secrets_load(worker, &err) != 0) {
+		log_error(LOG_EV("worker.secret_refused"), LOG_STR("error", err.msg));
+		stream_respond(stream, MSG_UNAVAILABLE, err.msg, NULL, 0);
+		return;
+	}
+	stream_respond(stream, MSG_OK, "", answer->fields.data, answer->fields.len);
+	secrets_drop_old(worker);
+}
+
+void ask_secret_rotate(struct stream *stream, const struct msg_request *request)
+{
+	struct imsg msg = {
+		.type = IMSG_ROTATE,
+		.peer = stream->conn->peer,
+		.fields = {(const char *)request->fields, (uint32_t)request->fields_len},
+	};
+	struct msg_secret_rotate rotate;
+
+	if (msg_secret_rotate_decode(request->fields, request->fields_len, &rotate) != 0)
+		methods_malformed(stream);
+	else
+		ask(stream, &msg, &(struct pending){.answered = on_rotated});
 }

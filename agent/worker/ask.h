@@ -11,6 +11,7 @@ void ask_release(struct stream *stream, const struct msg_request *request);
 void ask_pause(struct stream *stream, const struct msg_request *request);
 void ask_maintenance(struct stream *stream, const struct msg_request *request);
 void ask_cancel_all(struct stream *stream, const struct msg_request *request);
+void ask_secret_rotate(struct stream *stream, const struct msg_request *request);
 void ask_reload(struct stream *stream, const struct msg_request *request);
 
 #endif

@@ -238,6 +238,7 @@ static void on_request(struct conn *conn, const struct frame *frame, const uint8
 {
 	struct msg_request request;
 	struct stream *stream;
+	uint32_t generation;
 
 	if (frame->stream == 0 || stream_find(conn, frame->stream) != NULL) {
 		conn_goaway(conn, MSG_GOAWAY_PROTOCOL, "a request needs a stream that is not open");
@@ -256,10 +257,11 @@ static void on_request(struct conn *conn, const struct frame *frame, const uint8
 		return;
 	}
 	stream = stream_new(conn, frame->stream);
-	if (!secret_matches(&conn->worker->secret, request.authorization)) {
+	if (!secrets_match(conn->worker, request.authorization, &generation)) {
 		refuse(conn, stream);
 		return;
 	}
+	conn->secret_generation = generation;
 	if (!conn->authorized) {
 		conn->authorized = true;
 		uv_timer_stop(&conn->timer);

@@ -70,9 +70,10 @@ struct conn {
 	struct list ready;   /* stream.ready_link */
 	unsigned n_streams;
 	unsigned bad_secrets;
-	uint32_t refused_stream; /* waits for its unauthorized answer; 0: none */
-	bool authorized;	 /* has given the right secret once */
-	bool jammed;		 /* more than CONN_LOW_WATER queued: on_drain goes on */
+	uint32_t refused_stream;    /* waits for its unauthorized answer; 0: none */
+	bool authorized;	    /* has given the right secret once */
+	uint32_t secret_generation; /* of the newest one it gave (worker/secrets.h) */
+	bool jammed;		    /* more than CONN_LOW_WATER queued: on_drain goes on */
 	bool closing;
 	unsigned n_handles;
 };

@@ -320,7 +320,7 @@ static const struct method {
 	{MSG_SCHEDULE_PAUSE, ask_pause},
 	{MSG_MAINTENANCE, ask_maintenance},
 	{MSG_RUN_CANCEL_ALL, ask_cancel_all},
-	{MSG_SECRET_ROTATE, NULL},
+	{MSG_SECRET_ROTATE, ask_secret_rotate},
 };
 
 void methods_dispatch(struct stream *stream, const struct msg_request *request)

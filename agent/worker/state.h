@@ -9,10 +9,10 @@
 
 #include "agent/config/catalog.h"
 #include "agent/config/status.h"
-#include "agent/monitor/secret.h"
 #include "agent/worker/monlink.h"
 #include "agent/worker/runset.h"
 #include "agent/worker/schedule.h"
+#include "agent/worker/secrets.h"
 #include "agent/worker/watch.h"
 #include "agent/worker/worker.h"
 #include "core/base/list.h"
@@ -31,7 +31,7 @@ struct worker {
 	const struct worker_opts *opts;
 	char host[WORKER_HOST_BYTES];
 
-	struct secret secret;
+	struct secrets secrets;
 	struct catalog *catalog;
 	char *config_error; /* of the last load that failed; NULL: the newest config is live */
 

@@ -138,14 +138,10 @@ static bool load(struct worker *worker)
 	struct config_errors *errors = xcalloc(1, sizeof(*errors));
 	struct catalog *catalog = NULL;
 	struct err err = {0};
-	struct secret secret;
 	bool ok = true;
 
 	config_errors_init(errors);
-	if (secret_load(worker->opts->settings->secret_path, &secret, &err) == 0) {
-		worker->secret = secret;
-		secret_wipe(&secret);
-	} else {
+	if (secrets_load(worker, &err) != 0) {
 		keep_error(worker, err.msg);
 		ok = false;
 	}
@@ -193,6 +189,7 @@ static void stop(struct worker *worker, const char *why)
 	schedule_close(&worker->schedule);
 	status_close(worker);
 	live_close(worker);
+	secrets_close(&worker->secrets);
 	monlink_close(&worker->monitor);
 	runset_close(&worker->runs);
 	watch_remove(&worker->watcher, &worker->ledger_watch);
@@ -366,7 +363,6 @@ static void finish(struct worker *worker)
 	for (size_t i = 0; i < worker->n_verified; i++)
 		free(worker->verified[i].name);
 	catalog_free(worker->catalog);
-	secret_wipe(&worker->secret);
 	keep_error(worker, NULL);
 	close(worker->ledger_fd);
 	close(worker->opts->listen_fd);

@@ -95,9 +95,10 @@ describe('documents of the agent', () => {
 		agent.configure({ commands: 'version: 2\n' });
 		await assert.rejects(client.reload(), { status: 'invalid_input' });
 		await client.release(run.id, journal.finished.digest);
+		assert.equal((await agent.opsctl('rotate-secret')).code, 0);
 
 		const events = await client.events(0n), seen = new Set();
-		while (!seen.has('run.released')) {
+		while (!seen.has('run.sealed') || !seen.has('secret.rotated')) {
 			const event = await events.next();
 			if (event.event === 'run.changed')
 				assertIs('Run', event.run);
@@ -106,7 +107,7 @@ describe('documents of the agent', () => {
 			seen.add(event.event);
 		}
 		events.close();
-		for (const event of ['agent.started', 'run.started', 'run.cancel_requested', 'run.finished', 'config.loaded', 'config.refused', 'secret.wrong'])
+		for (const event of ['agent.started', 'run.started', 'run.cancel_requested', 'run.finished', 'config.loaded', 'config.refused', 'secret.wrong', 'run.released'])
 			assert.ok(seen.has(event), `${event} is not in the ledger`);
 		assertIs('Catalogue', await client.catalog());
 		assert.match((await client.catalog()).config_error, /commands\.yml/);

@@ -1,7 +1,7 @@
 // The form of the runbooks, which ./dev drill executes: their parts, and commands that a shell understands.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,6 +39,24 @@ test('every_block_is_shell_and_every_procedure_can_be_checked', () => {
 test('the_installation_is_four_steps_and_the_rotation_three_commands', () => {
 	assert.equal(blocks(join(ROOT, 'README.md'), 'Install it').length, 4);
 	assert.equal(blocks(join(ROOT, 'README.md'), 'A new agent secret')[0].sh.trim().split('\n').length, 3);
+});
+
+test('a_new_secret_gets_into_the_settings_in_place', (t) => {
+	const dir = mkdtempSync(join(tmpdir(), 'ops-env-'));
+	t.after(() => rmSync(dir, { recursive: true }));
+	const before = 'AUTH_USER=admin\nOPS_AGENT_SECRET=old\nAUTH_PASSWORD_HASH=$y$j9T$a\\b%s$c\n';
+	for (const [file, heading] of [['README.md', 'A new agent secret'], ['runbooks/secret-rotation.md', 'The agent\'s secret']]) {
+		const block = blocks(join(ROOT, file), heading).find((b) => b.sh.includes('rotate-secret'));
+		const line = block.sh.split('\n').find((l) => l.includes('ops-dashboard.env'));
+		writeFileSync(join(dir, 'env'), before, { mode: 0o640 });
+		writeFileSync(join(dir, 'secret'), 'new\n');
+		const { ino } = statSync(join(dir, 'env'));
+		const r = spawnSync('bash', ['-ec', line.replaceAll('/srv/ops/ops-dashboard.env', join(dir, 'env')).replaceAll('/etc/ops-agent/secret', join(dir, 'secret'))]);
+		assert.equal(r.status, 0, `${file}: ${r.stderr}`);
+		assert.equal(readFileSync(join(dir, 'env'), 'utf8'), before.replace('OPS_AGENT_SECRET=old\n', '') + 'OPS_AGENT_SECRET=new\n');
+		assert.equal(statSync(join(dir, 'env')).ino, ino, 'it is mounted into the container as this file');
+		assert.equal(statSync(join(dir, 'env')).mode & 0o777, 0o640);
+	}
 });
 
 test('the_index_names_every_runbook', () => {
