@@ -70,6 +70,9 @@ size_t build_find_input(struct build *b, const struct raw_text *at, const char *
 void build_commands(struct build *b, const struct raw_commands *raw);
 /* The name of an environment variable that a command may set. */
 bool build_env_name_is_valid(struct build *b, const struct raw_text *text);
+/* The worker has root's view of who may own what, without root's right to look everywhere. What it
+ * cannot see it leaves to the monitor, which executes. With opts only. */
+bool build_is_onlooker(const struct build *b);
 /* Sets executable and argv, env and stdin of a command whose inputs are built. */
 void build_exec(struct build *b, const struct raw_command *raw, struct catalog_command *command);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/config/build.h"
+#include "agent/config/secret_file.h"
 #include "core/base/mem.h"
 
 #define MAX_KILL_AFTER_US UINT64_C(600000000)
@@ -86,6 +87,22 @@ static void read_limits(struct build *b, const struct raw_limits *raw, struct pl
 	limits->cpu_percent = build_percent(b, raw->cpu, "cpu");
 }
 
+/* The worker, which cannot read it, leaves the looking to the monitor. */
+static bool secret_is_good(struct build *b, const struct raw_text *at, const char *path)
+{
+	struct err err = {0};
+	char *text;
+
+	if (b->opts == NULL)
+		return true;
+	text = secret_file_read(path, b->opts->trusted_uid, &err);
+	secret_file_free(text);
+	if (text != NULL || (err.code == -EACCES && build_is_onlooker(b)))
+		return true;
+	build_error(b, at, "%s", err.msg);
+	return false;
+}
+
 /* Each becomes a variable of the environment, beside those of `env`. */
 static void read_secrets(
 	struct build *b, const struct raw_pairs *raw, struct catalog_command *command)
@@ -116,6 +133,8 @@ static void read_secrets(
 				ok = false;
 			}
 		}
+		if (path != NULL && !secret_is_good(b, &pair->value, path))
+			ok = false;
 		if (!ok || path == NULL) {
 			free(path);
 			continue;

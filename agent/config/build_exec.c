@@ -69,9 +69,7 @@ static bool is_secret(const struct catalog_command *command, const struct plan_t
 	return text->ref == PLAN_INPUT && command->inputs[text->index].type == INPUT_SECRET;
 }
 
-/* The worker has root's view of who may own what, without root's right to look everywhere. What it
- * cannot see it leaves to the monitor, which executes. */
-static bool is_onlooker(const struct build *b)
+bool build_is_onlooker(const struct build *b)
 {
 	return b->opts->trusted_uid == 0 && geteuid() != 0;
 }
@@ -102,7 +100,7 @@ static void read_program(
 		if (rc == 0) {
 			command->executable = resolved;
 			free(path);
-		} else if (rc != -EACCES || !is_onlooker(b)) {
+		} else if (rc != -EACCES || !build_is_onlooker(b)) {
 			build_error(b, raw, "%s", err.msg);
 			return;
 		}
@@ -209,7 +207,7 @@ static void check_search_path(struct build *b, const struct raw_text *raw)
 		else if (b->opts != NULL)
 			rc = trust_check_folder(folder, b->opts->trusted_uid, &err);
 		/* what is not there only root could make; the rest the monitor can see */
-		if (rc != 0 && rc != -ENOENT && (rc != -EACCES || !is_onlooker(b)))
+		if (rc != 0 && rc != -ENOENT && (rc != -EACCES || !build_is_onlooker(b)))
 			build_error(b, raw, "PATH: %s", err.msg);
 		free(folder);
 		if (rc != 0 || at[0] != '/' || at[n] == '\0')

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/config/check_rules.h"
 #include "agent/config/planner.h"
+#include "core/base/clock.h"
 #include "core/base/crypto.h"
 #include "core/base/hex.h"
 #include "core/base/mem.h"
@@ -168,6 +170,7 @@ static void print_command(FILE *out, const struct catalog_command *command)
 		fprintf(out, "    the page asks first%s\n",
 			command->danger == CATALOG_DANGER_HIGH ? ", and for the password" : "");
 	print_cgroup(out, &command->limits);
+	check_print_pace(out, command);
 	if (command->leave_children)
 		fputs("    what it leaves running is not ended\n", out);
 	if (command->new_privileges)
@@ -223,6 +226,7 @@ static void print_flow(FILE *out, const struct catalog_flow *flow)
 {
 	fprintf(out, "%s (flow): %s\n", flow->id, flow->title);
 	print_inputs(out, flow->inputs, flow->n_inputs);
+	check_print_flow_rules(out, flow, (int64_t)(clock_wall_us() / 1000000));
 	for (size_t i = 0; i < flow->n_steps; i++) {
 		const struct catalog_step *step = &flow->steps[i];
 
@@ -293,6 +297,7 @@ int check_run(const char *dir, const struct catalog_opts *opts, FILE *out, FILE 
 	for (size_t i = 0; i < catalog->n_flows; i++)
 		print_flow(out, &catalog->flows[i]);
 	digest_shapes(catalog, shapes);
+	check_print_summary(out, catalog);
 	fprintf(out, "%zu command%s, %zu flow%s%s in %s\n", catalog->n_commands,
 		plural(catalog->n_commands), catalog->n_flows, plural(catalog->n_flows),
 		catalog->has_status ? ", status.yml" : "", dir);

@@ -1,13 +1,10 @@
 #include "agent/runner/secrets.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "agent/config/trust.h"
+#include "agent/config/secret_file.h"
 #include "core/base/log.h"
 
 static void wipe_free(char *text)
@@ -66,52 +63,19 @@ int secrets_add(struct secrets *secrets, const char *value, struct err *err)
 	return 0;
 }
 
-/* The file's text, or NULL with err set. */
-static char *read_secret(int fd, struct err *err)
-{
-	char *text = xcalloc(1, MASK_MAX_SECRET + 2);
-	size_t len = 0;
-	ssize_t n;
-
-	do {
-		n = read(fd, text + len, MASK_MAX_SECRET + 1 - len);
-		len += n > 0 ? (size_t)n : 0;
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (n < 0)
-		err_set_errno(err, -errno, "cannot be read");
-	else if (memchr(text, '\0', len) != NULL)
-		err_set(err, -EINVAL, "holds a NUL");
-	else
-		err->code = 0;
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
-		text[--len] = '\0';
-	if (err->code == 0)
-		return text;
-	wipe_free(text);
-	return NULL;
-}
-
 int secrets_add_file(struct secrets *secrets, const char *path, uid_t trusted_uid, char **ret_value,
 	struct err *err)
 {
 	struct err own = {0};
-	char *value = NULL;
-	struct stat st;
-	int fd = trust_open(path, trusted_uid, O_RDONLY | O_NONBLOCK, NULL, &own);
+	char *value = secret_file_read(path, trusted_uid, err);
 
-	if (fd >= 0) {
-		if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
-			err_set(&own, -EPERM,
-				"must be a file that only its owner may read; chmod 600");
-		else
-			value = read_secret(fd, &own);
-		close(fd);
-	}
-	if (value != NULL && secrets_add(secrets, value, &own) == 0) {
+	if (value == NULL)
+		return err->code;
+	if (secrets_add(secrets, value, &own) == 0) {
 		*ret_value = value;
 		return 0;
 	}
-	wipe_free(value);
+	secret_file_free(value);
 	return err_set(err, own.code, "%s %s", path, own.msg);
 }
 

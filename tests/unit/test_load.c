@@ -558,6 +558,103 @@ static void secrets_and_limits_are_shown_and_secrets_kept(void **state)
 	free(secret);
 }
 
+static void files_of_secrets_are_looked_at(void **state)
+{
+	static const struct {
+		const char *content; /* NULL: there is no file */
+		mode_t mode;
+		const char *error; /* NULL: it is good */
+	} cases[] = {
+		{"correct-horse\n", 0600, NULL},
+		{"correct-horse\n", 0400, NULL},
+		{"12345678", 0600, NULL},
+		{NULL, 0, "No such file"},
+		{"correct-horse\n", 0640, "must be a file that only its owner may read; chmod 600"},
+		{"correct-horse\n", 0604, "must be a file that only its owner may read"},
+		{"1234567 \t\r\n", 0600, "has fewer than 8 bytes, so it cannot be masked"},
+		{"", 0600, "has fewer than 8 bytes"},
+	};
+	char *yaml = xasprintf("version: 1\ncommands:\n  a:\n    title: A\n"
+			       "    exec: [/bin/true]\n    secrets: { PW: %s/pw }\n",
+		(char *)*state);
+	char *secret = xasprintf("%s/pw", (char *)*state);
+	char *big = xcalloc(1, 4098);
+
+	put(state, "commands.yml", yaml);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		unlink(secret);
+		if (cases[i].content != NULL) {
+			put(state, "pw", cases[i].content);
+			assert_int_equal(chmod(secret, cases[i].mode), 0);
+		}
+		catalog_free(load(state, cases[i].error));
+		if (cases[i].error != NULL)
+			catalog_free(load(state, "commands.yml:6:20: "));
+	}
+	memset(big, 'x', 4097);
+	put(state, "pw", big);
+	assert_int_equal(chmod(secret, 0600), 0);
+	catalog_free(load(state, "has more than 4096 bytes"));
+	unlink(secret);
+	assert_int_equal(mkdir(secret, 0700), 0);
+	catalog_free(load(state, "must be a file that only its owner may read"));
+	rmdir(secret);
+	if (geteuid() == 0) {
+		put(state, "pw", "correct-horse");
+		assert_int_equal(chmod(secret, 0600), 0);
+		assert_int_equal(chown(secret, 65534, 65534), 0);
+		catalog_free(load(state, "belongs to uid 65534"));
+	}
+	free(big);
+	free(yaml);
+	free(secret);
+}
+
+static void check_shows_groups_rates_schedules_and_accounts(void **state)
+{
+	struct catalog_opts opts = everything_as_me();
+	char *text = NULL, *accounts;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	put(state, "commands.yml",
+		"version: 1\ngroups: { backup: { max_concurrent: 2, queue: 5 }, idle: { "
+		"max_concurrent: 1 } }\n"
+		"commands:\n"
+		"  a: { title: A, exec: [/bin/true], group: backup, max_rate: { limit: 3, per: 5m "
+		"} }\n"
+		"  b: { title: B, exec: [/bin/false] }\n");
+	make_dir(state, "flows");
+	put(state, "flows/f.yml",
+		"version: 1\nid: f\ntitle: F\ntimeout: 2h\n"
+		"concurrency: { group: nightly, on_conflict: queue }\n"
+		"schedule:\n"
+		"  - { cron: \"15 3 * * *\", timezone: Asia/Kolkata, catch_up: 6h }\n"
+		"  - { cron: \"@yearly\" }\n"
+		"  - { cron: \"0 0 30 2 *\" }\n"
+		"steps:\n  - { id: one, uses: a }\n");
+	if (check_run(*state, &opts, out, out) != CHECK_EXIT_OK) {
+		fclose(out);
+		fail_msg("%s", text);
+	}
+	fclose(out);
+	assert_non_null(strstr(text, "    group backup\n    at most 3 starts in 5m\n"));
+	assert_non_null(
+		strstr(text, "    timeout 2h\n    one at a time in nightly; another one is queued\n"
+			     "    schedule 15 3 * * * Asia/Kolkata, catches up for 6h; next 2"));
+	assert_non_null(strstr(text, " 03:15+05:30, 2"));
+	assert_non_null(strstr(text, "-01-01 00:00+00:00, 2"));
+	assert_non_null(strstr(text, "    schedule @yearly UTC; next 2"));
+	assert_non_null(strstr(text,
+		"group backup: 2 at a time, 5 may wait\ngroup idle: 1 at a time, 0 may wait\n"));
+	accounts = xasprintf("user %s: a b\n2 commands, 1 flow in ", opts.override_user);
+	assert_non_null(strstr(text, accounts));
+	/* the digests are what they were: the last lines */
+	assert_non_null(strstr(strstr(text, accounts), "\nargv    "));
+	free(accounts);
+	free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -578,6 +675,8 @@ int main(void)
 		TEST(explain_says_what_would_run_or_what_is_wrong),
 		TEST(the_digest_of_shapes_tells_whether_an_edit_matters),
 		TEST(secrets_and_limits_are_shown_and_secrets_kept),
+		TEST(files_of_secrets_are_looked_at),
+		TEST(check_shows_groups_rates_schedules_and_accounts),
 		TEST(files_that_only_look_as_if_they_counted_are_errors),
 		TEST(the_folders_of_path_are_looked_at),
 		TEST(a_set_that_is_swapped_while_it_is_read_is_never_mixed),
