@@ -19,6 +19,7 @@
 #include "agent/run/meta.h"
 #include "agent/run/rundir.h"
 #include "agent/run/state.h"
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/hex.h"
 #include "core/base/log.h"
@@ -119,6 +120,25 @@ int active_open(const struct active *active, const struct uuid *id)
 	return fd >= 0 ? fd : -errno;
 }
 
+/* Once: it is tried again and again. */
+static void tell_unsettled(struct active *active, struct active_run *run, const char *why)
+{
+	char id[UUID_TEXT_BYTES];
+	struct err err = {0};
+	struct json *json;
+
+	run->told = true;
+	uuid_format(&run->id, id);
+	log_error(LOG_EV("run.settle_failed"), LOG_STR("run", id), LOG_INT("number", run->number),
+		LOG_STR("error", why));
+	json = ledger_begin(active->ledger, "run.not_settled");
+	json_kv_str(json, "run", id);
+	json_kv_uint(json, "number", run->number);
+	json_kv_str(json, "error", why);
+	if (ledger_commit(active->ledger, &err) != 0)
+		log_error(LOG_EV("ledger.failed"), LOG_STR("error", err.msg));
+}
+
 /* 0: it is done with. -EAGAIN: its runner lives. Else it must be tried again. */
 static int settle(struct active *active, struct active_run *run)
 {
@@ -145,11 +165,8 @@ static int settle(struct active *active, struct active_run *run)
 	if (rc == 0 && active->finished != NULL)
 		active->finished(active->seen_arg, state);
 done:
-	if (rc != 0 && rc != -EAGAIN && !run->told) {
-		run->told = true;
-		log_error(LOG_EV("run.settle_failed"), LOG_INT("number", run->number),
-			LOG_STR("error", err.code != 0 ? err.msg : strerror(-rc)));
-	}
+	if (rc != 0 && rc != -EAGAIN && !run->told)
+		tell_unsettled(active, run, err.code != 0 ? err.msg : strerror(-rc));
 	if (dir_fd >= 0)
 		close(dir_fd);
 	free(state);
@@ -184,6 +201,21 @@ static void watch(struct active *active, struct active_run *run)
 		unwatch(active, run);
 }
 
+/* ---- settling ---- */
+
+/* When settle() gave this and the run is to be looked at again. */
+static void look_later(struct active_run *run, int rc)
+{
+	unsigned max_ms = ACTIVE_SETTLE_MAX_MS;
+
+	if (rc == -EAGAIN)
+		max_ms = ACTIVE_RETRY_MS; /* its runner lives */
+	else if (rc == -EBADMSG)
+		max_ms = ACTIVE_DAMAGED_MAX_MS;
+	run->wait_ms = MIN(MAX(2 * run->wait_ms, (unsigned)ACTIVE_RETRY_MS), max_ms);
+	run->retry_us = clock_mono_us() + run->wait_ms * UINT64_C(1000);
+}
+
 static void forget(struct active *active, struct active_run *run)
 {
 	unwatch(active, run);
@@ -194,14 +226,18 @@ static void forget(struct active *active, struct active_run *run)
 /* The runner is gone, as far as anybody can tell. */
 static void ended(struct active *active, struct active_run *run)
 {
+	int rc;
+
 	/* settling opens the lock and closes it */
 	unwatch(active, run);
-	if (settle(active, run) == 0) {
+	rc = settle(active, run);
+	if (rc == 0) {
 		forget(active, run);
 		return;
 	}
 	run->pid = 0;
 	run->retry = true;
+	look_later(run, rc);
 }
 
 /* The kernel tells of the last close a moment before the lock goes with it. */
@@ -347,6 +383,7 @@ void active_started(struct active *active, const struct uuid *id, pid_t pid)
 	run->pid = pid;
 	if (pid == 0)
 		watch(active, run);
+	run->retry_us = 0; /* at once */
 }
 
 void active_drop(struct active *active, const struct uuid *id)
@@ -396,27 +433,26 @@ bool active_child_exited(struct active *active, pid_t pid)
 	return false;
 }
 
-bool active_wants_retry(const struct active *active)
+uint64_t active_retry(struct active *active, uint64_t now_us)
 {
-	for (size_t i = 0; i < active->n; i++) {
-		if (active->runs[i].retry)
-			return true;
-	}
-	return false;
-}
+	uint64_t next = 0;
 
-void active_retry(struct active *active)
-{
 	for (size_t i = active->n; i-- > 0;) {
 		struct active_run *run = &active->runs[i];
 		int rc;
 
-		if (!run->retry)
-			continue;
-		rc = settle(active, run);
-		if (rc == 0)
-			forget(active, run);
-		else if (rc == -EAGAIN)
-			watch(active, run);
+		if (run->retry && now_us >= run->retry_us) {
+			rc = settle(active, run);
+			if (rc == 0) {
+				forget(active, run);
+				continue;
+			}
+			look_later(run, rc);
+			if (rc == -EAGAIN)
+				watch(active, run);
+		}
+		if (run->retry && (next == 0 || run->retry_us < next))
+			next = run->retry_us;
 	}
+	return next;
 }

@@ -19,20 +19,25 @@
 #include "core/base/uuid.h"
 
 #define ACTIVE_MAX 256
-#define ACTIVE_RETRY_MS 500	 /* between looks at a run that cannot be watched or settled */
-#define ACTIVE_KILL_US 5000000	 /* for a dead runner's leftovers to go */
-#define ACTIVE_SETTLED "settled" /* in RUN_DIR: the ledger has its run.finished */
+#define ACTIVE_RETRY_MS 500 /* between looks at a run that cannot be watched */
+#define ACTIVE_SETTLE_MAX_MS                                                                       \
+	30000 /* at one that cannot be settled: doubles from the former to this… */
+#define ACTIVE_DAMAGED_MAX_MS 3600000 /* …or, where what it left is damaged, to this */
+#define ACTIVE_KILL_US 5000000	      /* for a dead runner's leftovers to go */
+#define ACTIVE_SETTLED "settled"      /* in RUN_DIR: the ledger has its run.finished */
 
 struct active_run {
 	struct uuid id;
 	uint64_t number;
-	pid_t pid;     /* child; 0: not ours */
-	int watch;     /* of the lock, in active.inotify_fd; -1: none */
-	bool retry;    /* nothing tells when it ends: look every ACTIVE_RETRY_MS */
-	bool told;     /* that it cannot be settled was logged */
-	bool starting; /* its RUN_DIR is being made; it is nobody's yet */
-	bool held;     /* waits for other runs (monitor/admit.h) */
-	char *claims;  /* names it occupies, one a line; "" for none */
+	pid_t pid;	   /* child; 0: not ours */
+	int watch;	   /* of the lock, in active.inotify_fd; -1: none */
+	bool retry;	   /* nothing tells when it ends: look at retry_us */
+	bool told;	   /* that it cannot be settled is in log and ledger */
+	unsigned wait_ms;  /* until the look after the next */
+	uint64_t retry_us; /* monotonic */
+	bool starting;	   /* its RUN_DIR is being made; it is nobody's yet */
+	bool held;	   /* waits for other runs (monitor/admit.h) */
+	char *claims;	   /* names it occupies, one a line; "" for none */
 };
 
 struct active {
@@ -76,8 +81,7 @@ bool active_child_exited(struct active *active, pid_t pid);
 
 /* active.inotify_fd is readable: settles those whose lock was closed. */
 void active_polled(struct active *active);
-/* Whether active_retry() wants to be called in ACTIVE_RETRY_MS. */
-bool active_wants_retry(const struct active *active);
-void active_retry(struct active *active);
+/* Looks again at runs whose time has come. Returns when to be called again; 0: not by time. */
+uint64_t active_retry(struct active *active, uint64_t now_us);
 
 #endif

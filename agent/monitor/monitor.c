@@ -240,12 +240,7 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 			log_error(LOG_EV("ledger.sync_failed"), LOG_STR("error", strerror(errno)));
 		m->sync_by_us = 0;
 	}
-	if (!active_wants_retry(&m->active)) {
-		m->retry_by_us = 0;
-	} else if (now >= m->retry_by_us) {
-		active_retry(&m->active);
-		m->retry_by_us = now + ACTIVE_RETRY_MS * UINT64_C(1000);
-	}
+	next = sooner(next, active_retry(&m->active, now));
 	if (watchdog != 0 && now >= m->watchdog_by_us) {
 		notify_send("WATCHDOG=1");
 		m->watchdog_by_us = now + watchdog;
@@ -260,7 +255,6 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 	next = sooner(next, rotate_step(m, now));
 	next = sooner(next, m->child.kill_us);
 	next = sooner(next, m->sync_by_us);
-	next = sooner(next, m->retry_by_us);
 	next = sooner(next, m->watchdog_by_us);
 	next = sooner(next, m->stop_by_us);
 	return m->child.pid == 0 && !m->stopping ? sooner(next, m->child.respawn_us) : next;

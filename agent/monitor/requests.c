@@ -268,9 +268,12 @@ static uint64_t tell(struct monitor *m, struct refusals *refusals)
 	json_kv_uint(json, "count", refusals->count);
 	json_kv_uint(json, "uid", refusals->last.uid);
 	json_kv_int(json, "pid", refusals->last.pid);
+	if (refusals->reason[0] != '\0')
+		json_kv_str(json, "reason", refusals->reason);
 	(void)!requests_commit(m, &err);
 	log_warn(LOG_EV(refusals->event), LOG_INT("count", refusals->count),
-		LOG_INT("uid", refusals->last.uid), LOG_INT("pid", refusals->last.pid));
+		LOG_INT("uid", refusals->last.uid), LOG_INT("pid", refusals->last.pid),
+		LOG_STR("reason", refusals->reason));
 	refusals->count = 0;
 	refusals->told_us = now;
 	return 0;
@@ -278,11 +281,16 @@ static uint64_t tell(struct monitor *m, struct refusals *refusals)
 
 uint64_t requests_tell_refusals(struct monitor *m)
 {
-	uint64_t a = tell(m, &m->bad_secrets), b = tell(m, &m->bad_peers);
+	struct refusals *all[] = {&m->bad_secrets, &m->bad_peers, &m->refused};
+	uint64_t next = 0;
 
-	if (a == 0 || b == 0)
-		return MAX(a, b);
-	return MIN(a, b);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		uint64_t due = tell(m, all[i]);
+
+		if (next == 0 || (due != 0 && due < next))
+			next = due;
+	}
+	return next;
 }
 
 static void count(struct refusals *refusals, const char *event, const struct imsg *msg)
@@ -290,6 +298,12 @@ static void count(struct refusals *refusals, const char *event, const struct ims
 	refusals->event = event;
 	refusals->count++;
 	refusals->last = msg->peer;
+}
+
+void requests_refused(struct monitor *m, const struct imsg *msg, const char *why)
+{
+	count(&m->refused, "request.refused", msg);
+	snprintf(m->refused.reason, sizeof(m->refused.reason), "%s", why);
 }
 
 void requests_handle(struct monitor *m, const struct imsg *msg)

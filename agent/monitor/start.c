@@ -45,17 +45,6 @@ static void answer_started(struct monitor *m, uint32_t seq, const struct uuid *r
 	child_send(&m->child, &reply);
 }
 
-static void note_refused(struct monitor *m, const struct imsg *msg, const char *why)
-{
-	struct json *json = ledger_begin(m->ledger, "request.refused");
-	struct err err = {0};
-
-	json_kv_uint(json, "uid", msg->peer.uid);
-	json_kv_int(json, "pid", msg->peer.pid);
-	json_kv_str(json, "reason", why);
-	(void)!requests_commit(m, &err);
-}
-
 /* The plan that the monitor's own catalogue makes of the request; NULL after having answered. */
 static struct plan *make_plan(
 	struct monitor *m, const struct imsg *msg, const struct msg_run_start *start)
@@ -80,7 +69,7 @@ static struct plan *make_plan(
 	rc = planner_build(m->catalog, &request, &plan, &problems, &err);
 	if (rc == 0)
 		return plan;
-	note_refused(m, msg, err.msg);
+	requests_refused(m, msg, err.msg);
 	if (rc == -EINVAL)
 		requests_answer_problems(m, msg, &problems, err.msg);
 	else
@@ -310,7 +299,7 @@ static void take(struct monitor *m, const struct imsg *msg)
 		return;
 	}
 	if (!imsg_actor_is_valid(start.actor, msg->peer.uid)) {
-		note_refused(m, msg, "an actor that cannot be");
+		requests_refused(m, msg, "an actor that cannot be");
 		requests_answer(m, msg->seq, MSG_FORBIDDEN, "an actor that cannot be");
 		return;
 	}
@@ -320,7 +309,7 @@ static void take(struct monitor *m, const struct imsg *msg)
 		char why[IMSG_MAX_REASON + 32];
 
 		snprintf(why, sizeof(why), "maintenance: %s", m->switches.why.reason);
-		note_refused(m, msg, why);
+		requests_refused(m, msg, why);
 		requests_answer(m, msg->seq, MSG_FORBIDDEN, why);
 		return;
 	}
@@ -336,7 +325,7 @@ static void take(struct monitor *m, const struct imsg *msg)
 	}
 	plan = make_plan(m, msg, &start);
 	if (plan != NULL && rates_check(&m->rates, m->catalog, plan, plan->created_us, &err) != 0) {
-		note_refused(m, msg, err.msg);
+		requests_refused(m, msg, err.msg);
 		requests_answer(m, msg->seq, MSG_LIMIT, err.msg);
 		plan_free(plan);
 		return;

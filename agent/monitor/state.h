@@ -30,7 +30,8 @@ struct refusals {
 	const char *event;
 	unsigned count;
 	struct imsg_peer last;
-	uint64_t told_us; /* monotonic */
+	char reason[IMSG_MAX_REASON + 32]; /* of the last; "": there is only one */
+	uint64_t told_us;		   /* monotonic */
 };
 
 struct monitor {
@@ -59,12 +60,12 @@ struct monitor {
 	struct child child;
 	struct watchman probes, relay;
 	struct sealer sealer;
-	struct refusals bad_secrets, bad_peers;
+	struct refusals bad_secrets, bad_peers, refused;
 
 	bool stopping;
 	uint64_t stop_by_us;
 	uint64_t old_secret_by_us; /* monotonic; until then the one before is good; 0: none is */
-	uint64_t sync_by_us, retry_by_us, watchdog_by_us; /* 0: not wanted */
+	uint64_t sync_by_us, watchdog_by_us; /* 0: not wanted */
 };
 
 /* ---- config.c ---- */
@@ -93,6 +94,8 @@ void requests_answer_problems(struct monitor *m, const struct imsg *msg,
 /* ledger_commit(), and says so in the log when it fails. */
 MUSTCHECK int requests_commit(struct monitor *m, struct err *err);
 void requests_kv_run(struct json *json, const struct uuid *id);
+/* The monitor does not allow what the worker let pass; the ledger is told in time. */
+void requests_refused(struct monitor *m, const struct imsg *msg, const char *why);
 /* Tells the ledger of refusals whose time has come. Returns when to be called again; 0: never. */
 uint64_t requests_tell_refusals(struct monitor *m);
 

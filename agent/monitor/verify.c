@@ -22,6 +22,7 @@
 #include "agent/monitor/settings.h"
 #include "agent/run/event.h"
 #include "agent/run/journal.h"
+#include "agent/run/meta.h"
 #include "agent/run/rundir.h"
 #include "agent/run/state.h"
 #include "core/base/hex.h"
@@ -83,7 +84,7 @@ static void look_at_ledger(struct verify *v)
 struct finding {
 	const char *file; /* NULL: there is none */
 	uint64_t offset;
-	char what[160];
+	char what[256];
 };
 
 static void find(struct finding *finding, const char *file, uint64_t offset, const char *what)
@@ -111,6 +112,18 @@ static void check_seal(int run_fd, const struct ledger_run *said, struct finding
 			"(ledger, byte %" PRIu64 ")",
 			said->seal_at);
 	}
+}
+
+static bool meta_is_good(int run_fd, struct finding *finding)
+{
+	struct err err = {0};
+	struct plan *meta = meta_read(run_fd, &err);
+	bool good = meta != NULL;
+
+	if (!good)
+		find(finding, RUNDIR_META, 0, err.msg);
+	meta_free(meta);
+	return good;
 }
 
 static void check_journal(struct verify *v, int run_fd, const struct ledger_run *said,
@@ -171,6 +184,8 @@ static void look(struct verify *v, int run_fd, const struct uuid *id, struct fin
 			"the run was sealed, but the ledger has no seal: its events were cut off");
 		return;
 	}
+	if (!meta_is_good(run_fd, finding))
+		return;
 	fd = openat(run_fd, RUNDIR_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	rc = fd >= 0 ? journal_walk(fd, 0, &walk) : -errno;
 	if (fd >= 0)

@@ -219,6 +219,22 @@ describe('the agent guards its socket', { timeout: 180000 }, () => {
 		events.close();
 	});
 
+	it('tells the ledger of what the monitor refuses in summaries, not one by one', async () => {
+		const maintenance = (on) => client.call(METHOD.MAINTENANCE, new Writer().u8(on).str('user:test').str('a pause').done());
+		await maintenance(1);
+		const start = (await client.hello()).ledgerPosition;
+		for (let i = 0; i < 40; i++) await assert.rejects(client.start('speak'), refused('forbidden'));
+		const events = await client.events(start);
+		const told = [];
+		for (let n = 0; n < 40; n += told.at(-1).count) told.push(await events.until((e) => e.event === 'request.refused'));
+		events.close();
+		await maintenance(0);
+		assert.equal(told.reduce((sum, e) => sum + e.count, 0), 40);
+		assert.ok(told.length <= 4, `${told.length} events`);
+		assert.equal(told.at(-1).reason, 'maintenance: a pause');
+		assert.equal(told.at(-1).uid, process.getuid());
+	});
+
 	it('closes a connection that asks nothing for ten seconds', async () => {
 		const silent = await connect(), half = await connect(), late = await connect();
 		await late.hello();

@@ -1,9 +1,10 @@
 // P2, its other half: the runner is killed, and what its command hid ends with the run as well.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Agent, BUILD_DIR, processesWith, sleep, until, verify } from '../lib/agent.mjs';
+import { AGENT, Agent, BUILD_DIR, processesWith, until, verify } from '../lib/agent.mjs';
 
 const hostile = join(BUILD_DIR, 'tests/children/hostile');
 
@@ -48,7 +49,7 @@ steps:
 		client.destroy();
 	});
 
-	it('is told of once, however often its end cannot be written', async () => {
+	it('is told of once, however often its end cannot be written', { skip: spawnSync('strace', ['-V']).error !== undefined && 'there is no strace' }, async () => {
 		const client = await agent.connect();
 		const { run } = await client.start('idle', {}, { kind: 2 });
 		await until('it to wait', async () => (await client.get(run.id)).steps[0].status === 'waiting');
@@ -57,8 +58,16 @@ steps:
 		process.kill(agent.runnerPid(run.id), 'SIGKILL');
 		const told = (event) => agent.log().split('\n').filter((line) => line.includes(event) && (event !== 'run.lost' || line.includes(run.id))).length;
 		await until('the first try', () => told('run.settle_failed') === 1);
-		await sleep(1500); // tried again every half a second
+		// what is damaged is not looked at every half a second: a look takes a trace with it
+		const traced = spawnSync('timeout', ['-s', 'INT', '8', 'strace', '-e', 'trace=openat', '-p', String(agent.monitor.pid)], { encoding: 'utf8' });
+		const looks = (traced.stderr.match(/"meta"/g) ?? []).length;
+		assert.ok(looks >= 1 && looks <= 5, `${looks} looks in 8 s\n${traced.stderr}`);
 		assert.deepEqual([told('run.lost'), told('run.settle_failed')], [1, 1]);
+		const ledger = readFileSync(join(agent.stateDir, 'ledger'), 'latin1');
+		assert.equal(ledger.split(`"event":"run.not_settled","run":"${run.id}"`).length, 2, 'once');
+		const judged = spawnSync(AGENT, ['verify'], { env: agent.env, encoding: 'utf8' });
+		assert.equal(judged.status, 1);
+		assert.match(judged.stdout, new RegExp(`runs/${run.id}/meta, byte 0: not a run's meta file`));
 		writeFileSync(meta, good);
 		const document = await until('the end', async () => {
 			const found = await client.get(run.id);
