@@ -3,8 +3,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/config/scalar.h"
 #include "agent/config/zone.h"
+#include "core/yaml/scalar.h"
 
 void check_print_pace(FILE *out, const struct catalog_command *command)
 {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config/scalar.h"
 #include "agent/ctl/exitcode.h"
 #include "core/base/mem.h"
+#include "core/yaml/scalar.h"
 #include "proto/msg.h"
 
 enum {

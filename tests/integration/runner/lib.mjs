@@ -7,9 +7,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const build = process.env.OPS_BUILD_DIR ?? path.resolve(here, '../../../build');
-export const planRun = path.join(build, 'tests/tools/plan-run');
-export const hostile = path.join(build, 'tests/children/hostile');
+export const BUILD = process.env.OPS_BUILD_DIR ?? path.resolve(here, '../../../build');
+export const planRun = path.join(BUILD, 'tests/tools/plan-run');
+export const hostile = path.join(BUILD, 'tests/children/hostile');
 
 // A place for run folders that goes away with the test.
 export function scratch(t) {
