@@ -104,6 +104,7 @@ export class Agent {
 			OPS_AGENT_USER: me,
 			OPS_AGENT_RUN_USER: me,
 			OPS_RUNS_DIR: join(agent.dir, 'steps'),
+			OPS_LAUNCH: 'fork', // also where root runs the tests on a systemd host
 			...Object.fromEntries(Object.entries(process.env).filter(([k]) => /^(A|UB|L)SAN_OPTIONS$/.test(k))),
 			...env,
 		};
