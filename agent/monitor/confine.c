@@ -223,7 +223,8 @@ int confine_enter(const char *const *folders, size_t n, struct err *err)
 		return err_set_errno(err, rc, "cannot give up rights");
 	rc = restrict_files(folders, n);
 	if (rc == -ENOTSUP || rc == -ENOSYS || rc == -EOPNOTSUPP)
-		log_warn(LOG_EV("monitor.no_landlock"), LOG_STR("error", "not on this kernel"));
+		log_warn(LOG_EV("monitor.no_landlock"),
+			LOG_STR("error", "not on this kernel, or a seccomp filter is before it"));
 	else if (rc != 0)
 		return err_set_errno(err, rc, "cannot restrict where files are written");
 	rc = restrict_calls();

@@ -220,6 +220,20 @@ export const scenes = {
 		check.equal((await ended(host, uuid(host, 'where'))).status, 'succeeded');
 	},
 
+	// What monitor and worker have given up, as the kernel sees it; what that means, test_confine and test_sandbox show.
+	async confined(host) {
+		check.doesNotMatch(host.run('journalctl -u ops-agent -o cat'), /no_landlock|no_seccomp|no_sandbox/);
+		const status = (pid) => Object.fromEntries(host.run(`cat /proc/${pid}/status`).split('\n').map((line) => line.split(/:\s+/)));
+		const monitor = property(host, 'ops-agent', 'MainPID');
+		const five = (1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8).toString(16).padStart(16, '0'); // CHOWN KILL SETGID SETUID SETPCAP
+		for (const [name, pid, caps] of [['monitor', monitor, five], ['worker', host.run(`pgrep -P ${monitor} ops-worker`), '0'.repeat(16)],
+			['probes', host.run(`pgrep -P ${monitor} ops-probes`), '0'.repeat(16)]]) {
+			const s = status(pid);
+			check.deepEqual([name, s.CapEff, s.CapPrm, s.NoNewPrivs, s.Seccomp], [name, caps, caps, '1', '2']);
+		}
+		check.equal(status(monitor).CapBnd, five);
+	},
+
 	// What a taken-over agent is left with, counted by systemd itself.
 	async exposure(host) {
 		const said = host.run('systemd-analyze security ops-agent --no-pager | tail -n 1');
