@@ -28,8 +28,11 @@ describe('runs that systemd starts', { timeout: 180000 }, () => {
 	});
 	after(async () => {
 		client?.destroy();
-		await agent?.destroy();
-		await manager?.destroy();
+		try {
+			await agent?.destroy();
+		} finally {
+			await manager?.destroy();
+		}
 	});
 
 	const finished = (run) => until(`run ${run.number} to end`, async () => {
