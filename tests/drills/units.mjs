@@ -8,6 +8,8 @@ import { DIR, Engine, ROOT, Server, say } from './engine.mjs';
 import { check, scenes } from './units-scenes.mjs';
 
 const BUILD = process.env.OPS_BUILD_DIR ?? join(ROOT, 'build');
+// What the container has as /sys/fs/cgroup. On a host with v1, /sys/fs/cgroup/unified makes it one of v2 alone.
+const CGROUP = process.env.OPS_DRILL_CGROUP ?? '/sys/fs/cgroup';
 const release = readFileSync('/etc/os-release', 'utf8').match(/VERSION_CODENAME=(\S+)/)[1];
 
 // The packages of the libraries that the programs are linked with.
@@ -33,7 +35,7 @@ class Host extends Server {
 			'-t', name, '-f', join(ROOT, 'tests/drills/units.Dockerfile'), join(ROOT, 'tests/drills')]);
 		engine.docker(['run', '-d', '--name', name, '--network', 'none', '--cap-add', 'SYS_ADMIN', '--cap-add', 'SYS_PTRACE',
 			'--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined', '--cgroupns=host', '--tmpfs', '/run', '--tmpfs', '/tmp',
-			'-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw', name, '/sbin/init']);
+			'-v', `${CGROUP}:/sys/fs/cgroup:rw`, name, '/sbin/init']);
 		await this.until('systemd runs', 'systemctl is-system-running | grep -E "running|degraded"', 60);
 	}
 
