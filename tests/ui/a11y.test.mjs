@@ -34,6 +34,7 @@ const STATES = [
   ['audit, one entry', () => '/audit', async (p) => (await p.locator('.audit-row').first().click(), await p.waitForSelector('dialog'))],
   ['more', () => '/more', async (p) => p.waitForSelector('.more-row')],
   ['settings', () => '/settings', async (p) => p.waitForSelector('.settings-list > li')],
+  ['settings, a test that did not arrive', () => '/settings', async (p) => (await p.getByRole('button', { name: 'Send a test chat' }).click(), await p.getByText('Failed to connect to chat.example.org').waitFor())],
   ['settings, TOTP and a new token', () => '/settings', async (p) => (await p.getByRole('button', { name: 'Set up' }).click(), await p.waitForSelector('.qr'), await p.getByRole('button', { name: 'New token' }).click(), await p.waitForSelector('dialog'))],
   ['run, waits for an answer', (f) => `/runs/${number(f, 'deploy')}`, async (p) => (await log(p), await p.waitForSelector('.approval'))],
   ['not found', () => '/nope', async (p) => p.waitForSelector('.empty')],

@@ -39,6 +39,19 @@ export class Fixture {
       { id: 's2', current: false, created_us: now - 9e9, seen_us: now - 72e8, expires_us: now + 1e12, address: '10.0.0.31', user_agent: agent('iPhone; CPU iPhone OS 19_0 like Mac OS X', 'Version/19.0 Mobile/15E148 Safari/604.1') },
       { id: 's3', current: false, created_us: now - 9e9, seen_us: now - 9e9, expires_us: now + 1e12, address: '10.0.0.40', user_agent: 'curl/8.9' },
     ];
+    this.notify = {
+      configured: true,
+      targets: [
+        { name: 'phone', kind: 'ntfy', where: 'ntfy.example.org', waiting: 0, last: { time_us: now - 36e8, ok: true, test: false, message: 'answered 200' } },
+        { name: 'chat', kind: 'webhook', where: 'chat.example.org', waiting: 3, last: { time_us: now - 9e7, ok: false, test: false, message: 'answered 503' } },
+        { name: 'mail', kind: 'mail', where: 'mail.example.org:465', waiting: 0, last: null },
+      ],
+      rules: [
+        { on: ['run.failed', 'run.recovered'], runs: ['backup', 'pg.*'], sections: [], items: [], targets: ['phone', 'mail'], quiet_us: 300e6 },
+        { on: ['status.bad', 'status.ok'], runs: [], sections: ['certificates', 'backups'], items: [], targets: ['phone'], quiet_us: 60e6 },
+      ],
+      hooks: [{ name: 'deploy', flow: 'deploy', events: ['push'], refs: ['refs/heads/main'] }],
+    };
     this.tokenList = [{ id: 't1', name: 'deploy hook', scopes: ['run:deploy'], created_us: now - 9e10, expires_us: now + 9e12, last_used_us: now - 36e8 }];
     this.keys = new Map();
     this.server = http.createServer((req, res) => this.#handle(req, res));
@@ -182,7 +195,7 @@ export class Fixture {
   /** Schedule, audit, sessions, tokens, TOTP. `without`: routes that this dashboard does not have. */
   #pages(res, route, url, body) {
     const at = route.split(' ')[1].split('/')[1];
-    if (!['schedule', 'maintenance', 'audit', 'sessions', 'tokens', 'totp'].includes(at)) return false;
+    if (!['schedule', 'maintenance', 'audit', 'sessions', 'tokens', 'totp', 'notify'].includes(at)) return false;
     const reply = () => {
       if (this.without.has(at)) return this.#problem(res, 501, 'unsupported', 'This is not part of this build.');
       if (route === 'GET /schedule') return this.#send(res, 200, (this.schedule ??= schedule([...this.runs.values()])));
@@ -217,6 +230,14 @@ export class Fixture {
       if (route.startsWith('DELETE /tokens/')) {
         this.tokenList = this.tokenList.filter((k) => k.id !== url.pathname.split('/').pop());
         return this.#send(res, 204);
+      }
+      if (route === 'GET /notify') return this.#send(res, 200, this.notify);
+      if (route === 'POST /notify/test') {
+        const target = this.notify.targets.find((one) => one.name === body.target);
+        const ok = target.name !== 'chat';
+        const message = ok ? 'answered 200' : "Failed to connect to chat.example.org port 443";
+        target.last = { time_us: Date.now() * 1000, ok, test: true, message };
+        return this.#send(res, 200, { results: [{ target: target.name, ok, message }] });
       }
       if (route === 'POST /totp/verify') return this.#send(res, 200, body.code === '123456' ? { ok: true, line: `AUTH_TOTP_SECRET=${body.secret}` } : { ok: false, line: '' });
       return this.#problem(res, 404, 'not_found', 'No such route.');

@@ -403,6 +403,22 @@ journey('sessions are ended, tokens made and revoked, a second factor is proved'
   assert.equal(await page.evaluate(() => document.documentElement.dataset.density), 'compact');
 });
 
+journey('targets of notifications: what they are, how it went, a test of each', { at: '/settings' }, async (page, fixture) => {
+  const card = page.locator('section[aria-labelledby=notifications]');
+  await card.getByText('3 events wait').waitFor();
+  await card.getByText('Nothing sent since the start').waitFor();
+  await card.getByText('a run failed, it works again').waitFor();
+  await card.getByText('starts deploy').waitFor();
+  await card.getByRole('button', { name: 'Send a test phone' }).click();
+  await card.getByText('answered 200').waitFor();
+  await card.getByRole('button', { name: 'Send a test chat' }).click();
+  await card.getByText('Failed to connect to chat.example.org').waitFor();
+  assert.deepEqual(fixture.notify.targets.map((one) => one.last?.test ?? null), [true, true, null]);
+  fixture.notify = { configured: false, targets: [], rules: [], hooks: [] };
+  await page.reload();
+  await card.getByText('Nobody is told anything yet.').waitFor();
+});
+
 journey('what a dashboard does not offer is said plainly', { at: '/schedule', prepare: (f) => (f.without = new Set(['schedule', 'audit', 'sessions', 'tokens'])) }, async (page, fixture) => {
   await sees(page, '.empty', 'This dashboard does not offer this.');
   for (const at of ['/audit', '/settings']) {

@@ -1,6 +1,6 @@
 // The lucide icons the page uses; build.mjs puts them into one sprite. Names are lucide's.
 export default [
-  'activity', 'archive', 'arrow-down-to-line', 'arrow-left', 'arrow-up', 'ban', 'calendar-clock', 'check', 'chevron-down', 'chevron-left',
+  'activity', 'archive', 'arrow-down-to-line', 'arrow-left', 'arrow-up', 'ban', 'bell', 'calendar-clock', 'check', 'chevron-down', 'chevron-left',
   'chevron-right', 'chevron-up', 'circle', 'circle-alert', 'circle-check', 'circle-dashed', 'circle-help', 'circle-pause',
   'circle-play', 'circle-slash', 'circle-x', 'clock', 'cloud-off', 'copy', 'corner-down-left', 'cpu', 'database', 'download',
   'ellipsis', 'external-link', 'eye', 'eye-off', 'file-text', 'fold-vertical', 'git-branch', 'git-fork', 'hard-drive', 'history', 'info', 'key-round',

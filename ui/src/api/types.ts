@@ -339,3 +339,59 @@ export const decodeTokens: Decoder<Token[]> = (v, at) => list(decodeToken)(objec
 export const decodeNewToken: Decoder<{ token: Token; secret: string }> = shape<{ token: Token; secret: string }>({ token: decodeToken, secret: str });
 
 export const decodeTotp: Decoder<{ ok: boolean; line: string }> = shape<{ ok: boolean; line: string }>({ ok: bool, line: text });
+
+export interface NotifyTarget {
+  name: string;
+  kind: 'ntfy' | 'webhook' | 'mail';
+  /** Host and port. */
+  where: string;
+  /** Events it has not taken yet. */
+  waiting: number;
+  last: { time_us: number; ok: boolean; message: string } | null;
+}
+
+/** Patterns are empty for all. */
+export interface NotifyRule {
+  on: string[];
+  runs: string[];
+  sections: string[];
+  items: string[];
+  targets: string[];
+}
+
+export interface NotifyHook {
+  name: string;
+  flow: string;
+  events: string[];
+  refs: string[];
+}
+
+export interface Notify {
+  targets: NotifyTarget[];
+  rules: NotifyRule[];
+  hooks: NotifyHook[];
+}
+
+const words = or(list(str), []);
+
+export const decodeNotify: Decoder<Notify> = shape<Notify>({
+  targets: list(
+    shape<NotifyTarget>({
+      name: str,
+      kind: oneOf(['ntfy', 'webhook', 'mail'] as const, 'webhook'),
+      where: text,
+      waiting: or(num, 0),
+      last: or(shape({ time_us: time, ok: bool, message: text }), null),
+    }),
+  ),
+  rules: list(shape<NotifyRule>({ on: words, runs: words, sections: words, items: words, targets: words })),
+  hooks: list(shape<NotifyHook>({ name: str, flow: text, events: words, refs: words })),
+});
+
+export interface NotifyResult {
+  target: string;
+  ok: boolean;
+  message: string;
+}
+
+export const decodeNotifyTest: Decoder<NotifyResult[]> = (v, at) => list(shape<NotifyResult>({ target: str, ok: bool, message: text }))(object(v, at)['results'], `${at}.results`);

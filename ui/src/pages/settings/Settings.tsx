@@ -9,6 +9,7 @@ import { Segmented, Switch } from '../../ui/Field.tsx';
 import { errorText, Problem } from '../../ui/Notice.tsx';
 import { say } from '../../ui/toast.ts';
 import { Card, Row } from './Card.tsx';
+import { Notifications } from './Notifications.tsx';
 import { Sessions } from './Sessions.tsx';
 import { Tokens } from './Tokens.tsx';
 import { Totp } from './Totp.tsx';
@@ -68,6 +69,7 @@ export function Settings() {
         <Totp />
         <Sessions />
         <Tokens />
+        <Notifications />
         <Card id="about" title={m.about}>
           <dl class="facts">
             {facts
