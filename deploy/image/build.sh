@@ -55,8 +55,7 @@ layout_dashboard() {
 	copy_licences "$out/usr/local/bin/ops-dashboard"
 	mkdir -p "$out/etc/ssl/certs"
 	# for sslmode=verify-full and for notifications
-	[ ! -f /etc/ssl/certs/ca-certificates.crt ] ||
-		install -m 0644 /etc/ssl/certs/ca-certificates.crt "$out/etc/ssl/certs/"
+	install -m 0644 /etc/ssl/certs/ca-certificates.crt "$out/etc/ssl/certs/"
 	echo 'ops-dashboard:x:10001:10001:Ops Dashboard:/var/lib/ops-dashboard:/nonexistent' >"$out/etc/passwd"
 	echo 'ops-dashboard:x:10001:' >"$out/etc/group"
 	echo 'hosts: files dns' >"$out/etc/nsswitch.conf"
