@@ -45,6 +45,11 @@ const ready = async (dashboard) => {
 	await until('the state to be written', () => statSync(join(dashboard.env.STATE_DIR, 'notify.json'), { throwIfNoEntry: false }));
 	return dashboard;
 };
+// On the disk: n runs were told, and nothing waits to be.
+const settled = (dashboard, n) => {
+	const { marks, waiting, lanes } = state(dashboard);
+	return waiting.length === 0 && lanes.length === 0 && marks.filter(([key]) => key.endsWith('/end')).length === n;
+};
 const state = (dashboard) => JSON.parse(readFileSync(join(dashboard.env.STATE_DIR, 'notify.json'), 'utf8'));
 
 before(() => { dir = mkdtempSync(join(tmpdir(), 'ops-notify-')); });
@@ -368,7 +373,7 @@ rules: [{ on: [run.failed, run.recovered], targets: [chat], quiet: ${quiet} }]
 		const dashboard = await start();
 		happen(agent, ended('before', 'failed'));
 		await until('the first', () => http.taken.length === 1);
-		await until('it to be known', () => state(dashboard).lanes.length === 0 && state(dashboard).marks.length > 0);
+		await until('it to be known', () => settled(dashboard, 1));
 		await dashboard.kill9();
 		agent.add(ended('away', 'failed', 'it was in the night'));
 		agent.add(ended('before', 'succeeded'));
@@ -379,7 +384,7 @@ rules: [{ on: [run.failed, run.recovered], targets: [chat], quiet: ${quiet} }]
 		assert.ok(!/before failed/.test(texts()), texts());
 		assert.match(texts(), /it was in the night|2 events/);
 		const n = http.taken.length;
-		await until('it to be known', () => state(dashboard).lanes.length === 0);
+		await until('it to be known', () => settled(dashboard, 3));
 		await dashboard.restart();
 		await ready(dashboard);
 		happen(agent, ended('after', 'failed'));
@@ -415,7 +420,7 @@ rules: [{ on: [run.failed, run.recovered], targets: [chat], quiet: ${quiet} }]
 		const told = () => http.taken.map((r) => r.json).filter((m) => m.count === 1).length + http.taken.reduce((sum, r) => sum + (r.json.count > 1 ? r.json.count : 0), 0);
 		await until('all of them', () => told() >= 21);
 		// whoever lost the claim has said nothing: both have marks, and nothing waits
-		await until('both to know', () => two.every((d) => state(d).marks.filter(([key]) => key.endsWith('/end')).length >= 21 && state(d).waiting.length === 0 && state(d).lanes.length === 0));
+		await until('both to know', () => two.every((d) => settled(d, 21)));
 		assert.equal(told(), 21);
 		await over(...two);
 	});
