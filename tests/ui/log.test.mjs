@@ -158,6 +158,18 @@ journey('search counts the whole log, marks, goes round', 'demo.flood', {}, asyn
   await page.waitForFunction(() => document.querySelector('.mark') === null);
 });
 
+journey('only lines that match, with two around each, and all of them again', 'demo.flood', {}, async (page, _fixture, run) => {
+  await page.keyboard.press('/');
+  await page.waitForSelector('.find input');
+  await page.keyboard.type('slow');
+  await page.waitForFunction(() => /\d+ (hits|matches)|\d/.test(document.querySelector('.find-count')?.textContent ?? '') && !document.querySelector('.find-note'));
+  const toggle = page.getByRole('button', { name: 'Only lines that match' });
+  await toggle.click();
+  await page.waitForSelector('.lr.apart');
+  await page.keyboard.press('Escape').catch(() => undefined);
+  await page.waitForFunction((n) => document.querySelectorAll('.lr.apart').length === 0 && document.querySelector('.log-size').textContent.includes(n), run.journal.lines.toLocaleString('en-GB'));
+});
+
 test('where the dashboard cannot search, it says what was', { skip }, async () => {
   const fixture = await world.server();
   fixture.canSearch = false;

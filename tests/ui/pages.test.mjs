@@ -441,3 +441,119 @@ for (const yes of [true, false]) {
     assert.deepEqual(fixture.requests.filter((r) => r.path.endsWith('/approve')).map((r) => r.body), [{ step: 'ask', approve: yes, comment: 'looks good' }]);
   });
 }
+
+// ---- lists, calendar, palette by keyboard; two tabs
+
+const focused = (page) => page.evaluate(() => document.activeElement.closest('.row, [data-item]')?.textContent ?? '');
+
+journey('j and k go through a list, Space shows a run\u2019s last lines, Enter opens it', { at: '/history' }, async (page) => {
+  await page.waitForSelector('.run-row');
+  const numbers = await page.locator('.run-row .run-number').allInnerTexts();
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  assert.ok((await focused(page)).includes(numbers[1]));
+  await page.keyboard.press('k');
+  assert.ok((await focused(page)).includes(numbers[0]));
+  const flood = page.locator('.run-row', { hasText: 'Flood' });
+  await flood.focus();
+  await page.keyboard.press('Space');
+  await page.waitForFunction(() => /INFO|TRACE|WARN/.test(document.querySelector('.run-preview')?.textContent ?? ''));
+  const shown = (await page.locator('.run-preview').innerText()).split('\n');
+  assert.equal(shown.length, 12);
+  assert.ok(!shown.join('').includes('\x1b'), 'without escapes');
+  await page.keyboard.press('Space');
+  assert.equal(await page.locator('.run-preview').count(), 0);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/runs\/\d+$/);
+  await page.goto(new URL('/commands', page.url()).href);
+  await page.waitForSelector('.entry-row');
+  await page.keyboard.press('j');
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'BUTTON', 'of a command: the button that runs it');
+});
+
+for (const viewport of [undefined, PHONE]) {
+  journey(`the calendar shows a week of what was and what comes${viewport ? ', on a phone' : ''}`, { at: '/schedule', ...(viewport ? { viewport } : {}) }, async (page) => {
+    const week = page.locator('.calendar');
+    await week.waitFor();
+    assert.equal(await page.locator('.cal-day').count(), 7);
+    assert.equal(await page.locator('.cal-day.today').count(), 1);
+    const title = await page.locator('#calendar').innerText();
+    await page.keyboard.press(']');
+    await page.waitForFunction((t) => document.querySelector('#calendar').textContent !== t, title);
+    assert.equal(await page.locator('.cal-item.coming', { hasText: 'Backup' }).count(), 7, 'each night of a week to come');
+    assert.equal(await page.locator('.cal-item', { hasText: 'Renew certificates' }).count(), 0, 'paused: it does not come');
+    await page.getByRole('button', { name: 'This week' }).click();
+    await page.waitForFunction((t) => document.querySelector('#calendar').textContent === t, title);
+    // The backup an hour ago is in this week, or, on a Monday just after midnight, in the one before.
+    if ((await page.locator('a.cal-item').count()) === 0) await page.keyboard.press('[');
+    await page.locator('a.cal-item', { hasText: 'Backup' }).first().waitFor();
+    await page.locator('a.cal-item', { hasText: 'Backup' }).first().click();
+    await page.waitForURL(/\/runs\/\d+$/);
+  });
+}
+
+journey('the palette finds what is watched', { at: '/history' }, async (page) => {
+  await page.waitForSelector('.run-row');
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('dialog.palette[open]');
+  await page.keyboard.type('mail.exa');
+  await sees(page, '[role=option][aria-selected=true]', 'mail.example.org');
+  await sees(page, '[role=option][aria-selected=true]', 'expires in 6 days');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/certs#mail\.example\.org/);
+});
+
+test('two tabs: what is done in one is seen in the other', { skip }, async () => {
+  const fixture = await world.server();
+  try {
+    const first = await world.open(fixture, '/');
+    const second = await world.open(fixture, '/history');
+    await first.page.waitForSelector('.run-row');
+    await second.page.waitForSelector('.run-row');
+    const known = await second.page.locator('.run-row').count();
+    await first.page.goto(`${fixture.origin}/commands`);
+    await first.page.locator('li', { hasText: 'How long the machine' }).getByRole('button', { name: /^Run/ }).click();
+    await first.page.waitForURL(/\/runs\/\d+$/);
+    await second.page.waitForFunction((n) => document.querySelectorAll('.run-row').length === n + 1, known);
+    fixture.expire();
+    for (const { page } of [first, second]) await page.waitForSelector('dialog[open] #password');
+    await first.page.fill('dialog #password', 'secret');
+    await first.page.keyboard.press('Enter');
+    await first.page.waitForSelector('dialog', { state: 'detached' });
+    for (const tab of [first, second]) assert.deepEqual(await tab.done(), []);
+  } finally {
+    await fixture.close();
+  }
+});
+
+journey('without a mouse: sign in, find a command, fill in, run, read, search, leave', { signedIn: false }, async (page) => {
+  await page.waitForSelector('#password');
+  for (let i = 0; i < 10 && (await page.evaluate(() => document.activeElement.id)) !== 'password'; i++) await page.keyboard.press('Tab');
+  await page.keyboard.type('secret');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.run-row');
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('dialog.palette[open]');
+  await page.keyboard.type('>flood');
+  await sees(page, '[role=option][aria-selected=true]', 'Flood');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#input-mib');
+  await page.waitForFunction(() => document.activeElement.id === 'input-mib');
+  await page.keyboard.type('1');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/runs\/\d+$/);
+  await sees(page, 'h1 .status', 'Succeeded');
+  await page.waitForSelector('.lr:not(.wait) .lx');
+  await page.keyboard.press('/');
+  await page.waitForFunction(() => document.activeElement.matches('.find input'));
+  await page.keyboard.type('info');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.lr.current');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('?');
+  await sees(page, 'dialog h3', 'In lists');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('g');
+  await page.keyboard.press('h');
+  await page.waitForURL(/\/history$/);
+});

@@ -101,6 +101,11 @@ export async function get<T>(path: string, decode: Decoder<T>, o: Options = {}):
   return decoded(await send('GET', path, o), path, decode);
 }
 
+/** An answer that is plain text. */
+export async function getText(path: string, o: Options = {}): Promise<string> {
+  return (await send('GET', path, { ...o, headers: { Accept: 'text/plain' } })).text();
+}
+
 export async function post<T>(path: string, decode: Decoder<T>, o: Options = {}): Promise<T> {
   return decoded(await send('POST', path, o), path, decode);
 }

@@ -21,6 +21,15 @@ export function Shortcuts() {
       ],
     ],
     [
+      m.shortcutsLists,
+      [
+        ['j · k', m.nextPreviousRow],
+        ['Enter', m.openRow],
+        ['Space', m.previewRow],
+        ['[ · ]', m.weekBackForth],
+      ],
+    ],
+    [
       m.shortcutsRun,
       [
         ['f', m.follow],

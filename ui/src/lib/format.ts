@@ -9,6 +9,9 @@ const one = computed(() => new Intl.NumberFormat(locale.value, { maximumFraction
 const clockFormat = computed(() => new Intl.DateTimeFormat(locale.value, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }));
 const dayFormat = computed(() => new Intl.DateTimeFormat(locale.value, { weekday: 'long', day: 'numeric', month: 'long' }));
 const fullFormat = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' }));
+const hourMinuteFormat = computed(() => new Intl.DateTimeFormat(locale.value, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }));
+const weekdayFormat = computed(() => new Intl.DateTimeFormat(locale.value, { weekday: 'short' }));
+const dateFormat = computed(() => new Intl.DateTimeFormat(locale.value, { day: 'numeric', month: 'short' }));
 const relative = computed(() => new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto', style: 'narrow' }));
 const listFormat = computed(() => new Intl.ListFormat(locale.value, { type: 'conjunction' }));
 
@@ -96,6 +99,12 @@ export function until(us: number, nowMs: number): string {
   if (s < 172800) return r.format(Math.round(s / 3600), 'hour');
   return r.format(Math.round(s / 86400), 'day');
 }
+
+export const hourMinute = (ms: number): string => hourMinuteFormat.value.format(ms);
+/** Thu, 26 Nov */
+export const dayAndDate = (ms: number): [string, string] => [weekdayFormat.value.format(ms), dateFormat.value.format(ms)];
+/** 23–29 Nov */
+export const weekName = (from: number, to: number): string => dateFormat.value.formatRange(from, to);
 
 /** Today, yesterday, or the day by name. */
 export function day(us: number, nowMs: number): string {

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import type { Run } from '../api/types.ts';
 import { isActive } from '../live/store.ts';
 import { actorName, inputsText, outcome } from './runText.ts';
@@ -6,7 +7,7 @@ import { Status, tone } from './Status.tsx';
 import { Ago, Took } from './Time.tsx';
 
 /** One run in a list: a link of one line, two on a phone. */
-export function RunRow({ run }: { run: Run }) {
+export function RunRow({ run, children }: { run: Run; children?: ComponentChildren }) {
   const how = isActive(run) ? '' : outcome(run);
   return (
     <li class="row">
@@ -24,6 +25,7 @@ export function RunRow({ run }: { run: Run }) {
           <Ago us={run.created_us} />
         </span>
       </Link>
+      {children}
     </li>
   );
 }

@@ -2,21 +2,24 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
 import { catalog, runs } from '../../live/store.ts';
+import { machine, useStatus } from '../../pages/overview/status.ts';
 import { Icon } from '../../ui/Icon.tsx';
 import { paletteOpen } from '../state.ts';
 import { allEntries, search, type Entry } from './entries.ts';
 
-/** Opens at once: no animation, nothing is fetched. */
+/** Opens at once: no animation, nothing is waited for. */
 export function Palette() {
   const m = t.value;
   const dialog = useRef<HTMLDialogElement>(null);
   const query = useSignal('');
   const chosen = useSignal(0);
-  const entries = useComputed(() => allEntries(t.value, catalog.value, runs.value));
+  const entries = useComputed(() => allEntries(t.value, catalog.value, runs.value, machine.value));
   const hits = useComputed(() => search(query.value, entries.value));
   const list = hits.value;
   const at = Math.min(chosen.value, list.length - 1);
-  const groups = { run: m.run, goto: m.goTo, recent: m.recentRuns, settings: m.settings };
+  const groups = { run: m.run, goto: m.goTo, recent: m.recentRuns, resources: m.resources, settings: m.settings };
+
+  useStatus();
 
   useLayoutEffect(() => {
     const before = document.activeElement;

@@ -1,4 +1,4 @@
-// What the palette offers: commands and flows, pages, recent runs, a few settings. All of it is
+// What the palette offers: commands and flows, pages, recent runs, what is watched, a few settings. All of it is
 // here already, so results are instant.
 
 import type { Words } from '../../i18n/en.ts';
@@ -12,6 +12,8 @@ import { errorText } from '../../ui/Notice.tsx';
 import { say } from '../../ui/toast.ts';
 import { openRunForm } from '../../pages/commands/start.ts';
 import { NAV } from '../nav.ts';
+import type { MachineStatus } from '../../pages/overview/status.ts';
+import { SECTIONS } from '../../pages/resources/sections.ts';
 import { shortcutsOpen } from '../state.ts';
 
 export interface Entry {
@@ -20,13 +22,26 @@ export interface Entry {
   label: string;
   /** Said at the right. */
   detail: string;
-  group: 'run' | 'goto' | 'recent' | 'settings';
+  group: 'run' | 'goto' | 'recent' | 'resources' | 'settings';
   /** Searched besides the label. */
   also: string;
   act: () => void;
 }
 
-export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run[] | null): Entry[] {
+const LEVEL_ICONS = { ok: 'circle-check', warn: 'triangle-alert', bad: 'circle-x', unknown: 'circle-help' };
+
+/** Each thing that is watched, and the pages they are on. */
+function watched(m: Words, status: MachineStatus | null): Entry[] {
+  const out: Entry[] = SECTIONS.map((s) => ({ key: s.path, icon: 'server', label: m.section[s.name], detail: '', group: 'resources', also: s.path, act: () => go(s.path) }));
+  for (const s of SECTIONS) {
+    for (const item of status?.sections[s.name] ?? []) {
+      out.push({ key: `${s.name} ${item.id}`, icon: LEVEL_ICONS[item.level], label: item.title || item.id, detail: item.level === 'ok' ? '' : item.message, group: 'resources', also: `${item.id} ${m.section[s.name]}`, act: () => go(`${s.path}#${encodeURIComponent(item.id)}`) });
+    }
+  }
+  return out;
+}
+
+export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run[] | null, status: MachineStatus | null = null): Entry[] {
   const out: Entry[] = [];
   for (const e of catalog?.entries ?? []) {
     out.push({
@@ -51,6 +66,7 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
       act: () => go(`/runs/${r.number}`),
     });
   }
+  out.push(...watched(m, status));
   const themeNames = { system: m.themeSystem, light: m.themeLight, dark: m.themeDark };
   const icons = { system: 'monitor', light: 'sun', dark: 'moon' };
   for (const x of THEMES) {
@@ -65,7 +81,7 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
   return out;
 }
 
-const GROUP_BONUS = { run: 60, goto: 40, recent: 0, settings: 0 };
+const GROUP_BONUS = { run: 60, goto: 40, recent: 0, resources: 0, settings: 0 };
 
 /** `>` commands only, `#` a run's number, `:` a line of the log that is shown. */
 export function search(query: string, entries: Entry[]): Entry[] {
@@ -85,6 +101,6 @@ export function search(query: string, entries: Entry[]): Entry[] {
     return exact ? known : [open, ...known];
   }
   if (q.startsWith('>')) return rank(q.slice(1), entries.filter((e) => e.group === 'run'), (e) => `${e.label} ${e.also}`);
-  if (q === '') return [...entries.filter((e) => e.group === 'run').slice(0, 8), ...entries.filter((e) => e.group !== 'run').slice(0, 14)];
+  if (q === '') return [...entries.filter((e) => e.group === 'run').slice(0, 8), ...entries.filter((e) => e.group !== 'run' && e.group !== 'resources').slice(0, 14)];
   return rank(q, entries, (e) => `${e.label} ${e.also}`, (e) => GROUP_BONUS[e.group]).slice(0, 30);
 }

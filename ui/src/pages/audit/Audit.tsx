@@ -3,10 +3,11 @@ import { useEffect, useRef } from 'preact/hooks';
 import { get } from '../../api/http.ts';
 import { decodeAudit, type AuditEntry, type AuditPage } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { clock, day, now } from '../../lib/format.ts';
+import { clock, now } from '../../lib/format.ts';
 import { go, here } from '../../lib/router.ts';
 import { actorName } from '../../ui/runText.ts';
 import { Button } from '../../ui/Button.tsx';
+import { Days } from '../../ui/Days.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Empty, Failed, Skeleton } from '../../ui/Notice.tsx';
 import { AuditDetails } from './AuditDetails.tsx';
@@ -95,11 +96,7 @@ export function Audit() {
   };
   const all = pages.value;
   const next = all?.[all.length - 1]?.next ?? '';
-  const days = new Map<string, AuditEntry[]>();
-  for (const e of (all ?? []).flatMap((p) => p.entries)) {
-    const name = day(e.time_us, now.peek());
-    days.set(name, [...(days.get(name) ?? []), e]);
-  }
+  const entries = (all ?? []).flatMap((p) => p.entries);
   return (
     <>
       <header class="page-head">
@@ -125,17 +122,8 @@ export function Audit() {
           <Skeleton rows={10} />
         </div>
       )}
-      {all && days.size === 0 && <Empty icon="scroll-text">{address === '' ? m.auditEmpty : m.noMatch}</Empty>}
-      {[...days].map(([name, entries]) => (
-        <section key={name} aria-label={name}>
-          <h2 class="section-title">{name}</h2>
-          <ul class="card rows">
-            {entries.map((e) => (
-              <Row key={`${e.source} ${e.id}`} entry={e} open={() => (shown.value = e)} />
-            ))}
-          </ul>
-        </section>
-      ))}
+      {all && entries.length === 0 && <Empty icon="scroll-text">{address === '' ? m.auditEmpty : m.noMatch}</Empty>}
+      <Days list={entries} timeOf={(e) => e.time_us} nowMs={now.peek()} row={(e) => <Row key={`${e.source} ${e.id}`} entry={e} open={() => (shown.value = e)} />} />
       {error.value !== null && <Failed error={error.value} retry={() => void load(next)} />}
       {next !== '' && error.value === null && (
         <p class="center">

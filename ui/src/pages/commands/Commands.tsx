@@ -5,6 +5,7 @@ import { t } from '../../i18n/index.ts';
 import { score } from '../../lib/fuzzy.ts';
 import { here } from '../../lib/router.ts';
 import { useKeys } from '../../lib/keys.ts';
+import { useListKeys } from '../../lib/listKeys.ts';
 import { agentAway, catalog, catalogError } from '../../live/store.ts';
 import { Segmented } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
@@ -65,6 +66,7 @@ export function Commands() {
   const c = catalog.value;
   const found = useComputed(() => (catalog.value?.entries ?? []).filter((e) => matches(e, query.value.trim(), show.value)));
 
+  useListKeys();
   useEffect(() => useKeys({ '/': () => filter.current?.focus() }), []);
   const address = here.value.query;
   useEffect(() => {

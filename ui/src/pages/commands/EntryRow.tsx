@@ -50,7 +50,7 @@ function Last({ entry }: { entry: CatalogEntry }) {
 export function EntryRow({ entry }: { entry: CatalogEntry }) {
   const m = t.value;
   return (
-    <li class="row entry-row">
+    <li class="row entry-row" data-keys=".btn">
       <EntryIcon entry={entry} />
       <div class="entry-text">
         <p class="entry-title">

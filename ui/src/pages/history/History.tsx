@@ -2,14 +2,17 @@ import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { day, now } from '../../lib/format.ts';
+import { now } from '../../lib/format.ts';
+import { useListKeys } from '../../lib/listKeys.ts';
 import { go, here } from '../../lib/router.ts';
 import { catalog, loadRuns, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
+import { Days } from '../../ui/Days.tsx';
 import { Segmented } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Empty, Problem, Skeleton } from '../../ui/Notice.tsx';
 import { RunRow } from '../../ui/RunRow.tsx';
+import { Preview } from './Preview.tsx';
 
 const PAGE = 50;
 const FILTERS = { all: '', active: 'queued,running,waiting', failed: 'failed,timed_out,lost', succeeded: 'succeeded' } as const;
@@ -56,17 +59,6 @@ export function merge(loaded: readonly Run[], fresh: readonly Run[], w: Wanted):
   const oldest = loaded[loaded.length - 1]?.created_us ?? 0;
   for (const r of fresh) if (byId.has(r.id) || r.created_us >= oldest) byId.set(r.id, r);
   return [...byId.values()].filter(fits).sort((a, b) => b.created_us - a.created_us || b.number - a.number);
-}
-
-function byDay(list: readonly Run[], nowMs: number): [string, Run[]][] {
-  const out: [string, Run[]][] = [];
-  for (const r of list) {
-    const name = day(r.created_us, nowMs);
-    const last = out[out.length - 1];
-    if (last && last[0] === name) last[1].push(r);
-    else out.push([name, [r]]);
-  }
-  return out;
 }
 
 /** A moment after somebody stopped typing. */
@@ -141,6 +133,13 @@ export function History() {
     today.value = new Date(now.value).toDateString(); // days turn while the page is open
   });
 
+  /** The run whose last lines are shown. */
+  const previewed = useSignal(0);
+  useListKeys((href) => {
+    const number = Number(/^\/runs\/(\d+)$/.exec(href)?.[1] ?? 0);
+    previewed.value = previewed.value === number ? 0 : number;
+  });
+
   const load = async (before: string, signal?: AbortSignal) => {
     busy.value = true;
     error.value = null;
@@ -180,17 +179,18 @@ export function History() {
         </div>
       )}
       {list && list.length === 0 && <Empty icon="history">{address === '/history' ? m.noRunsYet : m.noMatch}</Empty>}
-      {list &&
-        byDay(list, new Date(today.value).getTime()).map(([name, dayRuns]) => (
-          <section key={name} aria-label={name}>
-            <h2 class="section-title">{name}</h2>
-            <ul class="card rows">
-              {dayRuns.map((r) => (
-                <RunRow key={r.id} run={r} />
-              ))}
-            </ul>
-          </section>
-        ))}
+      {list && (
+        <Days
+          list={list}
+          timeOf={(r) => r.created_us}
+          nowMs={new Date(today.value).getTime()}
+          row={(r) => (
+            <RunRow key={r.id} run={r}>
+              {previewed.value === r.number && <Preview run={r} />}
+            </RunRow>
+          )}
+        />
+      )}
       {error.value !== null && <Problem error={error.value} retry={() => void load(list?.length ? next.value : '')} />}
       {next.value !== '' && error.value === null && (
         <p class="center">

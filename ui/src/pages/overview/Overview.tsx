@@ -5,6 +5,7 @@ import { Link } from '../../ui/Link.tsx';
 import { Empty, Skeleton } from '../../ui/Notice.tsx';
 import { RunRow } from '../../ui/RunRow.tsx';
 import { lazy } from '../../lib/lazy.tsx';
+import { useListKeys } from '../../lib/listKeys.ts';
 import { go } from '../../lib/router.ts';
 import { QuickCommands } from './QuickCommands.tsx';
 import { RunningNow } from './RunningNow.tsx';
@@ -16,6 +17,7 @@ const RECENT = 10;
 
 export function Overview() {
   const m = t.value;
+  useListKeys();
   const all = runs.value;
   const active = activeRuns.value;
   const recent = (all ?? []).slice(0, RECENT);

@@ -13,6 +13,8 @@ import { Empty, Failed, Problem, Skeleton } from '../../ui/Notice.tsx';
 import { Status } from '../../ui/Status.tsx';
 import { actorName } from '../../ui/runText.ts';
 import { Ago, Until } from '../../ui/Time.tsx';
+import { useListKeys } from '../../lib/listKeys.ts';
+import { Calendar } from './Calendar.tsx';
 
 /** Sends a change; what the schedule is afterwards comes with the answer. */
 function useChange(plan: Loaded<Plan>) {
@@ -39,7 +41,7 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
   const m = t.value;
   const last = flow.last_run;
   return (
-    <li class="row schedule-row">
+    <li class="row schedule-row" data-keys=".btn">
       <Icon name={flow.paused ? 'pause' : 'calendar-clock'} class="entry-icon" />
       <div class="entry-text">
         <p class="entry-title">
@@ -123,6 +125,7 @@ export function Schedule() {
   const plan = useLoad('/schedule', decodeSchedule);
   const change = useChange(plan);
   const p = plan.data.value;
+  useListKeys();
   const flows = [...(p?.flows ?? [])].sort((a, b) => (a.paused ? 1 : 0) - (b.paused ? 1 : 0) || (a.next_us || Infinity) - (b.next_us || Infinity));
   return (
     <>
@@ -144,6 +147,7 @@ export function Schedule() {
           ))}
         </ul>
       )}
+      {p && flows.length > 0 && <Calendar flows={p.flows} paused={p.maintenance} />}
       {p && <Maintenance plan={p} change={change} />}
     </>
   );

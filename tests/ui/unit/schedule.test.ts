@@ -1,0 +1,47 @@
+// When cron lines fire, as the agent's own tests have it, and what a week holds.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import type { Run, ScheduledFlow } from '../../../ui/src/api/types.ts';
+import { fires, parseCron, zoneOffset } from '../../../ui/src/pages/schedule/cron.ts';
+import { addDays, weekOf, weekStart } from '../../../ui/src/pages/schedule/week.ts';
+
+const at = (line: string, zone: string, from: string, to: string): string[] =>
+  fires(parseCron(line)!, zoneOffset(zone), Date.parse(from), Date.parse(to)).map((ms) => new Date(ms).toISOString().slice(0, 16));
+
+test('a line fires when the clocks of its zone say so', () => {
+  assert.deepEqual(at('30 2 * * *', 'Europe/Amsterdam', '2026-11-23T00:00Z', '2026-11-25T00:00Z'), ['2026-11-23T01:30', '2026-11-24T01:30']);
+  assert.deepEqual(at('30 2 * * *', 'Europe/Amsterdam', '2026-07-01T00:00Z', '2026-07-02T00:00Z'), ['2026-07-01T00:30']);
+  assert.deepEqual(at('*/20 9-10 * * mon', 'UTC', '2026-11-23T00:00Z', '2026-11-30T00:00Z'), ['2026-11-23T09:00', '2026-11-23T09:20', '2026-11-23T09:40', '2026-11-23T10:00', '2026-11-23T10:20', '2026-11-23T10:40']);
+  assert.deepEqual(at('@weekly', 'UTC', '2026-11-23T00:00Z', '2026-12-07T00:00Z'), ['2026-11-29T00:00', '2026-12-06T00:00']);
+  assert.deepEqual(at('0 12 13 * 5', 'UTC', '2026-11-09T00:00Z', '2026-11-21T00:00Z'), ['2026-11-13T12:00', '2026-11-20T12:00'], 'a day or a weekday');
+  assert.deepEqual(at('0 0 29 feb *', 'UTC', '2027-01-01T00:00Z', '2028-03-01T00:00Z').length, 1);
+});
+
+test('clocks that are put forward and back', () => {
+  // 2026-03-29 02:00 → 03:00 and 2026-10-25 03:00 → 02:00 in Amsterdam
+  assert.deepEqual(at('30 2 * * *', 'Europe/Amsterdam', '2026-03-29T00:00Z', '2026-03-30T00:00Z'), ['2026-03-29T01:00'], 'in the gap: once, behind it');
+  assert.deepEqual(at('*/20 2 * * *', 'Europe/Amsterdam', '2026-03-29T00:00Z', '2026-03-30T00:00Z'), ['2026-03-29T01:00']);
+  assert.deepEqual(at('30 2 * * *', 'Europe/Amsterdam', '2026-10-25T00:00Z', '2026-10-26T00:00Z'), ['2026-10-25T00:30'], 'twice there: the first time');
+  assert.equal(at('30 * * * *', 'Europe/Amsterdam', '2026-10-25T00:00Z', '2026-10-25T04:00Z').length, 4, 'each hour goes on');
+});
+
+test('what is no cron line fires never', () => {
+  for (const line of ['', '* * * *', '60 * * * *', '* 24 * * *', '5-1 * * * *', '* * 0 * *', '*/0 * * * *', '@reboot', 'a * * * *', '1- * * * *']) assert.equal(parseCron(line), null, line);
+});
+
+test('a week: days from Monday, past runs, and what comes, however often', () => {
+  const now = new Date(2026, 10, 26, 12, 0).getTime(); // a Thursday
+  const start = weekStart(now, 0);
+  assert.equal(new Date(start).getDay(), 1);
+  assert.equal(weekStart(now, 1), addDays(start, 7));
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const flow = (name: string, cron: string, paused = false) => ({ flow: name, title: name, paused, rules: [{ cron, timezone: zone, next_us: 1 }] }) as unknown as ScheduledFlow;
+  const run = (ms: number) => ({ id: String(ms), created_us: ms * 1000 }) as unknown as Run;
+  const days = weekOf(start, now, [run(start + 1), run(start - 1), run(addDays(start, 7)), run(start + 9)], [flow('nightly', '30 2 * * *'), flow('often', '*/5 * * * *'), flow('off', '* * * * *', true)]);
+  assert.deepEqual(days.map((d) => d.past.length), [2, 0, 0, 0, 0, 0, 0]);
+  assert.ok(days[0]!.past[0]!.created_us < days[0]!.past[1]!.created_us);
+  assert.deepEqual(days.map((d) => d.coming.filter((c) => c.flow.flow === 'nightly').length), [0, 0, 0, 0, 1, 1, 1], 'nothing comes in the past');
+  const often = days[4]!.coming.filter((c) => c.flow.flow === 'often');
+  assert.deepEqual(often.map((c) => c.more), [287]);
+  assert.ok(!days.some((d) => d.coming.some((c) => c.flow.flow === 'off')));
+});
