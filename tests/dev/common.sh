@@ -27,6 +27,7 @@ PACKAGES_TEST="chromium strace python3-minimal curl git openssl openssh-client s
 PACKAGES_LINT="clang-format shellcheck"
 PACKAGES_DEB="dpkg-dev"
 PACKAGES_DRILL="docker.io debootstrap slirp4netns"
+PACKAGES_SMOKE="firefox-esr webkit2gtk-driver xvfb xauth"
 PACKAGES_FUZZ="clang libclang-rt-dev"
 
 package_is_installed() {
@@ -41,7 +42,7 @@ llhttp_package() {
 	if [ "${version%%.*}" -ge 13 ]; then echo libllhttp-dev; else echo node-llhttp; fi
 }
 
-# deps_for [build] [run] [test] [lint] [fuzz] [deb] [drill]: installs the Debian packages and the npm packages that
+# deps_for [build] [run] [test] [lint] [fuzz] [deb] [drill] [smoke]: installs the Debian packages and the npm packages that
 # are missing, after saying so. Touches no network when nothing is missing.
 deps_for() {
 	local part package wanted="" missing=""
@@ -53,6 +54,7 @@ deps_for() {
 		lint) wanted+=" $PACKAGES_LINT" ;;
 		fuzz) wanted+=" $PACKAGES_FUZZ" ;;
 		deb) wanted+=" $PACKAGES_DEB" ;;
+		smoke) wanted+=" $PACKAGES_SMOKE" ;;
 		drill) wanted+=" $PACKAGES_DRILL" ;;
 		esac
 	done

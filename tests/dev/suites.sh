@@ -5,6 +5,8 @@ PASSED=0
 FAILED=0
 FAILED_SUITES=""
 ALL_SUITES="lint unit ui api integration e2e sanitize"
+# Only when they are asked for.
+MORE_SUITES="smoke"
 
 # count SUITE PASSED FAILED
 count() {
@@ -102,6 +104,13 @@ suite_e2e() {
 	run_node e2e build "${files[@]}"
 }
 
+# The page in Firefox and WebKitGTK, which are installed for it.
+suite_smoke() {
+	deps_for smoke
+	mapfile -t files < <(test_files tests/smoke)
+	run_node smoke build "${files[@]}"
+}
+
 # The same unit and integration tests against daemons built with AddressSanitizer and UBSan; a finding
 # ends the process that made it, and LeakSanitizer's at its end.
 suite_sanitize() {
@@ -121,9 +130,9 @@ suites_main() {
 	[ $# -gt 0 ] || set -- $ALL_SUITES
 	build_all build
 	for suite in "$@"; do
-		case " $ALL_SUITES " in
+		case " $ALL_SUITES $MORE_SUITES " in
 		*" $suite "*) ;;
-		*) die "no suite '$suite'; there are: $ALL_SUITES" ;;
+		*) die "no suite '$suite'; there are: $ALL_SUITES $MORE_SUITES" ;;
 		esac
 	done
 	for suite in "$@"; do
