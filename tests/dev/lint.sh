@@ -53,9 +53,13 @@ lint_tree() {
 	return $bad
 }
 
+lint_generated() {
+	node ui/types.mjs --check
+}
+
 lint_main() {
 	local check status=0
-	for check in format layers headers shell tree; do
+	for check in format layers headers shell tree generated; do
 		if "lint_$check" >&2; then say "lint $check: ok"; else
 			say "lint $check: FAILED"
 			status=1

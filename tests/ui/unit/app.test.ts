@@ -9,7 +9,7 @@ import { match } from '../../../ui/src/lib/router.ts';
 import { initialValues, problemOf, toInputs } from '../../../ui/src/lib/validate.ts';
 import { bytes, duration, offsetTime, running } from '../../../ui/src/lib/format.ts';
 import { quoteArgv } from '../../../ui/src/pages/commands/quote.ts';
-import { decodeCatalog, decodePlan, decodeRun, decodeRuns, type InputSpec, type InputType } from '../../../ui/src/api/types.ts';
+import { decodeAudit, decodeCatalog, decodePlan, decodeRun, decodeRuns, decodeSchedule, type InputSpec, type InputType } from '../../../ui/src/api/types.ts';
 import { readSystem } from '../../../ui/src/live/system.ts';
 
 function spec(type: InputType, more: Partial<InputSpec> = {}): InputSpec {
@@ -103,23 +103,32 @@ test('argv is shown as a shell would read it', () => {
   assert.equal(quoteArgv(['/bin/x', '--a=b c', "it's", '']), `/bin/x '--a=b c' 'it'\\''s' ''`);
 });
 
-const RUN = { id: '019ab4c5-0000-7000-8000-000000000001', number: 1, name: 'x', status: 'running', created_us: 1, reason: null, started_us: null, inputs: { n: 1 } };
+const RUN = {
+  id: '019ab4c5-0000-7000-8000-000000000001', number: 1, host: 'h', kind: 'command', name: 'x', title: 'X', status: 'running', reason: null, exit_code: null, signal: null, inputs: { n: '1' },
+  actor: 'user:ann', trigger: 'manual', config_digest: 'c0', created_us: 1, started_us: null, finished_us: null, bytes: 0, lines: 0, size: 0, truncated: false, of_a_later_version: 1,
+};
 
-test('documents are read with what is missing or null filled in', () => {
+test('documents are read with what is null filled in, and without what the page does not know', () => {
   const r = decodeRun(RUN, 'run');
   assert.equal(r.reason, '');
   assert.equal(r.started_us, 0);
   assert.deepEqual(r.inputs, { n: '1' });
   assert.deepEqual(r.steps, []);
-  assert.equal(decodeRun({ ...RUN, status: 'of_a_later_version' }, 'run').status, 'running');
-  assert.equal(decodeRuns({ runs: [RUN], next: null }, 'runs').next, '');
+  assert.equal(r.exit_code, null);
+  assert.ok(!('of_a_later_version' in r));
+  assert.equal(decodeRun({ ...RUN, status: 'of_a_later_version' }, 'run').status, 'queued');
+  assert.equal(decodeRuns({ runs: [RUN], next: null, agent: 'connected', history: 'ok' }, 'runs').next, '');
+  const audit = decodeAudit({ entries: [], next: null, chain: 'of_a_later_version' }, 'audit');
+  assert.equal(audit.chain, 'unknown', 'never taken for good');
 });
 
 test('documents of another shape are refused with the place', () => {
   assert.throws(() => decodeRun({ ...RUN, number: 'one' }, 'run'), /run\.number: expected number/);
+  const { title: _title, ...without } = RUN;
+  assert.throws(() => decodeRun(without, 'run'), /run\.title: expected string, got undefined/);
   assert.throws(() => decodeRuns({ runs: {} }, 'runs'), /runs\.runs: expected array/);
   assert.throws(() => decodeCatalog(null, 'catalog'), /catalog: expected object/);
-  assert.throws(() => decodePlan({ plan: [{ argv: [1] }] }, 'plan'), /plan\.plan\[0\]\.argv\[0\]/);
+  assert.throws(() => decodePlan({ plan: [{ step: 'a', argv: [1], user: 'u' }] }, 'plan'), /plan\.plan\[0\]\.argv\[0\]/);
 });
 
 test('the system document is read whatever it lacks', () => {
@@ -135,4 +144,13 @@ test('an answer says which one it was, whose, and why', () => {
     eventText({ name: 'step.approved', step: 0, fields: { step_id: 'gate', approve, actor: 'user:ann', comment } } as unknown as Parameters<typeof eventText>[0], look);
   assert.deepEqual([said(true).words, said(true).detail], ['gate was approved', 'ann']);
   assert.deepEqual([said(false, 'too early').words, said(false, 'too early').detail], ['gate was rejected', 'ann · too early']);
+});
+
+test('the fixture that page tests run on answers as the API does', async () => {
+  // @ts-expect-error: plain JavaScript
+  const { CATALOG, makeRuns, schedule } = (await import('../fixture/data.mjs')) as unknown as { CATALOG: unknown; makeRuns(): { doc: unknown }[]; schedule(runs: unknown[]): unknown };
+  assert.ok(decodeCatalog(CATALOG, 'catalog').entries.length > 5);
+  const runs = makeRuns();
+  for (const r of runs) decodeRun(r.doc, 'run');
+  assert.equal(decodeSchedule(schedule(runs), 'schedule').flows[0]!.title, 'Backup');
 });
