@@ -386,7 +386,7 @@ export class Fixture {
     if (log) return this.#tail(client, m, log[1]);
     subs.set(m.id, { topic: m.topic });
     const one = /^run\/([^/]+)$/.exec(m.topic);
-    const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)) } : m.topic === 'catalog' ? CATALOG : m.topic === 'system' ? this.system() : m.topic === 'status' ? this.status : null;
+    const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)), next: null, agent: 'connected', history: 'ok' } : m.topic === 'catalog' ? CATALOG : m.topic === 'system' ? this.system() : m.topic === 'status' ? this.status : null;
     if (snapshot) socket.text({ id: m.id, event: 'snapshot', data: snapshot });
     else socket.text({ id: m.id, event: 'error', data: { code: 'not_found', message: 'There is no such topic.' } });
   }
