@@ -166,6 +166,11 @@ journey('only lines that match, with two around each, and all of them again', 'd
   const toggle = page.getByRole('button', { name: 'Only lines that match' });
   await toggle.click();
   await page.waitForSelector('.lr.apart');
+  // However far down one was, the window is full of what is left.
+  await page.waitForFunction(() => {
+    const list = document.querySelector('.log-scroll').getBoundingClientRect();
+    return Math.max(...[...document.querySelectorAll('.lr')].map((e) => e.getBoundingClientRect().bottom)) >= list.bottom - 24;
+  });
   await page.keyboard.press('Escape').catch(() => undefined);
   await page.waitForFunction((n) => document.querySelectorAll('.lr.apart').length === 0 && document.querySelector('.log-size').textContent.includes(n), run.journal.lines.toLocaleString('en-GB'));
 });

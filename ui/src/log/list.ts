@@ -286,6 +286,7 @@ export class LogList {
     if (rows !== this.map.rows || !this.started) {
       this.started = true;
       this.map.rows = rows;
+      this.map.move(0); // fewer rows than there were: no window beyond the last
       this.sync();
     } else this.schedule();
   }
