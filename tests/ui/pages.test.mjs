@@ -463,6 +463,19 @@ journey('j and k go through a list, Space shows a run\u2019s last lines, Enter o
   assert.ok(!shown.join('').includes('\x1b'), 'without escapes');
   await page.keyboard.press('Space');
   assert.equal(await page.locator('.run-preview').count(), 0);
+  // Elsewhere Space is the browser's own.
+  await page.locator('.segmented input').first().focus();
+  await page.keyboard.press('ArrowRight');
+  await page.waitForURL(/status=active/);
+  await page.keyboard.press('ArrowLeft');
+  await page.waitForURL(/history$/);
+  await page.evaluate(() => {
+    document.activeElement.blur();
+    document.documentElement.style.minHeight = '5000px';
+  });
+  await page.keyboard.press('Space');
+  await page.waitForFunction(() => scrollY > 0);
+  await flood.focus();
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/runs\/\d+$/);
   await page.goto(new URL('/commands', page.url()).href);

@@ -3,7 +3,8 @@
 import { signal } from '@preact/signals';
 import { load, save } from './storage.ts';
 
-export type Keys = Readonly<Record<string, (e: KeyboardEvent) => void>>;
+/** A handler that has nothing to do says 'pass': the key stays the browser's. */
+export type Keys = Readonly<Record<string, (e: KeyboardEvent) => unknown>>;
 
 export const singleKeys = signal(load('keys') !== 'off');
 
@@ -43,8 +44,7 @@ function dispatch(e: KeyboardEvent): void {
     const layer = layers[i]!;
     const handler = layer[full];
     if (handler) {
-      e.preventDefault();
-      handler(e);
+      if (handler(e) !== 'pass') e.preventDefault();
       return;
     }
     if (Object.keys(layer).some((k) => k.startsWith(`${full} `))) {

@@ -31,8 +31,8 @@ export function useListKeys(preview?: (href: string) => void): void {
         ...(preview
           ? {
               ' ': () => {
-                const link = document.activeElement?.closest('a[href]');
-                if (link) preview(link.getAttribute('href')!);
+                const link = document.activeElement?.closest('#main .row a[href]');
+                return link ? preview(link.getAttribute('href')!) : 'pass';
               },
             }
           : {}),
