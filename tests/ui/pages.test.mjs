@@ -463,6 +463,12 @@ journey('j and k go through a list, Space shows a run\u2019s last lines, Enter o
   assert.ok(!shown.join('').includes('\x1b'), 'without escapes');
   await page.keyboard.press('Space');
   assert.equal(await page.locator('.run-preview').count(), 0);
+  const failed = page.locator('.run-row', { hasText: 'Backup' });
+  await failed.focus();
+  await page.keyboard.press('Space');
+  await sees(page, '.first-error', 'relation "public.orders" already exists');
+  assert.match(await page.locator('.first-error').getAttribute('href'), /^\/runs\/\d+#L71$/);
+  await page.keyboard.press('Space');
   // Elsewhere Space is the browser's own.
   await page.locator('.segmented input').first().focus();
   await page.keyboard.press('ArrowRight');

@@ -212,6 +212,7 @@ export const en = {
   paused: 'Paused',
   pause: 'Pause',
   resume: 'Resume',
+  firstError: 'First error',
   lastLines: 'Last lines of its output',
   planned: 'planned',
   thisWeek: 'This week',

@@ -214,6 +214,7 @@ export const nl: Words = {
   paused: 'Gepauzeerd',
   pause: 'Pauzeren',
   resume: 'Hervatten',
+  firstError: 'Eerste fout',
   lastLines: 'Laatste regels van de uitvoer',
   planned: 'gepland',
   thisWeek: 'Deze week',

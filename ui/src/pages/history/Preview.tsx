@@ -2,8 +2,9 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { getText, get } from '../../api/http.ts';
-import { num, shape } from '../../api/decode.ts';
+import { num, shape, str } from '../../api/decode.ts';
 import { t } from '../../i18n/index.ts';
+import { Link } from '../../ui/Link.tsx';
 import { Problem } from '../../ui/Notice.tsx';
 
 const LINES = 12;
@@ -16,16 +17,27 @@ export function lastLines(text: string): string {
   return lines.slice(-LINES).join('\n');
 }
 
-/** How a run ended, without going there. */
+const match = shape({ line: num, text: str });
+
+/** The first line of a search's answer, when that is a match. */
+export function firstMatch(answer: string): { line: number; text: string } | null {
+  const first: unknown = JSON.parse(answer.split('\n', 1)[0]!);
+  return typeof first === 'object' && first !== null && 'line' in first ? match(first, 'search') : null;
+}
+
+/** How a run ended, and what went wrong first, without going there. */
 export function Preview({ run }: { run: Run }) {
   const text = useSignal<string | null>(null);
+  const first = useSignal<{ line: number; text: string } | null>(null);
   const error = useSignal<unknown>(null);
   const load = async (signal?: AbortSignal) => {
     error.value = null;
     const log = `/runs/${run.id}/log`;
+    const o = signal ? { signal } : {};
     try {
-      const { offset } = await get(`${log}/locate?line=${Math.max(0, run.lines - LINES)}`, shape({ offset: num }), signal ? { signal } : {});
-      text.value = lastLines(await getText(`${log}?format=text&offset=${offset}`, signal ? { signal } : {}));
+      const { offset } = await get(`${log}/locate?line=${Math.max(0, run.lines - LINES)}`, shape({ offset: num }), o);
+      text.value = lastLines(await getText(`${log}?format=text&offset=${offset}`, o));
+      if (run.status === 'failed' || run.status === 'timed_out') first.value = firstMatch(await getText(`${log}/search?preset=errors&before=0&after=0&limit=1`, o));
     } catch (e) {
       if (!signal?.aborted) error.value = e;
     }
@@ -35,10 +47,19 @@ export function Preview({ run }: { run: Run }) {
     void load(abort.signal);
     return () => abort.abort();
   }, [run.id, run.size]);
-  if (error.value !== null) return <Problem error={error.value} retry={() => void load()} />;
   return (
-    <pre class="run-preview mono" translate={false} aria-label={t.value.lastLines} tabIndex={0}>
-      {text.value === '' ? t.value.logEmpty : text.value}
-    </pre>
+    <div class="run-preview">
+      {first.value && (
+        <Link href={`/runs/${run.number}#L${first.value.line}`} class="first-error">
+          <span class="muted">{t.value.firstError}</span> <span class="mono">{first.value.text}</span>
+        </Link>
+      )}
+      {text.value !== null && (
+        <pre class="mono" translate={false} aria-label={t.value.lastLines} tabIndex={0}>
+          {text.value === '' ? t.value.logEmpty : text.value}
+        </pre>
+      )}
+      {error.value !== null && <Problem error={error.value} retry={() => void load()} />}
+    </div>
   );
 }
