@@ -54,6 +54,8 @@ export class LogList {
   private cursor = -1;
   private readonly resize: ResizeObserver;
   private started = false;
+  /** Another place is to be shown as soon as its rows are here. */
+  private jumped = false;
   /** The row behind those of the last picture. */
   private painted = 0;
   private rush: ReturnType<typeof setTimeout> | undefined;
@@ -168,6 +170,7 @@ export class LogList {
   showRow(row: number, above = 3): void {
     this.to('hold');
     this.map.toRow(row, above * ROW_HEIGHT);
+    this.jumped = true;
     this.sync();
   }
 
@@ -289,6 +292,10 @@ export class LogList {
       this.map.move(0); // fewer rows than there were: no window beyond the last
       this.sync();
     } else this.schedule();
+    if (!this.jumped) return;
+    // Somebody waits for these rows: they are in place before the next frame, not after it.
+    cancelAnimationFrame(this.frame);
+    this.paint();
   }
 
   private shifted(delta: number): void {
@@ -341,6 +348,7 @@ export class LogList {
 
   private paint(): void {
     this.frame = 0;
+    this.jumped = false;
     this.draw();
     if (this.look.wrap && this.measure()) {
       // Heights were guessed: once more with the real ones.
