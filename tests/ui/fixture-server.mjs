@@ -8,7 +8,8 @@ import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { audit, begin, CATALOG, chatter, endRun, endStep, liveBackup, makeRun, makeRuns, schedule, startStep, sync } from './fixture/data.mjs';
 import { STDOUT } from './fixture/journal.mjs';
-import { makeStatus } from './fixture/status.mjs';
+import { Journal } from './fixture/journal.mjs';
+import { makeHistories, makeStatus } from './fixture/status.mjs';
 import { accept, chunkFrame, endFrame } from './fixture/ws.mjs';
 
 const MIME = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png', '.txt': 'text/plain; charset=utf-8', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' };
@@ -30,6 +31,13 @@ export class Fixture {
     this.assets = /name="ops-build" content="([^"]*)"/.exec(fs.readFileSync(path.join(dist, 'index.html'), 'utf8'))?.[1] ?? '';
     this.totp = false;
     this.status = makeStatus();
+    /** What containers and units write: by topic. */
+    this.tails = new Map();
+    for (const topic of ['tail/docker/web-app-1', 'tail/unit/caddy.service']) {
+      const journal = new Journal();
+      for (let i = 0; i < 40; i++) journal.output(0, i % 9 === 8 ? 2 : 1, chatter(i));
+      this.tails.set(topic, journal);
+    }
     this.canSearch = true;
     this.without = new Set();
     const now = Date.now() * 1000;
@@ -177,6 +185,7 @@ export class Fixture {
     }
     const page = this.#pages(res, route, url, body);
     if (page) return;
+    if (route === 'GET /status/histories') return this.histories === false ? this.#problem(res, 503, 'history_unavailable', 'The database cannot be asked just now.') : this.#send(res, 200, makeHistories(url.searchParams));
     if (route === 'GET /catalog') return this.#send(res, 200, CATALOG);
     if (route === 'GET /runs') return this.#runs(res, url.searchParams);
     if (route === 'POST /runs') return this.#start(req, res, body);
@@ -384,6 +393,7 @@ export class Fixture {
     }
     const log = /^run\/([^/]+)\/log$/.exec(m.topic);
     if (log) return this.#tail(client, m, log[1]);
+    if (m.topic.startsWith('tail/')) return this.#source(client, m);
     subs.set(m.id, { topic: m.topic });
     const one = /^run\/([^/]+)$/.exec(m.topic);
     const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)), next: null, agent: 'connected', history: 'ok' } : m.topic === 'catalog' ? CATALOG : m.topic === 'system' ? this.system() : m.topic === 'status' ? this.status : null;
@@ -401,8 +411,20 @@ export class Fixture {
       if (asked > journal.size) return socket.binary(endFrame(m.id, journal.size, 4));
       return socket.text({ id: m.id, event: 'error', data: { code: 'bad_offset', message: 'no boundary' } });
     }
-    const sub = { topic: m.topic, at: asked < 0 ? journal.beforeEnd(-asked) : asked, credit: INITIAL_CREDIT, ended: false };
-    socket.text({ id: m.id, event: 'snapshot', data: { offset: sub.at, size: journal.size, run: run.doc } });
+    socket.text({ id: m.id, event: 'snapshot', data: { offset: asked < 0 ? journal.beforeEnd(-asked) : asked, size: journal.size, run: run.doc } });
+    this.#stream(client, m, journal, asked < 0 ? journal.beforeEnd(-asked) : asked);
+  }
+
+  /** A container or unit: from 0, whatever was asked for. */
+  #source(client, m) {
+    const journal = this.tails.get(m.topic);
+    if (!journal) return client.socket.text({ id: m.id, event: 'error', data: { code: 'not_found', message: 'status.yml does not name it.' } });
+    client.socket.text({ id: m.id, event: 'snapshot', data: { offset: 0 } });
+    this.#stream(client, m, journal, 0);
+  }
+
+  #stream({ socket, subs }, m, journal, at) {
+    const sub = { topic: m.topic, at, credit: INITIAL_CREDIT, ended: false };
     sub.pump = () => {
       while (!sub.ended && sub.credit > 0 && sub.at < journal.size) {
         const records = journal.read(sub.at, Math.min(CHUNK, Math.max(1, sub.credit)));

@@ -4,10 +4,14 @@ import assert from 'node:assert/strict';
 import { bySeverity, decodeStatus, merge, problems, SPARK_MS, without, worst, type Item, type Level } from '../../../ui/src/pages/overview/status.ts';
 import { sparkPath } from '../../../ui/src/pages/overview/Sparkline.tsx';
 import { SECTIONS, sectionAt, sectionPath } from '../../../ui/src/pages/resources/sections.ts';
+import { groups } from '../../../ui/src/pages/resources/groups.ts';
+import { tableRows } from '../../../ui/src/pages/resources/table.ts';
+import { hostPanels, itemPanels, sparkKey } from '../../../ui/src/pages/resources/panels.ts';
+import { decodeHistories, historiesPath } from '../../../ui/src/pages/overview/samples.ts';
 import { valueTexts } from '../../../ui/src/pages/resources/values.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 
-const item = (id: string, level: Level = 'ok', since_us = 0): Item => ({ id, title: id, level, message: '', since_us, checked_us: 0, values: {} });
+const item = (id: string, level: Level = 'ok', since_us = 0): Item => ({ id, title: id, level, message: '', since_us, checked_us: 0, action: '', values: {} });
 const status = (sections: Record<string, Item[]>) => ({ host: 'h', time_us: 1, interval_ms: 1000, sections });
 
 test('a put replaces whole items, keeps their place and adds new ones', () => {
@@ -57,7 +61,57 @@ test('every kind of thing has a page of its own', () => {
   assert.equal(sectionPath('weather'), '/');
 });
 
-test('values are told by what their names say they are', () => {
-  const texts = Object.fromEntries(valueTexts({ used_pct: 12.5, rx_bps: 2e6, size: 1500, names: ['a', 'b'], read_only: false, count: 1234, nothing: null, deep: [{}], days_left: -2 }));
-  assert.deepEqual(texts, { 'used %': '12.5\u00a0%', rx: '2.0\u00a0MB/s', size: '1.5\u00a0kB', names: 'a, b', 'read only': '–', count: '1,234', 'days left': '-2' });
+test('values are told by name and as what their names say they are; others by their own name', () => {
+  const values = { used_pct: 12.5, rx_bps: 2e6, size: 1500, memory_bytes: 120e6, cpu_percent: 2.54, names: ['a', 'b'], read_only: false, count: 1234, nothing: null, deep: [{}], days_left: -2, load1: 1.42, cpu_us: 91e6, slowest_ms: 431000, time_ms: 80, odd_thing_bps: 5, container_id: 'x', listed: 0 };
+  assert.deepEqual(Object.fromEntries(valueTexts(values)), {
+    'In use': '12.5\u00a0%', Received: '2.0\u00a0MB/s', Size: '1.5\u00a0kB', Memory: '120\u00a0MB', Processor: '2.5\u00a0%', Names: 'a, b', 'Read-only': 'no', 'How many': '1,234',
+    'Days left': '-2', 'Load, 1 min': '1.42', 'Processor time': '1m\u00a031s', 'Slowest statement': '7m\u00a011s', 'Answer after': '80\u00a0ms', 'odd thing': '5\u00a0B/s',
+  });
+});
+
+const many = (id: string, values: Record<string, unknown>, level: Level = 'ok'): Item => ({ ...item(id, level), values });
+
+test('containers stand by project, the worst first, those without one last', () => {
+  const list = groups('docker', [many('a', { project: 'web' }), many('b', {}), many('c', { project: 'db' }), many('d', { project: 'web' }, 'bad'), many('e', { project: 'app' })]);
+  assert.deepEqual(list.map((g) => [g.name, g.items.map((i) => i.id)]), [['web', ['d', 'a']], ['app', ['e']], ['db', ['c']], ['', ['b']]]);
+});
+
+test('timers stand apart, failed units come first', () => {
+  const list = groups('units', [many('a.service', {}), many('b.timer', {}), many('c.service', {}, 'bad')]);
+  assert.deepEqual(list.map((g) => [g.name, g.items.map((i) => i.id)]), [['', ['c.service', 'a.service']], ['timers', ['b.timer']]]);
+  assert.deepEqual(groups('urls', []), []);
+});
+
+test('the host has its six panels, as far as they are measured', () => {
+  const host = [
+    many('cpu', { used_pct: 1, load1: 1, load5: 1, load15: 1 }), many('memory', { used_pct: 2 }), many('io', { read_bps: 1, write_bps: 1 }), many('network', { rx_bps: 1, tx_bps: 1 }),
+    many('disk:/', { used_pct: 10 }), many('disk:/srv', { used_pct: 90 }),
+  ];
+  const panels = hostPanels(host);
+  assert.deepEqual(panels.map((p) => p.id), ['cpu', 'memory', 'io', 'space', 'network', 'load']);
+  assert.deepEqual(panels[3]!.lines.map((l) => l.key.join(' ')), ['host/disk:/srv used_pct', 'host/disk:/ used_pct']);
+  assert.deepEqual(panels[5]!.lines.map((l) => l.label), ['load1', 'load5', 'load15']);
+  assert.deepEqual(panels.map((p) => p.top), [100, 100, null, 100, null, null]);
+  assert.deepEqual(hostPanels([many('cpu', { used_pct: 'x' })]), []);
+});
+
+test('of an item what changes is drawn, best first', () => {
+  assert.deepEqual(itemPanels('docker', many('web', { restarts: 1, memory_bytes: 5, cpu_percent: 1, image: 'x', memory_limit_bytes: 9 })).map((p) => p.id), ['cpu_percent', 'memory_bytes', 'restarts']);
+  assert.deepEqual(sparkKey('units', many('a.service', { memory_bytes: 5 })), ['units/a.service', 'memory_bytes']);
+  assert.equal(sparkKey('units', many('a.timer', {})), null);
+});
+
+test('the question for samples names pairs; what comes back may have gaps', () => {
+  assert.equal(historiesPath([['host/cpu', 'used_pct'], ['docker/a b', 'x']], 1.5, 2), '/status/histories?item=host%2Fcpu&value=used_pct&item=docker%2Fa+b&value=x&from=2000&to=2000');
+  const { series } = decodeHistories({ series: [{ item: 'host/cpu', value: 'v', step_us: 1e7, samples: [[5000, 1.5], [10005000, null]] }] }, 'x');
+  assert.deepEqual(series, [{ item: 'host/cpu', value: 'v', stepMs: 10000, points: [[5, 1.5], [10005, null]] }]);
+  assert.throws(() => decodeHistories({ series: [{ item: 'a', value: 'v', step_us: 1, samples: [[1, 'x']] }] }, 'x'));
+});
+
+test('a table tells averages, without what was not measured', () => {
+  assert.deepEqual(tableRows([1, 2, 3, 4, 5], [[1, 3, null, null, 5]], 3), [{ ms: 1, values: [2] }, { ms: 5, values: [5] }]);
+});
+
+test('a line is broken where nothing was measured', () => {
+  assert.equal(sparkPath([[0, 0], [1e4, 0], [2e4, 0], [6e4, 0], [7e4, 0]], 1e5, 1, 1e5), 'M0.0 27.0L10.0 27.0L20.0 27.0M60.0 27.0L70.0 27.0');
 });

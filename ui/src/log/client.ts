@@ -51,6 +51,8 @@ export class LogClient {
   readonly ticks = signal<{ errors: number[]; hits: number[] }>({ errors: [], hits: [] });
   /** Something went wrong with the stream; '' when not. */
   readonly problem = signal<'' | 'pruned' | 'damaged' | 'failed'>('');
+  /** What the dashboard said of it; '' when it said nothing. */
+  readonly problemText = signal('');
   /** The first rows are here, or it is known that there are none. */
   readonly ready = signal(false);
   /** All that the journal will ever hold has come. */
@@ -65,16 +67,23 @@ export class LogClient {
   private nextId = 1;
   /** Where the stream has to go on; negative: at the tail. */
   private at = -TAIL_BYTES;
+  private started = false;
   private damaged = 0;
   private owed = 0;
 
-  constructor(readonly run: string) {
+  /** topic: what a container or unit writes (tail/…) instead of a run's log. It begins at 0 each time it is
+   * opened, and what was let go of cannot be had again. */
+  constructor(
+    readonly run: string,
+    private readonly topic = `run/${run}/log`,
+  ) {
+    if (this.isTail) this.at = 0;
     this.worker = new Worker(workerUrl(), { type: 'module' });
     this.worker.onmessage = (e: MessageEvent<FromWorker>) => this.receive(e.data);
     const phone = matchMedia('(max-width: 720px)').matches;
     this.send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 24 : 64) * 1024 * 1024 });
     this.stream = socket.subscribe({
-      topic: `run/${run}/log`,
+      topic,
       offset: () => this.at,
       onEvent: (event, data) => this.event(event, data),
       onChunk: (c) => this.chunk(c),
@@ -89,6 +98,10 @@ export class LogClient {
     });
   }
 
+  private get isTail(): boolean {
+    return this.topic.startsWith('tail/');
+  }
+
   private send(m: ToWorker, transfer: Transferable[] = []): void {
     this.worker.postMessage(m, transfer);
   }
@@ -98,10 +111,16 @@ export class LogClient {
       const { offset, size } = (data ?? {}) as { offset?: unknown; size?: unknown };
       if (typeof offset !== 'number') return;
       this.problem.value = '';
-      if (this.at < 0) this.at = offset;
+      if (this.isTail && this.started) this.send({ t: 'reset' });
+      this.started = true;
+      if (this.at < 0 || this.isTail) this.at = offset;
       this.send({ t: 'start', offset });
-      if (size === 0) this.ready.value = true;
-    } else if (event === 'error') this.problem.value = 'failed';
+      if (size === 0 || this.isTail) this.ready.value = true;
+    } else if (event === 'error') {
+      const { message } = (data ?? {}) as { message?: unknown };
+      this.problemText.value = typeof message === 'string' ? message : '';
+      this.problem.value = 'failed';
+    }
   }
 
   private chunk(c: { offset: number; buffer: ArrayBuffer; at: number; length: number }): void {

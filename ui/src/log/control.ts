@@ -21,8 +21,9 @@ export class LogControl {
   readonly focusMode = signal(false);
   private stepping: Promise<number> = Promise.resolve(0);
 
-  constructor(run: string) {
-    this.client = new LogClient(run);
+  /** topic: of what is no run's log (see LogClient). */
+  constructor(run: string, topic?: string) {
+    this.client = new LogClient(run, topic);
   }
 
   mount(root: HTMLElement, look: ListLook): LogList {

@@ -7,6 +7,8 @@ interface ButtonProps {
   look?: 'primary' | 'secondary' | 'danger' | 'danger-solid' | 'ghost';
   small?: boolean;
   busy?: boolean;
+  /** A toggle that is on. */
+  pressed?: boolean;
   disabled?: boolean;
   /** Why it is disabled, or more than its words say. */
   title?: string | undefined;
@@ -17,13 +19,14 @@ interface ButtonProps {
   testId?: string;
 }
 
-export function Button({ children, icon, look = 'secondary', small, busy, disabled, title, type = 'button', onClick, class: extra = '', autoFocus, testId }: ButtonProps) {
+export function Button({ children, icon, look = 'secondary', small, busy, pressed, disabled, title, type = 'button', onClick, class: extra = '', autoFocus, testId }: ButtonProps) {
   return (
     <button
       type={type}
       class={`btn ${look} ${small ? 'small' : ''} ${extra}`}
       disabled={disabled || busy}
       aria-busy={busy ? 'true' : undefined}
+      aria-pressed={pressed}
       title={title}
       onClick={onClick}
       data-autofocus={autoFocus ? '' : undefined}

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
+import { Button } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Link } from '../../ui/Link.tsx';
 import { Ago } from '../../ui/Time.tsx';
@@ -61,9 +62,9 @@ export function Attention() {
         ))}
       </ul>
       {list.length > SHOWN && !all && (
-        <button type="button" class="button ghost" onClick={() => setAll(true)}>
+        <Button small look="ghost" onClick={() => setAll(true)}>
           {m.showAll(list.length)}
-        </button>
+        </Button>
       )}
     </section>
   );

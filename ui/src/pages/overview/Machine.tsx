@@ -4,6 +4,7 @@ import { Attention } from './Attention.tsx';
 import { Metrics } from './Metrics.tsx';
 import { machine, numberOf, textOf, useStatus } from './status.ts';
 import { Tiles } from './Tiles.tsx';
+import { Watched } from './Watched.tsx';
 
 /** What it runs, and since when. */
 function System() {
@@ -22,6 +23,7 @@ export function Machine() {
       <Attention />
       <Metrics />
       <Tiles />
+      <Watched />
       <System />
     </>
   );

@@ -7,6 +7,7 @@ import { useEffect } from 'preact/hooks';
 import { list, map, num, object, oneOf, or, shape, str, type Decoder } from '../../api/decode.ts';
 import { now } from '../../lib/format.ts';
 import { live, session, socket } from '../../live/store.ts';
+import { loadHistories } from './samples.ts';
 
 export const LEVELS = ['ok', 'warn', 'bad', 'unknown'] as const;
 export type Level = (typeof LEVELS)[number];
@@ -18,6 +19,8 @@ export interface Item {
   message: string;
   since_us: number;
   checked_us: number;
+  /** The command or flow that would help; '' when none is named. */
+  action: string;
   values: Record<string, unknown>;
 }
 
@@ -35,6 +38,7 @@ const decodeItem: Decoder<Item> = shape<Item>({
   message: or(str, ''),
   since_us: or(num, 0),
   checked_us: or(num, 0),
+  action: or(str, ''),
   values: (v, at) => (v === undefined || v === null ? {} : object(v, at)),
 });
 const decodeSections = map(list(decodeItem));
@@ -94,6 +98,19 @@ const DRAWN: readonly (readonly [string, string])[] = [
   ['cpu', 'used_pct'], ['memory', 'used_pct'], ['network', 'rx_bps'], ['network', 'tx_bps'], ['io', 'read_bps'], ['io', 'write_bps'],
 ];
 
+/** What was measured before this page looked, so that lines begin full. */
+async function remembered(): Promise<void> {
+  const to = Date.now();
+  const known = await loadHistories(DRAWN.map(([id, value]) => [`host/${id}`, value] as const), to - 2 * SPARK_MS, to);
+  for (const s of known) {
+    const key = `${s.item.slice('host/'.length)} ${s.value}`;
+    const now = points.get(key) ?? [];
+    const first = now[0]?.[0] ?? Infinity;
+    points.set(key, [...s.points.filter((p): p is Point => p[1] !== null && p[0] < first), ...now].slice(-MAX_POINTS));
+  }
+  if (machine.peek()) machine.value = { ...machine.peek()! };
+}
+
 function remember(status: MachineStatus): void {
   for (const [id, key] of DRAWN) {
     const item = status.sections['host']?.find((i) => i.id === id);
@@ -134,6 +151,8 @@ export function useStatus(): void {
     if (users++ === 0) {
       const subscription = socket.subscribe({ topic: 'status', onEvent: onStatus });
       stop = () => subscription.close();
+      // A line without its past is a line all the same.
+      remembered().catch(() => undefined);
     }
     return () => {
       if (--users === 0) stop?.();
@@ -154,7 +173,7 @@ export const stale = computed(() => {
 
 // ---- order ----
 
-const RANK: Record<Level, number> = { bad: 0, warn: 1, unknown: 2, ok: 3 };
+export const RANK: Record<Level, number> = { bad: 0, warn: 1, unknown: 2, ok: 3 };
 
 /** Problems first, the newest of them before older ones; then as they came. Pure. */
 export function bySeverity<T extends { item: Item }>(all: readonly T[]): T[] {

@@ -1,39 +1,24 @@
 import { useEffect } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
+import { lazy } from '../../lib/lazy.tsx';
 import { here } from '../../lib/router.ts';
-import { clock } from '../../lib/format.ts';
 import { Empty, Skeleton } from '../../ui/Notice.tsx';
-import { Ago } from '../../ui/Time.tsx';
 import { LevelMark } from '../overview/Level.tsx';
-import { bySeverity, machine, stale, useStatus, type Item } from '../overview/status.ts';
+import { machine, useStatus, worst } from '../overview/status.ts';
+import { groups } from './groups.ts';
+import { hostPanels } from './panels.ts';
+import { Row } from './Row.tsx';
 import { type SectionName } from './sections.ts';
-import { valueTexts } from './values.ts';
+import { useSparks } from './useSparks.ts';
 
-function Row({ item, open }: { item: Item; open: boolean }) {
+const History = lazy(() => import('./History.tsx').then((m) => m.History));
+
+/** What stands above a group; '' for the only one there is. */
+function groupTitle(section: SectionName, name: string, alone: boolean): string {
   const m = t.value;
-  const values = valueTexts(item.values);
-  // Of a trouble one asks when it began, of what is well when that was last seen.
-  const when = item.level === 'ok' ? item.checked_us : item.since_us;
-  return (
-    <li class={`resource ${stale.value ? 'stale' : ''}`} id={`item-${item.id}`}>
-      <details open={open}>
-        <summary>
-          <LevelMark level={item.level} quiet />
-          <b>{item.title}</b>
-          <span class="resource-why">{item.message}</span>
-          <span class="muted resource-when">{stale.value ? m.noDataSince(clock(item.checked_us)) : when > 0 && <Ago us={when} />}</span>
-        </summary>
-        <dl class="resource-values">
-          {values.map(([name, text]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{text}</dd>
-            </div>
-          ))}
-        </dl>
-      </details>
-    </li>
-  );
+  if (name === 'timers' && section === 'units') return m.timers;
+  if (name !== '') return name;
+  return alone ? '' : section === 'docker' ? m.withoutProject : m.section[section];
 }
 
 /** All things of one kind, problems first. */
@@ -42,10 +27,13 @@ export function Resources({ section }: { section: SectionName }) {
   useStatus();
   const status = machine.value;
   const items = status?.sections[section] ?? [];
+  const spark = useSparks(section, items);
   const wanted = decodeURIComponent(here.value.hash.slice(1));
   useEffect(() => {
     if (wanted !== '') document.getElementById(`item-${wanted}`)?.scrollIntoView({ block: 'center' });
   }, [wanted, items.length > 0]);
+  const parts = groups(section, items);
+  const panels = section === 'host' ? hostPanels(items) : [];
   return (
     <>
       <header class="page-head">
@@ -54,19 +42,36 @@ export function Resources({ section }: { section: SectionName }) {
           <p class="muted">{status?.host || '\u00a0'}</p>
         </div>
       </header>
-      <section class="card list-card">
-        {status === null ? (
+      {panels.length > 0 && <History id={section} panels={panels} />}
+      {status === null ? (
+        <section class="card list-card">
           <Skeleton rows={5} />
-        ) : items.length === 0 ? (
+        </section>
+      ) : items.length === 0 ? (
+        <section class="card list-card">
           <Empty icon="circle-help">{m.nothingWatched}</Empty>
-        ) : (
-          <ul class="rows">
-            {bySeverity(items.map((item) => ({ item }))).map(({ item }) => (
-              <Row key={item.id} item={item} open={item.id === wanted || section === 'host'} />
-            ))}
-          </ul>
-        )}
-      </section>
+        </section>
+      ) : (
+        parts.map((g) => {
+          const title = groupTitle(section, g.name, parts.length === 1);
+          return (
+            <section key={g.name} class="card list-card" aria-label={title || m.section[section]}>
+              {title !== '' && (
+                <header class="card-head">
+                  <h2>
+                    <LevelMark level={worst(g.items)} quiet /> {title} <span class="count">{g.items.length}</span>
+                  </h2>
+                </header>
+              )}
+              <ul class="rows">
+                {g.items.map((item) => (
+                  <Row key={item.id} section={section} item={item} open={item.id === wanted || section === 'host'} spark={spark(item)} />
+                ))}
+              </ul>
+            </section>
+          );
+        })
+      )}
     </>
   );
 }

@@ -8,6 +8,8 @@ export const SECTIONS = [
   { name: 'urls', path: '/urls' },
   { name: 'repositories', path: '/repos' },
   { name: 'backups', path: '/backups' },
+  { name: 'database', path: '/database' },
+  { name: 'updater', path: '/updates' },
 ] as const;
 
 export type SectionName = (typeof SECTIONS)[number]['name'];

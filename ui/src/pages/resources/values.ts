@@ -1,29 +1,42 @@
-// The values of an item as text. Their names say what they are: _pct, _bps, _us, _s; the rest is shown as it is.
+// The values of an item as text. The words say what they are called; how they are shown follows from
+// what their names end in: _pct, _bps, _bytes, _us, _s, _ms.
 
+import { t } from '../../i18n/index.ts';
+import { valueWord } from '../../i18n/values.ts';
 import { ago, bytes, duration, full, number } from '../../lib/format.ts';
 
 const SIZES = new Set(['total', 'used', 'available', 'size', 'median_size', 'min_size', 'memory']);
+/** Told by the item itself, or of no use to a person. */
+const HIDDEN = new Set(['listed', 'container_id', 'cpu_at_us']);
+const DURATIONS = new Set(['cpu_us']);
 
-function words(key: string): string {
-  return key.replace(/_pct$/, ' %').replace(/_(bps|us|s|ms)$/, '').replaceAll('_', ' ');
+/** What a value is called; one that this page does not know is told by its own name. */
+export function valueName(key: string): string {
+  return valueWord(key) ?? key.replace(/_pct$/, ' %').replace(/_(bps|bytes|us|s|ms)$/, '').replaceAll('_', ' ');
+}
+
+/** A number as its name says what it is. */
+export function numberText(key: string, value: number): string {
+  if (key.endsWith('_pct') || key.endsWith('_percent')) return `${number(Math.round(value * 10) / 10)}\u00a0%`;
+  if (key.endsWith('_bps')) return `${bytes(value)}/s`;
+  if (DURATIONS.has(key)) return duration(value);
+  if (key.endsWith('_us')) return `${full(value)} (${ago(value, Date.now())})`;
+  if (key.endsWith('_s')) return duration(value * 1e6);
+  if (key.endsWith('_ms')) return value < 1000 ? `${number(Math.round(value))}\u00a0ms` : duration(value * 1000);
+  return SIZES.has(key) || key.endsWith('_bytes') ? bytes(value) : number(Math.round(value * 100) / 100);
 }
 
 function shown(key: string, value: unknown): string {
-  if (value === null || value === undefined || value === '') return '';
-  if (typeof value === 'boolean') return value ? '✓' : '–';
+  if (HIDDEN.has(key) || value === null || value === undefined || value === '') return '';
+  if (typeof value === 'boolean') return value ? t.value.yes : t.value.no;
   if (Array.isArray(value)) return value.every((v) => typeof v !== 'object') ? value.join(', ') : '';
   if (typeof value !== 'number') return typeof value === 'string' ? value : '';
-  if (key.endsWith('_pct')) return `${number(value)}\u00a0%`;
-  if (key.endsWith('_bps')) return `${bytes(value)}/s`;
-  if (key.endsWith('_us')) return `${full(value)} (${ago(value, Date.now())})`;
-  if (key.endsWith('_s')) return duration(value * 1e6);
-  if (key.endsWith('_ms')) return `${number(value)}\u00a0ms`;
-  return SIZES.has(key) ? bytes(value) : number(value);
+  return numberText(key, value);
 }
 
 /** Name and text of each value there is something to say about. Pure but for "ago". */
 export function valueTexts(values: Record<string, unknown>): [string, string][] {
   return Object.entries(values)
-    .map(([key, value]): [string, string] => [words(key), shown(key, value)])
+    .map(([key, value]): [string, string] => [valueName(key), shown(key, value)])
     .filter(([, text]) => text !== '');
 }

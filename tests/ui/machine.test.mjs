@@ -1,0 +1,132 @@
+// What is watched, in a browser: cards, charts, actions, live tails.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { skip, World } from './harness.mjs';
+
+let world;
+before(async () => {
+  if (!skip) world = await World.start();
+});
+after(async () => world?.stop());
+
+function journey(name, { at = '/', ...options }, fn) {
+  test(name, { skip }, async () => {
+    const fixture = await world.server();
+    options.prepare?.(fixture);
+    const opened = await world.open(fixture, at, options);
+    try {
+      await fn(opened.page, fixture);
+      assert.deepEqual(await opened.done(), []);
+    } finally {
+      await fixture.close();
+    }
+  });
+}
+
+const texts = (page, selector) => page.locator(selector).allInnerTexts();
+const asked = (fixture) => fixture.requests.filter((r) => r.path.startsWith('/api/v1/status/histories')).map((r) => new URLSearchParams(r.path.split('?')[1]));
+
+journey('the overview shows projects, failed units first, and the database; a line leads to the thing itself', {}, async (page) => {
+  await page.waitForSelector('.watched-row');
+  const card = (name) => page.locator('.watched section', { has: page.getByRole('heading', { name, exact: true }) });
+  assert.deepEqual(await card('Containers').locator('b').allInnerTexts(), ['web', 'ops', 'Without a project']);
+  assert.deepEqual((await card('Units').locator('b').allInnerTexts()).slice(0, 2), ['logrotate.service', 'apt-daily.timer']);
+  assert.match(await card('Database').innerText(), /84\u00a0MB · 7 of 100 connections/);
+  await card('Containers').getByRole('link', { name: /^Bad web/ }).click();
+  await page.waitForURL(/\/containers#web-app-1$/);
+  await page.waitForSelector('.resource details[open]');
+});
+
+journey('lines on the overview begin with what was measured before', {}, async (page, fixture) => {
+  await page.waitForFunction(() => (document.querySelector('.metric-card .spark path')?.getAttribute('d') ?? '').split('L').length > 3);
+  const [query] = asked(fixture);
+  assert.ok(query.getAll('item').includes('host/cpu'));
+  assert.ok(Number(query.get('to')) - Number(query.get('from')) <= 200e6);
+});
+
+journey('the host is drawn over an hour, a day, a month, a year; dragging zooms in', { at: '/host' }, async (page, fixture) => {
+  await page.waitForSelector('.time-chart canvas');
+  assert.deepEqual(await texts(page, '.panel figcaption b'), ['CPU', 'Memory', 'Disk space', 'Network', 'Load']);
+  const spans = { day: 86400e6, month: 30 * 86400e6, year: 365 * 86400e6, hour: 3600e6 };
+  for (const [name, span] of Object.entries(spans)) {
+    const before = asked(fixture).length;
+    await page.locator(`.over-time [value=${name}]`).check({ force: true });
+    await page.waitForFunction(() => document.querySelectorAll('.time-chart canvas').length === 5);
+    for (let i = 0; asked(fixture).length === before && i < 100; i++) await page.waitForTimeout(20);
+    const query = asked(fixture).at(-1);
+    assert.equal(Math.round((Number(query.get('to')) - Number(query.get('from'))) / 1e6), span / 1e6, name);
+  }
+  const before = asked(fixture).length;
+  const plot = await page.locator('.time-chart .u-over').first().boundingBox();
+  await page.mouse.move(plot.x + plot.width * 0.2, plot.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(plot.x + plot.width * 0.6, plot.y + 40, { steps: 5 });
+  assert.match(await page.locator('.chart-readout').first().textContent(), /\d+:\d\d · /);
+  await page.mouse.up();
+  for (let i = 0; asked(fixture).length === before && i < 100; i++) await page.waitForTimeout(20);
+  const zoomed = asked(fixture).at(-1);
+  const seconds = (Number(zoomed.get('to')) - Number(zoomed.get('from'))) / 1e6;
+  assert.ok(seconds > 1300 && seconds < 1600, `${seconds}`);
+  await page.getByRole('button', { name: 'As a table' }).click();
+  await page.waitForSelector('.panel-table td');
+  assert.match((await texts(page, '.panel-table tbody tr td:nth-child(2)'))[0], /%$/);
+});
+
+journey('what was never measured says so', { at: '/units#postgresql.service' }, async (page) => {
+  await page.locator('[id="item-postgresql.service"]').getByRole('button', { name: 'Over time' }).click();
+  await page.waitForSelector('.panel-nothing');
+});
+
+journey('without a database the page says why there are no charts, and tries again', { at: '/host', prepare: (f) => (f.histories = false) }, async (page, fixture) => {
+  await page.getByText('The database cannot be asked just now.').waitFor();
+  await page.waitForSelector('.resource');
+  fixture.histories = true;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.waitForSelector('.time-chart canvas');
+});
+
+journey('the action of a thing opens its form, or starts it', { at: '/containers#web-app-1' }, async (page, fixture) => {
+  await page.locator('[id="item-web-app-1"]').getByRole('button', { name: 'Run… Deploy web' }).click();
+  await page.locator('dialog').getByText('Deploy web').first().waitFor();
+  await page.keyboard.press('Escape');
+  await page.goto(`${fixture.origin}/units#caddy.service`);
+  await page.locator('[id="item-caddy.service"]').getByRole('button', { name: 'Run Uptime' }).click();
+  await page.waitForURL(/\/runs\/\d+$/);
+});
+
+journey('a container\'s log is live, and says when it ends', { at: '/containers#web-app-1' }, async (page, fixture) => {
+  const row = page.locator('[id="item-web-app-1"]');
+  await row.getByRole('button', { name: 'Live log' }).click();
+  await row.locator('.lr:not(.wait)').first().waitFor();
+  const journal = fixture.tails.get('tail/docker/web-app-1');
+  journal.output(0, 1, 'a new line of the container\n');
+  for (const pump of [...journal.watchers]) pump();
+  await row.getByText('a new line of the container').waitFor();
+  journal.finished = true;
+  for (const pump of [...journal.watchers]) pump();
+  await row.getByText('The log has ended.').waitFor();
+  await row.getByRole('button', { name: 'Close log' }).click();
+  await row.locator('.tail').waitFor({ state: 'detached' });
+});
+
+journey('after a cut the live log begins anew, without doubles', { at: '/units#caddy.service' }, async (page, fixture) => {
+  const row = page.locator('[id="item-caddy.service"]');
+  await row.getByRole('button', { name: 'Live log' }).click();
+  await row.locator('.log-size', { hasText: '40 lines' }).waitFor();
+  fixture.cut();
+  await page.waitForTimeout(100);
+  fixture.tails.get('tail/unit/caddy.service').output(0, 1, 'after the cut\n');
+  await row.getByText('after the cut').waitFor();
+  await row.locator('.log-size', { hasText: '41 lines' }).waitFor();
+});
+
+journey('what the agent will not show is told in its words', { at: '/units#postgresql.service' }, async (page) => {
+  await page.locator('[id="item-postgresql.service"]').getByRole('button', { name: 'Live log' }).click();
+  await page.getByText('status.yml does not name it.').waitFor();
+});
+
+journey('in Dutch the values have Dutch names', { at: '/host', language: 'nl-NL' }, async (page) => {
+  await page.waitForSelector('.resource dt');
+  const names = await texts(page, '.resource dt');
+  assert.ok(names.includes('In gebruik') && names.includes('Belasting, 1 min'), names.join());
+});
