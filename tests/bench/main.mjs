@@ -1,4 +1,4 @@
-// ./dev bench [stream] [spawn] [idle] [archive] [fanout] [latency] [web] [sockets] [slow] [search] [ui]: the first measures what it costs to carry a command's output from its write(2) to a WebSocket
+// ./dev bench [stream] [spawn] [idle] [archive] [fanout] [latency] [web] [sockets] [slow] [search] [status] [ui]: the first measures what it costs to carry a command's output from its write(2) to a WebSocket
 // client (journal on disk, checksums, authentication and all), beside a bare pipe → Unix socket → TCP
 // relay that keeps nothing. Rounds are interleaved and the medians compared, since machines are noisy:
 // only the ratios mean something.
@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { archive } from './archive.mjs';
+import { statusBench } from './status.mjs';
 import { uiBench } from './ui.mjs';
 import { COMMANDS as WEB_COMMANDS, webBenches } from './web.mjs';
 
@@ -201,7 +202,7 @@ commands:
 }
 
 const archiveBench = () => archive({ bin, rounds: ROUNDS, mib: MIB, median, fixed, commands: COMMANDS });
-const benches = { stream, spawn, idle, archive: archiveBench, ui: uiBench, ...webBenches({ bin, rounds: ROUNDS, median, fixed, startStack, startRun, stackPids, keep }) };
+const benches = { stream, spawn, idle, archive: archiveBench, status: statusBench({ bin, fixed, keep }), ui: uiBench, ...webBenches({ bin, rounds: ROUNDS, median, fixed, startStack, startRun, stackPids, keep }) };
 const names = process.argv.slice(2).length ? process.argv.slice(2) : Object.keys(benches);
 for (const name of names) {
   if (!benches[name]) {

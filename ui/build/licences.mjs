@@ -1,7 +1,7 @@
 // The licences of what the page is made of, as one text file that About links to.
 import * as fs from 'node:fs';
 
-const SHIPPED = ['preact', '@preact/signals', '@preact/signals-core', 'lucide-static', '@fontsource-variable/geist', '@fontsource-variable/geist-mono'];
+const SHIPPED = ['preact', '@preact/signals', '@preact/signals-core', 'uplot', 'lucide-static', '@fontsource-variable/geist', '@fontsource-variable/geist-mono'];
 
 export function licences() {
   const parts = ['Ops Dashboard ships with parts of these packages.\n'];

@@ -8,13 +8,19 @@ import { Dashboard } from '../lib/dashboard.mjs';
 import { FakeAgent } from '../lib/fake-agent.mjs';
 import { Postgres } from '../lib/postgres.mjs';
 
+const HURRY = {
+	LD_PRELOAD: join(BUILD_DIR, 'tests/tools/libshift-clock.so'),
+	SHIFT_CLOCK_RATE: '5',
+	// the sanitizer wants to be first
+	...(process.env.ASAN_OPTIONS ? { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS}:verify_asan_link_order=0` } : {}),
+};
 let pg, agent, dashboard, session, live, sub;
 
 before(async () => {
 	pg = await Postgres.start({ settings: { max_connections: 30 } });
 	agent = await FakeAgent.start();
 	agent.status = { host: 'fake', time_us: 1, level: 'ok', interval_ms: 5000, sections: { host: [{ id: 'cpu', title: 'cpu', level: 'ok', message: null, since_us: 1, checked_us: 1, values: { used_pct: 1 } }] } };
-	dashboard = await Dashboard.start({ agent, databaseUrl: pg.url, env: { LD_PRELOAD: join(BUILD_DIR, 'tests/tools/libshift-clock.so'), SHIFT_CLOCK_RATE: '5' } });
+	dashboard = await Dashboard.start({ agent, databaseUrl: pg.url, env: HURRY });
 	await dashboard.connected({ database: true });
 	session = await dashboard.login();
 	live = await session.live();

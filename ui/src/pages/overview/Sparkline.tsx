@@ -14,7 +14,7 @@ export function sparkPath(points: readonly Point[], end: number, top: number, sp
   const y = (v: number) => (HEIGHT - 1 - (Math.min(v, top) / (top || 1)) * (HEIGHT - 2)).toFixed(1);
   const shown = points.filter((p) => p[0] >= start);
   const steps = shown.slice(1).map((p, i) => p[0] - shown[i]![0]);
-  const most = Math.max(GAP * (steps.toSorted((a, b) => a - b)[steps.length >> 1] ?? 0), MOMENTS_MS);
+  const most = Math.max(GAP * ([...steps].sort((a, b) => a - b)[steps.length >> 1] ?? 0), MOMENTS_MS);
   const apart = (i: number) => i === 0 || steps[i - 1]! > most;
   return shown.map((p, i) => `${apart(i) ? 'M' : 'L'}${x(p[0])} ${y(p[1])}`).join('');
 }
