@@ -202,6 +202,7 @@ static void on_slot(uv_timer_t *timer)
 
 	if (now < s->last_us) /* the clock was set back: go on from there */
 		s->last_us = 0;
+	status_ensure(s->server->status);
 	take(s, now - now % SLOT_US);
 	if (s->n_held >= SAMPLES_BATCH)
 		write_held(s);

@@ -8,7 +8,8 @@
  *
  * Failure modes: the agent goes away, or does not know the method: what was known is dropped, so
  * that nobody takes it for new; the page shows how old its own copy is. Back again, there is a new
- * snapshot. A document that is none is logged and dropped.
+ * snapshot. A stream that ended or was not answered while the agent stayed is opened again by
+ * status_ensure(). A document that is none is logged and dropped.
  */
 #include "core/app/status.h"
 
@@ -26,6 +27,7 @@ struct status {
 	struct server *server;
 	struct link_watch watch;
 	struct link_stream *stream; /* NULL: not watched */
+	bool refused;		    /* the agent will not; asked again when it is reached anew */
 	size_t n_subscribed;
 	uint64_t heard_us; /* clock_mono_us() of agent */
 	json_t *agent;	   /* its newest document; NULL: none since the stream was opened */
@@ -196,7 +198,8 @@ static void on_reply(struct link_stream *stream, const struct link_reply *reply)
 		return;
 	status->stream = NULL;
 	forget(status);
-	if (reply->err == 0)
+	status->refused = reply->err == 0;
+	if (status->refused)
 		log_warn(LOG_EV("agent.status_refused"),
 			LOG_STR("status", msg_status_name(reply->status)));
 }
@@ -234,6 +237,7 @@ static void watch(struct status *status)
 
 	link_close_stream(status->stream);
 	status->stream = NULL;
+	status->refused = false;
 	if (!link_is_connected(status->server->link))
 		return;
 	n = msg_status_watch_encode(&ask, fields, sizeof(fields));
@@ -241,6 +245,12 @@ static void watch(struct status *status)
 		abort(); /* four bytes */
 	status->stream = link_stream_open(status->server->link, MSG_STATUS_WATCH,
 		&(struct wire_str){(const char *)fields, (uint32_t)n}, &callbacks, status);
+}
+
+void status_ensure(struct status *status)
+{
+	if (status->stream == NULL && !status->refused)
+		watch(status);
 }
 
 static void on_state(struct link_watch *link_watch, const struct link_info *info)

@@ -39,6 +39,9 @@ void status_unsubscribed(struct status *status);
 /* Whether anybody looks. */
 bool status_is_watched(const struct status *status);
 
+/* Opens the watch again that was lost while the agent stayed; called every few seconds. */
+void status_ensure(struct status *status);
+
 /* The newest document with all sections, or NULL: the agent is away, or has not answered yet. Valid
  * until the loop runs again. */
 const json_t *status_document(const struct status *status);

@@ -276,8 +276,16 @@ test('the agent is watched slowly while nobody looks, closely while somebody doe
 	await until('closely', () => intervals().includes(1000));
 	sub.unsubscribe();
 	await sub.ended();
-	await until('slowly again', () => intervals().every((ms) => ms === 10000));
+	await until('slowly again', () => intervals().length > 0 && intervals().every((ms) => ms === 10000));
 	live.destroy();
+});
+
+test('a watch that the agent ends while it stays is opened again', async () => {
+	const watchers = () => [...agent.sockets].flatMap((s) => [...s.watchers.keys()].map((stream) => [s, stream]));
+	await until('a watch', () => watchers().length > 0);
+	const all = watchers();
+	for (const [socket, stream] of all) agent.endWatch(socket, stream);
+	await until('another one', () => watchers().some(([socket, stream]) => !all.some(([s, n]) => s === socket && n === stream)));
 });
 
 test('a level that changes is told while nobody looks', async () => {

@@ -197,6 +197,11 @@ export class FakeAgent {
 		}
 	}
 
+	endWatch(socket, stream) {
+		socket.watchers.delete(stream);
+		socket.write(encodeFrame(FRAME.END, stream, new Writer().u64(0).u16(END.SHUTDOWN).done()));
+	}
+
 	accept(socket) {
 		let rest = Buffer.alloc(0);
 		this.sockets.add(socket);
