@@ -17,6 +17,9 @@
 struct mount {
 	unsigned major, minor;
 	char where[256], type[32], source[128];
+	/* The file system's own word, not the mount's: in the agent's sandbox every mount is
+	 * read-only. */
+	bool read_only;
 };
 
 /* mountinfo writes spaces and such as \040. */
@@ -53,15 +56,17 @@ static bool is_storage(const struct mount *mount)
 
 static bool parse(const char *line, struct mount *ret_mount)
 {
-	char rest[512];
+	char rest[512], options[8];
 	const char *dash;
 
 	if (sscanf(line, "%*u %*u %u:%u %*s %255s %511[^\n]", &ret_mount->major, &ret_mount->minor,
 		    ret_mount->where, rest) != 4)
 		return false;
 	dash = strstr(rest, " - ");
-	if (dash == NULL || sscanf(dash, " - %31s %127s", ret_mount->type, ret_mount->source) != 2)
+	if (dash == NULL || sscanf(dash, " - %31s %127s %7[^,]", ret_mount->type, ret_mount->source,
+				    options) != 3)
 		return false;
+	ret_mount->read_only = strcmp(options, "ro") == 0;
 	unescape(ret_mount->where);
 	return is_storage(ret_mount);
 }
@@ -94,7 +99,7 @@ static void look(const struct mount *mount, struct report *report)
 	json_kv_str(&f->json, "mount", mount->where);
 	json_kv_str(&f->json, "type", mount->type);
 	json_kv_str(&f->json, "device", mount->source);
-	json_kv_bool(&f->json, "read_only", (fs.f_flag & ST_RDONLY) != 0);
+	json_kv_bool(&f->json, "read_only", mount->read_only);
 	if (full >= WARN_TENTHS)
 		finding_raise(f, full >= BAD_TENTHS ? LEVEL_BAD : LEVEL_WARN, "%d %% full",
 			(int)(full / 10));
