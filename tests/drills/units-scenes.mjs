@@ -70,6 +70,22 @@ commands:
 
 const status = `version: 1
 host: true
+units: [dbus.service]
+`;
+
+// The status document, asked for as proto/PROTOCOL.md says.
+const askStatus = `import socket, struct
+secret = open('/etc/ops-agent/secret').read().strip().encode()
+s = socket.socket(socket.AF_UNIX)
+s.connect('/run/ops-agent/agent.sock')
+word = b'Bearer ' + secret
+payload = struct.pack('<HI', 12, len(word)) + word
+s.sendall(struct.pack('<IBBHII', len(payload), 1, 1, 0, 1, 0) + payload)
+f = s.makefile('rb')
+n = struct.unpack('<IBBHII', f.read(16))[0]
+body = f.read(n)
+status, length = struct.unpack_from('<HI', body)
+print(body[6 + length + 4:].decode())
 `;
 
 const uuid = (host, args) => JSON.parse(host.run(`opsctl run ${args} --json`)).id;
@@ -235,6 +251,19 @@ export const scenes = {
 			check.deepEqual([name, s.CapEff, s.CapPrm, s.NoNewPrivs, s.Seccomp], [name, caps, caps, '1', '2']);
 		}
 		check.equal(status(monitor).CapBnd, five);
+	},
+
+	// In the sandbox probes see the machine as it is: its disks, and its units over D-Bus.
+	async probes(host) {
+		host.write('/root/ask-status.py', askStatus);
+		host.run('opsctl reload');
+		await host.until('the unit is seen', 'python3 /root/ask-status.py | grep -q dbus.service.*active', 30);
+		const document = host.run('python3 /root/ask-status.py');
+		const root = document.match(/\{[^{}]*"disk:\/"[^{}]*\{[^{}]*\}[^{}]*\}/)?.[0] ?? document;
+		check.match(root, /"mount":"\/"/);
+		check.match(root, /"read_only":(false|0)/);
+		const [total] = host.run("df -B1 --output=size / | tail -n 1").match(/\d+/);
+		check.match(root, new RegExp(`"total":${total}`));
 	},
 
 	// What a taken-over agent is left with, counted by systemd itself.
