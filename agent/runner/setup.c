@@ -145,11 +145,13 @@ static int open_files(struct run *run, struct err *err)
 	if (run->outputs_fd < 0)
 		return err_set_errno(err, run->outputs_fd, "cannot make %s", RUNDIR_OUTPUTS);
 	rc = control_open(&run->control, run->dir_fd, run->run_dir, err);
-	if (rc == 0)
-		rc = detach(&run->signal_fd);
-	if (rc == 0)
-		rc = syncer_init(&run->syncer, run->journal.fd, run->dir_fd);
-	return rc;
+	if (rc != 0)
+		return rc;
+	rc = detach(&run->signal_fd);
+	if (rc != 0)
+		return err_set_errno(err, rc, "cannot read signals");
+	rc = syncer_init(&run->syncer, run->journal.fd, run->dir_fd);
+	return rc == 0 ? 0 : err_set_errno(err, rc, "cannot start the thread that syncs");
 }
 
 static char *scratch_base(const char *run_dir)

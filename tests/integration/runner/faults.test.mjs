@@ -94,7 +94,7 @@ test('without a descriptor left a step fails and says so, and the run ends with 
 test('when no process can be made the step fails and says so, and another attempt may succeed', { skip }, async (t) => {
 	const dir = scratch(t);
 	const calls = 'clone,clone3,fork,vfork';
-	const run = new Run(t, one(['/bin/echo', 'hello'], { retry_limit: 2, retry_delay_us: 1000 }), { dir, wrap: ['strace', '-o', path.join(dir, 'strace.txt'), '-e', `trace=${calls}`, '-e', `inject=${calls}:error=EAGAIN:when=1..2`] });
+	const run = new Run(t, one(['/bin/echo', 'hello'], { retry: 3, delay_ms: 1 }), { dir, wrap: ['strace', '-o', path.join(dir, 'strace.txt'), '-e', `trace=${calls}`, '-e', `inject=${calls}:error=EAGAIN:when=1..2`] });
 	const end = await run.finish();
 	const steps = run.events('step.finished').concat(run.events('step.retrying'));
 	assert.ok(steps.length > 0);
