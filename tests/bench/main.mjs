@@ -152,9 +152,10 @@ async function idle() {
   try {
     await new Promise((resolve) => setTimeout(resolve, 3000));
     const pids = stackPids(stack);
-    console.log('idle, signed in once, PostgreSQL connected: proportional set size');
+    console.log('idle, signed in once, PostgreSQL connected: proportional and resident set size');
     for (const [name, pid] of Object.entries(pids)) {
-      console.log(`  ${name.padEnd(10)} ${fixed(pssKib(pid) / 1024)} MiB`);
+      const rss = Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+      console.log(`  ${name.padEnd(10)} ${fixed(pssKib(pid) / 1024)} MiB, resident ${fixed(rss / 1024)} MiB`);
     }
     const sleep = execFileSync('sh', ['-c', 'sleep 5 & grep ^Pss: /proc/$!/smaps_rollup; kill $!'], { encoding: 'utf8' });
     console.log(`  sleep(1)   ${fixed(Number(/(\d+)/.exec(sleep)[1]) / 1024)} MiB, for comparison`);
