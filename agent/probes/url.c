@@ -38,7 +38,7 @@ int url_parse(const char *text, struct url *ret_url)
 	if (*at == '[') {
 		const char *end = memchr(at, ']', n);
 
-		if (end == NULL || (size_t)(end - at) >= sizeof(url.host))
+		if (end == NULL || end == at + 1 || (size_t)(end - at) >= sizeof(url.host))
 			return -EINVAL;
 		memcpy(url.host, at + 1, (size_t)(end - at) - 1);
 		at = end + 1;
