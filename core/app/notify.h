@@ -22,9 +22,7 @@
 
 #define NOTIFY_FILE_NAME "notify.json"
 #define NOTIFY_MAX_WAITING 1024 /* events not claimed yet; the oldest goes first */
-#define NOTIFY_MAX_QUEUED                                                                          \
-	64 /* events kept for one rule and target; older ones are only counted                     \
-	    */
+#define NOTIFY_MAX_QUEUED 64	/* events kept for a rule and target; older are only counted */
 #define NOTIFY_MAX_MARKS 4096
 #define NOTIFY_CLAIM_BATCH 32
 #define NOTIFY_CLAIM_MS 3000 /* then it is told unclaimed */
