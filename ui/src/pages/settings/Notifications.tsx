@@ -119,7 +119,7 @@ export function Notifications() {
       {notify.data.value === null && error === null && <Skeleton rows={2} />}
       {notify.data.value !== null && targets.length + hooks.length === 0 && <Empty icon="bell">{m.notifyNone}</Empty>}
       {targets.length > 0 && (
-        <ul class="settings-list">
+        <ul class="settings-list targets">
           {targets.map((target) => (
             <Target key={target.name} target={target} onTested={notify.reload} />
           ))}
