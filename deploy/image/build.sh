@@ -17,7 +17,8 @@ build=/tmp/build
 compile() {
 	meson setup "$build" --prefix=/opt/ops-agent --libdir=lib "$@"
 	ninja -C "$build"
-	meson test -C "$build" --print-errorlogs --no-rebuild
+	# a slow or busy machine is no failure
+	meson test -C "$build" --print-errorlogs --no-rebuild --timeout-multiplier 20
 }
 
 libraries_of() {
