@@ -2,7 +2,8 @@
 // looks and while a page does, beside node_exporter that is asked every 15 s (as Prometheus does by default) and one that
 // nobody asks; then what a day of samples does to the dashboard's memory and to the database, with clocks that hurry.
 //
-// BENCH_STATUS_S: seconds of each measurement (120); BENCH_DAY_RATE: how many times as fast the day passes (120).
+// BENCH_STATUS_S: seconds of each measurement (120); BENCH_DAY_RATE: how many times as fast the day passes (60;
+// a loaded machine cannot keep up with more, and what it misses are gaps); BENCH_DAY_HOURS: how long the day is (24).
 // Processor time is what the kernel counts for each thread (schedstat), so a loaded machine changes little.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +11,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 const SECONDS = Number(process.env.BENCH_STATUS_S ?? 120);
-const RATE = Number(process.env.BENCH_DAY_RATE ?? 120);
+const RATE = Number(process.env.BENCH_DAY_RATE ?? 60);
+const HOURS = Number(process.env.BENCH_DAY_HOURS ?? 24);
 const EXPORTER = ['/usr/bin/prometheus-node-exporter', '/usr/bin/node_exporter'].find((p) => fs.existsSync(p));
 const EXPORTER_PORT = 3191;
 const SCRAPE_S = 15;
@@ -101,7 +103,7 @@ async function aDay(bin) {
   try {
     await sleep((600 * 1000) / RATE); // ten of its minutes
     const before = rssKib(dashboard.pid);
-    await sleep((86400 * 1000) / RATE);
+    await sleep((HOURS * 3600 * 1000) / RATE);
     const after = rssKib(dashboard.pid);
     await pg.psql('vacuum ops.metric_moments');
     return {
@@ -136,8 +138,8 @@ export function statusBench({ bin, fixed, keep }) {
     if (asked) line(`node_exporter, asked each ${SCRAPE_S} s`, fixed(unasked.cpu), fixed(asked.cpu), fixed(asked.pss / 1024, 1));
     else console.log('  node_exporter is not installed (Debian: prometheus-node-exporter)');
     const day = await aDay(bin);
-    console.log(`  a day of samples, ${RATE} times as fast: ${day.series} values, ${day.moments} of 8700 moments, ${day.minutes} minutes, ${day.quarters} quarters`);
+    console.log(`  ${HOURS} hours of samples, ${RATE} times as fast: ${day.series} values, ${day.moments} of ${HOURS * 360 + 60} moments, ${day.minutes} minutes, ${day.quarters} quarters`);
     console.log(`  dashboard RSS ${fixed(day.before / 1024, 1)} -> ${fixed(day.after / 1024, 1)} MiB; ${fixed(day.bytes / 1048576, 1)} MiB in PostgreSQL; ${day.dropped} warnings`);
-    keep('status', { seconds: SECONDS, ...rows, node_exporter: asked, node_exporter_idle: unasked, day: { rate: RATE, ...day } });
+    keep('status', { seconds: SECONDS, ...rows, node_exporter: asked, node_exporter_idle: unasked, day: { rate: RATE, hours: HOURS, ...day } });
   };
 }
