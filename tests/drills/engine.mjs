@@ -1,7 +1,7 @@
 // A Docker engine, and in it a server: a Debian container with a real systemd and a Docker engine of its
 // own, into which the drills install from the repository alone. See README.md for what it needs.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -63,39 +63,59 @@ export class Engine {
 
 	// The machine as it comes from a hoster: an installed Debian with systemd, and nothing of ours. The packages
 	// of the README's first step are in the image already, so that its apt-get is quick.
-	serverImage() {
-		this.base('trixie');
-		say('Building the server\'s image');
-		this.docker(['build', '-q', '--network', 'host', '-t', 'ops-drill-server', '-f', join(ROOT, 'tests/drills/server.Dockerfile'),
-			join(ROOT, 'tests/drills')]);
+	serverImage(release) {
+		const tag = `ops-drill-${release}`;
+		this.base(release);
+		say(`Building the server's image (${release})`);
+		this.docker(['build', '-q', '--network', 'host', '-t', tag, '--build-arg', `DEBIAN=${release}`,
+			'--build-arg', `DOCKER=${release === 'bookworm' ? 'docker.io docker-compose' : 'docker.io docker-cli docker-buildx docker-compose'}`,
+			'-f', join(ROOT, 'tests/drills/server.Dockerfile'), join(ROOT, 'tests/drills')]);
+		return tag;
 	}
 }
 
 export class Server {
-	constructor(engine, name = 'ops-drill-server') {
+	constructor(engine, name = 'ops-drill-server', release = 'trixie') {
 		this.engine = engine;
 		this.name = name;
+		this.release = release;
 	}
 
-	async boot() {
+	// bases: the releases whose base images its Docker engine gets; none: its engine is not waited for.
+	async boot(bases = ['trixie']) {
 		const { engine, name } = this;
+		const image = engine.serverImage(this.release);
 		spawnSync('docker', ['rm', '-f', name], { env: { ...process.env, DOCKER_HOST: engine.host } });
-		const storage = join(DIR, 'inner');
+		const storage = join(DIR, name === 'ops-drill-server' ? 'inner' : `inner-${name}`);
 		mkdirSync(storage, { recursive: true });
+		// images are used again; the containers of an earlier drill would start with this engine
+		rmSync(join(storage, 'containers'), { recursive: true, force: true });
 		engine.docker(['run', '-d', '--name', name, '--network', 'none', '--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN',
 			'--cap-add', 'SYS_PTRACE', '--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined', '--cgroupns=host',
 			'--tmpfs', '/run', '--tmpfs', '/tmp', '-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw', '-v', `${storage}:/var/lib/docker`,
-			'ops-drill-server', '/sbin/init']);
+			image, '/sbin/init']);
 		this.connect();
 		// containers inside get addresses of their own
 		await this.until('systemd runs', 'mount -o remount,rw /proc/sys; systemctl is-system-running | grep -E "running|degraded"', 60);
-		await this.until('docker runs', 'docker info', 60);
+		if (bases.length === 0) return;
+		await this.until('docker runs', 'docker info', 120);
 		this.run('docker ps -aq | xargs -r docker rm -f; docker volume ls -q | xargs -r docker volume rm');
-		const base = spawnSync('docker', ['exec', name, 'docker', 'image', 'inspect', 'debian:trixie-slim'],
-			{ env: { ...process.env, DOCKER_HOST: engine.host } });
-		if (base.status !== 0)
-			execFileSync('bash', ['-c', `docker save debian:trixie-slim | docker exec -i ${name} docker load`],
-				{ env: { ...process.env, DOCKER_HOST: engine.host }, stdio: 'ignore' });
+		for (const release of bases) this.load(release);
+	}
+
+	// The base image of a release, into this server's engine.
+	load(release) {
+		const { engine, name } = this;
+		const tag = engine.base(release);
+		if (this.try(`docker image inspect ${tag}`).status === 0) return;
+		execFileSync('bash', ['-c', `docker save ${tag} | docker exec -i ${name} docker load`],
+			{ env: { ...process.env, DOCKER_HOST: engine.host }, stdio: 'ignore' });
+	}
+
+	// A file of another server's, to the same place here.
+	take(from, file) {
+		execFileSync('bash', ['-c', `docker exec ${from.name} cat ${file} | docker exec -i ${this.name} sh -c 'cat >${file}'`],
+			{ env: { ...process.env, DOCKER_HOST: this.engine.host } });
 	}
 
 	// A network of its own, so that its bridges, packet filter and ports are not this machine's; what it asks of the
@@ -150,6 +170,12 @@ export class Server {
 	commit(subject, script) {
 		return this.run(`cd /srv/author; ${script}
 			git add -A; git commit -q --allow-empty -m ${JSON.stringify(subject)}; git push -q /srv/origin.git HEAD:main; git rev-parse HEAD`);
+	}
+
+	// A program of this machine in the server's network; its standard streams are pipes.
+	spawn(command, args) {
+		const pid = this.engine.docker(['inspect', '--format', '{{.State.Pid}}', this.name]).trim();
+		return spawn('nsenter', [`--net=/proc/${pid}/ns/net`, '--', command, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
 	}
 
 	destroy() {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { Engine, ROOT, Server, say } from './engine.mjs';
 import { blocks, missingLine } from './blocks.mjs';
-import { drills, login, ORDER } from './scenes.mjs';
+import { account, drills, login, ORDER } from './scenes.mjs';
 
 const wanted = process.argv.slice(2).filter((a) => a !== 'all');
 // another server and another installation: the agent and systemd alone
@@ -19,22 +19,26 @@ const server = new Server(engine);
 const results = [];
 
 // Executes the blocks of a Markdown file, and compares what they print with what the file says they print.
-server.follow = (file, heading, { env = {}, input = '' } = {}) => {
-	const steps = blocks(join(ROOT, file), heading);
-	if (steps.length === 0) throw new Error(`${file} has no commands below '${heading}'`);
+// part: only the blocks right below that deeper heading; steps: [first, end) of them; edit: what a person changes.
+Server.prototype.follow = function (file, heading, { env = {}, input = '', part, steps: [from, to] = [], edit = (sh) => sh } = {}) {
+	const started = Date.now();
+	const steps = blocks(join(ROOT, file), heading).filter((b) => !part || b.heading.at(-1) === part).slice(from, to);
+	if (steps.length === 0) throw new Error(`${file} has no commands below '${heading}'${part ? `, ${part}` : ''}`);
 	for (const step of steps) {
-		const { status, out } = server.try(step.sh, { env: { OPS_BUILD_NETWORK: 'host', ...env }, input });
+		const { status, out } = this.try(edit(step.sh), { env: { OPS_BUILD_NETWORK: 'host', ...env }, input });
 		const missing = status === 0 ? missingLine(step.output, out) : undefined;
 		if (status === 0 && missing === undefined) continue;
 		throw new Error(`${file}:${step.line}: ${missing === undefined ? `exit ${status}` : `'${missing}' was not printed`}\n` +
 			`${step.sh}\n---\n${out.split('\n').slice(-40).join('\n')}`);
 	}
+	if (file.startsWith('runbooks/')) account.recovery += Date.now() - started;
 	return steps.length;
 };
 
 async function drill(name) {
 	const started = Date.now();
 	let failure;
+	Object.assign(account, { recovery: 0, runs: 0, lostRuns: 0, bytes: 0, lostBytes: 0 });
 	try {
 		if (name !== 'install') login(server); // each begins with a session of its own
 		await drills[name](server);
@@ -42,7 +46,7 @@ async function drill(name) {
 		failure = error;
 	}
 	const seconds = Math.round((Date.now() - started) / 1000);
-	results.push({ name, seconds, failure });
+	results.push({ name, seconds, failure, ...account });
 	say(`${failure ? 'not ok' : 'ok'} - ${name} (${seconds} s)`);
 	if (failure) say(String(failure.stack ?? failure).replace(/^/gm, '  '));
 	return !failure;
@@ -53,7 +57,6 @@ try {
 	// OPS_DRILL_REUSE=1: the server that an earlier call with OPS_DRILL_KEEP=1 left, for whoever writes a drill
 	const reuse = Boolean(process.env.OPS_DRILL_REUSE);
 	if (!reuse) {
-		engine.serverImage();
 		await server.boot();
 	}
 	// nothing else makes sense where the installation failed
@@ -65,8 +68,13 @@ try {
 		engine.stop();
 	}
 }
-say('');
-for (const { name, seconds, failure } of results) say(`${name.padEnd(24)} ${String(seconds).padStart(5)} s  ${failure ? 'FAILED' : 'ok'}`);
+// Recovery: how long the runbook took from its first command to the end of its check. Lost: of the runs that were
+// looked for afterwards and of the output that was compared.
+const column = (text, width) => String(text).padStart(width);
+say(`\n${'drill'.padEnd(24)} ${column('s', 5)} ${column('minutes to recover', 19)} ${column('runs', 5)} ${column('lost', 5)} ${column('bytes', 9)} ${column('lost', 5)}`);
+for (const r of results)
+	say(`${r.name.padEnd(24)} ${column(r.seconds, 5)} ${column(r.recovery ? (r.recovery / 60000).toFixed(1) : '-', 19)} ${column(r.runs, 5)} ` +
+		`${column(r.lostRuns, 5)} ${column(r.bytes, 9)} ${column(r.lostBytes, 5)}  ${r.failure ? 'FAILED' : 'ok'}`);
 const failed = results.filter((r) => r.failure).length;
 say(`${results.length - failed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);

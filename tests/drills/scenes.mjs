@@ -2,6 +2,10 @@
 // what was promised holds. They share one server, so each leaves it well.
 import assert from 'node:assert/strict';
 import { overview } from './overview.mjs';
+import { Server } from './engine.mjs';
+
+// What the drill that goes on has compared, for the table at the end.
+export const account = { recovery: 0, runs: 0, lostRuns: 0, bytes: 0, lostBytes: 0 };
 
 const PASSWORD = 'the password of the drill';
 const PAGE = 'https://ops.example.org';
@@ -40,7 +44,11 @@ async function finished(server, id, seconds = 60) {
 	for (;;) {
 		const r = api(server, 'GET', `/api/v1/runs/${id}`);
 		const run = r.json?.run ?? r.json;
-		if (run?.finished_us) return run;
+		if (run?.finished_us) {
+			account.runs++;
+			if (run.status === 'lost') account.lostRuns++;
+			return run;
+		}
 		assert.ok(Date.now() < end, `the run is still going: ${r.text}`);
 		await new Promise((resolve) => setTimeout(resolve, 500));
 	}
@@ -52,31 +60,22 @@ const counting = (server, lines = 60) => start(server, 'command', 'drill.count',
 // Every line once, in order; how many.
 function assertCounted(server, id, count) {
 	const lines = server.run(`${CURL} '${PAGE}/api/v1/runs/${id}/log?format=raw'`).split('\n');
+	const wanted = Array.from({ length: count ?? lines.length }, (_, i) => `line ${i + 1}\n`);
+	account.bytes += wanted.join('').length;
+	account.lostBytes += wanted.filter((line) => !lines.includes(line.trimEnd())).join('').length;
 	assert.deepEqual(lines, Array.from({ length: count ?? lines.length }, (_, i) => `line ${i + 1}`), 'every line once, in order');
 	return lines.length;
 }
 
-// The dashboard has all of the run in PostgreSQL.
-const archived = (server, id) => server.until(`run ${id} is in the database`,
-	`cd / && runuser -u postgres -- psql -XAtqd ops -c "SELECT 1 FROM ops.runs r WHERE id = '${id}' AND finished_us IS NOT NULL
-	AND EXISTS (SELECT 1 FROM ops.run_log l WHERE l.run_id = r.id)" | grep -qx 1`, 60);
-
-const container = (server) => server.run(`docker inspect --format '{{.Id}} {{index .Config.Labels "org.opencontainers.image.revision"}}' ops-dashboard`)
-	.split(' ');
-const lastUpdate = (server) => JSON.parse(server.run('tail -n 1 /var/lib/ops-dashboard-updater/history.jsonl'));
-
-export const drills = {
-	async install(server) {
-		// runs and backups on one small disk, which can be filled
-		server.run(`mkdir -p /mnt/small; mount -t tmpfs -o size=160m,mode=755 small /mnt/small
-			for name in ops-agent ops-backups; do mkdir -p /mnt/small/$name /var/lib/$name; mount --bind /mnt/small/$name /var/lib/$name; done`);
-		server.run(`echo '127.0.0.1 ops.example.org' >>/etc/hosts
-			printf 'OPS_BUILD_NETWORK=host\\n' >/etc/default/ops-dashboard-updater`);
-		server.origin();
-		server.follow('README.md', 'Install it', { env: { REPOSITORY: '/srv/origin.git' }, input: `${PASSWORD}\n` });
-		// no authority of the world certifies a drill
-		server.run(`sed -i '1i { \\n local_certs \\n skip_install_trust \\n }' /etc/caddy/Caddyfile; systemctl reload-or-restart caddy`);
-		server.run(`cat >>/etc/ops-agent/commands.yml <<'YML'
+// Steps 1 to 4 of the README, then Caddy with an authority of its own, and the commands of the drills.
+// edit: what the README says to change on this release.
+async function install(server, edit) {
+	server.run(`echo '127.0.0.1 ops.example.org' >>/etc/hosts
+		printf 'OPS_BUILD_NETWORK=host\\n' >/etc/default/ops-dashboard-updater`);
+	server.origin();
+	server.follow('README.md', 'Install it', { env: { REPOSITORY: '/srv/origin.git' }, input: `${PASSWORD}\n`, edit });
+	await certificates(server);
+	server.run(`cat >>/etc/ops-agent/commands.yml <<'YML'
 
   drill.count:
     title: Count
@@ -92,9 +91,79 @@ YML
 printf '#!/bin/bash\\nfor i in {1..200}; do seq $((i * 5000)) $((i * 5000 + 4999)); sleep 0.05; done\\n' >/usr/local/libexec/ops/drill-pour
 printf '#!/bin/bash\\nfor ((i = 1; i <= $1; i++)); do echo "line $i"; sleep 1; done\\n' >/usr/local/libexec/ops/drill-count
 chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl reload`);
-		await server.until('the page through Caddy', `${CURL} --fail ${PAGE}/healthz`, 30);
-		const r = login(server);
-		assert.equal(r.status, 200, r.text);
+}
+
+// No authority of the world certifies a drill.
+async function certificates(server) {
+	server.run(`sed -i '1i { \\n local_certs \\n skip_install_trust \\n }' /etc/caddy/Caddyfile; systemctl reload-or-restart caddy`);
+	await server.until('the page through Caddy', `${CURL} --fail ${PAGE}/healthz`, 60);
+	const r = login(server);
+	assert.equal(r.status, 200, r.text);
+}
+
+// A person who watches a run in Chromium, through Caddy. look(text) waits until the page shows a line with that
+// text; leave() is what was seen in all: { lines, same: the page was never loaded anew, complaints }.
+export function watcher(server, number) {
+	const child = server.spawn(process.execPath, [new URL('watch.mjs', import.meta.url).pathname, PAGE, String(number), PASSWORD]);
+	let text = '';
+	const waiting = [];
+	child.stdout.on('data', (d) => {
+		text += d;
+		for (let end; waiting.length > 0 && (end = text.indexOf('\n')) >= 0; text = text.slice(end + 1)) waiting.shift().resolve(JSON.parse(text.slice(0, end)));
+	});
+	child.on('close', (code) => waiting.splice(0).forEach((w) => w.reject(new Error(`the browser ended with ${code}`))));
+	const ask = (line) => new Promise((resolve, reject) => {
+		waiting.push({ resolve, reject });
+		child.stdin.write(`${line}\n`);
+	});
+	return { look: (line) => ask(`look ${line}`), leave: () => ask('leave') };
+}
+
+// The dashboard has all of the run in PostgreSQL.
+const archived = (server, id) => server.until(`run ${id} is in the database`,
+	`cd / && runuser -u postgres -- psql -XAtqd ops -c "SELECT 1 FROM ops.runs r WHERE id = '${id}' AND finished_us IS NOT NULL
+	AND EXISTS (SELECT 1 FROM ops.run_log l WHERE l.run_id = r.id)" | grep -qx 1`, 60);
+
+const container = (server) => server.run(`docker inspect --format '{{.Id}} {{index .Config.Labels "org.opencontainers.image.revision"}}' ops-dashboard`)
+	.split(' ');
+const lastUpdate = (server) => JSON.parse(server.run('tail -n 1 /var/lib/ops-dashboard-updater/history.jsonl'));
+
+// What dpkg and apt do with the package in file on a server of its release.
+export async function packageOn(other, file) {
+	const files = "find / -xdev -type f -not -path '/var/*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/tmp/*' | sort";
+	const before = other.run(files);
+	other.run(`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${file}`);
+	await other.until('the agent', 'opsctl status');
+	other.run('systemctl is-enabled ops-agent');
+	const id = other.run('opsctl run demo.work label=a seconds=40').match(/\d+/)[0];
+	const secret = other.run('cat /etc/ops-agent/secret');
+	const pid = other.run('systemctl show -p MainPID --value ops-agent');
+	other.run(`DEBIAN_FRONTEND=noninteractive apt-get install -qy --reinstall ${file}`);
+	await other.until('the agent', 'opsctl status');
+	assert.notEqual(other.run('systemctl show -p MainPID --value ops-agent'), pid, 'a new agent');
+	assert.equal(other.run('cat /etc/ops-agent/secret'), secret);
+	await other.until('the run has ended', `opsctl show ${id} | grep -q succeeded`, 90);
+	account.runs++;
+	// a configuration that is broken stops an upgrade before the agent is stopped
+	other.run('cp /etc/ops-agent/commands.yml /tmp/; echo nonsense: 1 >>/etc/ops-agent/commands.yml');
+	const refused = other.try(`dpkg -i ${file}`);
+	assert.notEqual(refused.status, 0);
+	assert.match(refused.out, /commands\.yml:\d+:\d+: .*nonsense/);
+	other.run('opsctl status; cp /tmp/commands.yml /etc/ops-agent/; dpkg --configure ops-agent; opsctl status');
+	other.run('apt-get remove -qy ops-agent; test -s /etc/ops-agent/secret; test ! -e /usr/bin/opsctl; ! systemctl is-active ops-agent');
+	other.run(`apt-get install -qy --no-install-recommends ${file}; opsctl runs | grep -q .`);
+	other.run('DEBIAN_FRONTEND=noninteractive apt-get purge -qy ops-agent; apt-get autoremove -qy; test ! -e /etc/ops-agent; test ! -e /var/lib/ops-agent');
+	const after = other.run(files);
+	const left = after.split('\n').filter((f) => !before.split('\n').includes(f) && !/^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^\/etc\/\.pwd\.lock$/.test(f));
+	assert.deepEqual(left, [], `left on ${other.release}`);
+}
+
+export const drills = {
+	async install(server) {
+		// runs and backups on one small disk, which can be filled
+		server.run(`mkdir -p /mnt/small; mount -t tmpfs -o size=160m,mode=755 small /mnt/small
+			for name in ops-agent ops-backups; do mkdir -p /mnt/small/$name /var/lib/$name; mount --bind /mnt/small/$name /var/lib/$name; done`);
+		await install(server);
 		const run = await finished(server, start(server, 'flow', 'backup'), 120);
 		assert.equal(run.status, 'succeeded', JSON.stringify(run));
 		server.run('ls /var/lib/ops-backups/*.dump');
@@ -229,6 +298,8 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		const [before, old] = container(server);
 		const agent = server.run('systemctl show -p MainPID --value ops-agent');
 		const id = counting(server, 7200);
+		const watch = watcher(server, api(server, 'GET', `/api/v1/runs/${id}`).json.run.number);
+		await watch.look('line 3');
 		const now = server.commit('agent: a comment', `echo '/* drill */' >>agent/main.c`);
 		server.run('systemctl start ops-dashboard-updater.service');
 		const [after, commit] = container(server);
@@ -241,6 +312,12 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		// both daemons were replaced, and the run goes on
 		const lines = assertCounted(server, id);
 		await server.until('further lines', `opsctl logs ${id} | grep -qx 'line ${lines + 5}'`);
+		// and so it does in the page that was open all the while
+		await watch.look(`line ${lines + 5}`);
+		const seen = await watch.leave();
+		assert.deepEqual(seen.lines.slice(0, lines + 5), Array.from({ length: lines + 5 }, (_, i) => `line ${i + 1}`), 'every line once, in order');
+		assert.ok(seen.same, 'the page was not loaded anew');
+		assert.deepEqual(seen.complaints, []);
 		server.run(`opsctl cancel ${id}`);
 		assert.equal((await finished(server, id)).status, 'cancelled');
 		assert.ok(assertCounted(server, id) >= lines + 5);
@@ -251,7 +328,9 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 
 	async rollback(server) {
 		const [, old] = container(server);
-		const now = server.commit('core: a daemon that ends at once', `sed -i 's/return serve();/return getpid() == 1 ? 1 : serve();/' core/main.c`);
+		// nothing is compiled for it: the image that runs, with a daemon that ends at once
+		const now = server.commit('deploy: a daemon that ends at once', `sed -i -e 's/^FROM scratch AS dashboard/FROM ops-dashboard:current AS dashboard/' \\
+			-e '/^COPY --from=build /d' -e 's/^CMD \\["serve"\\]/CMD ["nonsense"]/' deploy/Dockerfile; grep -q nonsense deploy/Dockerfile`);
 		const r = server.try('systemctl start ops-dashboard-updater.service');
 		assert.notEqual(r.status, 0, 'the unit has failed');
 		const last = lastUpdate(server);
@@ -260,7 +339,7 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		assert.equal(api(server, 'GET', '/healthz').status, 200);
 		server.follow('runbooks/update-and-rollback.md', 'An update was rolled back');
 		// what the author does next
-		const mended = server.commit('core: mended', 'git revert --no-edit HEAD >/dev/null');
+		const mended = server.commit('deploy: mended', `sed -i 's/nonsense/serve/' deploy/Dockerfile`);
 		server.run('systemctl start ops-dashboard-updater.service');
 		assert.equal(container(server)[1], mended);
 		server.follow('runbooks/update-and-rollback.md', 'Back to an older version by hand');
@@ -268,6 +347,7 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 		server.follow('runbooks/update-and-rollback.md', 'Update now');
 		assert.equal(container(server)[1], mended);
 		server.run('systemctl start ops-dashboard-updater.timer');
+		server.commit('deploy: an image that is compiled', `git checkout -q ${old} -- deploy/Dockerfile`);
 	},
 
 	// kill -9 of the updater and everything it started, in the middle of its build.
@@ -285,6 +365,107 @@ chmod 0755 /usr/local/libexec/ops/drill-*; ops-agent check >/dev/null && opsctl 
 	},
 
 	overview,
+	// Two builds of one commit, from two checkouts, the second without anything of the first.
+	async reproducible(server) {
+		const commit = server.run('git -C /srv/author rev-parse HEAD');
+		const layers = [];
+		for (const n of [1, 2]) {
+			server.run(`rm -rf /srv/again; git clone -q /srv/origin.git /srv/again; cd /srv/again
+				docker build -q --network host ${n === 2 ? '--no-cache' : ''} -f deploy/Dockerfile --target dashboard --build-arg COMMIT=${commit} \
+					--build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) -t ops-again:${n} .`);
+			layers.push(server.run(`docker image inspect --format '{{json .RootFS.Layers}}' ops-again:${n}`));
+		}
+		console.log(`  ${(Number(server.run(`docker image inspect --format '{{.Size}}' ops-again:2`)) / 1e6).toFixed(1)} MB in ${JSON.parse(layers[1]).length} layer(s)`);
+		const differing = server.try(`for n in 1 2; do mkdir -p /tmp/again/$n; c=$(docker create ops-again:$n); docker export $c | tar -C /tmp/again/$n -x; docker rm $c >/dev/null; done
+			diff -rq --no-dereference /tmp/again/1 /tmp/again/2; rm -rf /tmp/again`).out;
+		assert.equal(layers[0], layers[1], differing || 'only times, owners or modes differ');
+		server.run('docker image rm ops-again:1 ops-again:2');
+	},
+
+	// The agent as a package, for both releases: built as deploy/Dockerfile says, installed on a server of that release,
+	// upgraded while a run goes, removed and purged.
+	async package(server) {
+		for (const release of ['bookworm', 'trixie']) {
+			server.load(release);
+			const file = server.run(`cd /srv/author; rm -rf /tmp/deb; docker build -q --network host -f deploy/Dockerfile --target deb --build-arg DEBIAN=${release} \
+				--build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) --output /tmp/deb . >/dev/null; ls /tmp/deb/*.deb`);
+			const other = new Server(server.engine, 'ops-drill-package', release);
+			try {
+				await other.boot([]);
+				other.run('mkdir -p /tmp/deb; apt-get update -q');
+				other.take(server, file);
+				await packageOn(other, file);
+			} finally {
+				other.destroy();
+			}
+		}
+	},
+
+	// A second server, to which everything goes.
+	async 'moving-to-another-host'(server) {
+		const ids = [start(server, 'command', 'host.uptime'), start(server, 'command', 'drill.pour')];
+		for (const id of ids) {
+			assert.equal((await finished(server, id, 120)).status, 'succeeded');
+			await archived(server, id);
+		}
+		// one that the old database never sees: it comes from the agent's journal
+		server.run('docker stop ops-dashboard; opsctl run -f host.uptime');
+		ids.push(JSON.parse(server.run('opsctl runs --json')).runs[0].id);
+		const other = new Server(server.engine, 'ops-drill-new');
+		try {
+			await other.boot();
+			other.run(`echo '127.0.0.1 ops.example.org' >>/etc/hosts; printf 'OPS_BUILD_NETWORK=host\\n' >/etc/default/ops-dashboard-updater`);
+			other.origin();
+			const readme = { env: { REPOSITORY: '/srv/origin.git' }, input: `${PASSWORD}\n` };
+			other.follow('README.md', 'Install it', { ...readme, steps: [0, 2] });
+			server.follow('runbooks/recovery.md', 'Moving to another host', { part: 'Be sure' });
+			other.take(server, '/root/ops-move.tar.gz');
+			other.follow('runbooks/recovery.md', 'Moving to another host', { part: 'Fix' });
+			other.follow('README.md', 'Install it', { ...readme, steps: [2, 4] });
+			await certificates(other);
+			other.follow('runbooks/recovery.md', 'Moving to another host', { part: 'Check' });
+			for (const id of ids) {
+				assert.equal((await finished(other, id)).status, 'succeeded');
+				await archived(other, id);
+			}
+			other.run(`${CURL} -o /tmp/poured '${PAGE}/api/v1/runs/${ids[1]}/log?format=raw'; seq 5000 1004999 | cmp - /tmp/poured`);
+			account.bytes += Number(other.run('stat -c %s /tmp/poured'));
+			assert.equal((await finished(other, start(other, 'flow', 'backup'), 120)).status, 'succeeded');
+		} finally {
+			other.destroy();
+			server.run('docker start ops-dashboard; systemctl start ops-agent');
+			await server.until('the page', 'curl -fsS http://127.0.0.1:3001/healthz', 60);
+		}
+	},
+
+	// Debian 12, whose compose is 1.29 and whose engine is 20.10: installed as the README says, and updated.
+	async 'debian-12'(server) {
+		const other = new Server(server.engine, 'ops-drill-bookworm', 'bookworm');
+		try {
+			await other.boot(['trixie', 'bookworm']);
+			await install(other, (sh) => sh.replace(' docker-cli docker-buildx', ''));
+			assert.equal((await finished(other, start(other, 'flow', 'backup'), 120)).status, 'succeeded');
+			const id = counting(other, 7200);
+			const now = other.commit('core: a comment', `echo '/* drill */' >>core/main.c; echo '/* drill */' >>agent/main.c`);
+			other.run('systemctl start ops-dashboard-updater.service');
+			assert.equal(container(other)[1], now);
+			assert.equal(other.run('cat /opt/ops-agent/share/ops-agent/commit'), now);
+			const lines = assertCounted(other, id);
+			await other.until('further lines', `opsctl logs ${id} | grep -qx 'line ${lines + 5}'`);
+			other.run(`opsctl cancel ${id}`);
+			await finished(other, id);
+			assert.ok(assertCounted(other, id) >= lines + 5);
+		} finally {
+			other.destroy();
+		}
+	},
+};
+
+// What systemd thinks of the updater's unit, on a server that runs it.
+drills.exposure = (server) => {
+	const of = Number(server.run('systemd-analyze security --no-pager ops-dashboard-updater.service | tail -n 1').match(/: ([\d.]+) /)[1]);
+	console.log(`  ops-dashboard-updater.service: ${of}`);
+	assert.ok(of <= 2);
 };
 
 export const ORDER = Object.keys(drills);

@@ -17,8 +17,9 @@ export const PHONE = { width: 390, height: 844 };
 // So tall that every row of a log of some hundred lines is there at once.
 export const TALL = { width: 1440, height: 6000 };
 
-export async function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: ARGS });
+// more: further arguments of Chromium's
+export async function launch(more = []) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: [...ARGS, ...more] });
 }
 
 export class Visitor {
