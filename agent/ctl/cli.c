@@ -152,15 +152,27 @@ static int parse_limit(const char *text, unsigned *ret_limit)
 	return 0;
 }
 
+/* A number and s, m, h or d. */
 static int parse_grace(const char *text, unsigned *ret_s)
 {
-	uint64_t us;
+	static const struct {
+		char unit;
+		unsigned long seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
 
-	if (scalar_duration(text, strlen(text), &us) != 0 || us < 1000000 || us % 1000000 != 0 ||
-		us / 1000000 > CLI_MAX_GRACE_S)
+	if (*text < '0' || *text > '9' || *end == '\0' || end[1] != '\0')
 		return -EINVAL;
-	*ret_s = (unsigned)(us / 1000000);
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		if (units[i].unit != *end)
+			continue;
+		if (value < 1 || value > CLI_MAX_GRACE_S / units[i].seconds)
+			return -EINVAL;
+		*ret_s = (unsigned)(value * units[i].seconds);
+		return 0;
+	}
+	return -EINVAL;
 }
 
 static void take_option(struct reading *r, int c, char **argv)
