@@ -101,7 +101,8 @@ static void approve(struct request *req, const struct answer *answer)
  * have been. False: answered. */
 static bool may_answer(struct request *req, struct wire_str document)
 {
-	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *run = json_loadb(
+		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const char *kind = json_string_value(json_object_get(run, "kind"));
 	const char *name = json_string_value(json_object_get(run, "name"));
 	struct hub_entry entry;

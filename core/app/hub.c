@@ -41,7 +41,8 @@ struct hub {
 static void catalog_set(struct hub *hub, struct wire_str text)
 {
 	json_error_t error;
-	json_t *doc = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+	json_t *doc =
+		json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 
 	if (!json_is_object(doc)) {
 		log_error(LOG_EV("agent.catalog_malformed"), LOG_STR("reason", error.text));
@@ -125,7 +126,8 @@ static void on_config(struct hub *hub, const char *digest)
 static void on_event(struct link_watch *watch, struct wire_str text)
 {
 	struct hub *hub = container_of(watch, struct hub, watch);
-	json_t *doc = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *doc =
+		json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const char *event = json_string_value(json_object_get(doc, "event"));
 
 	if (event == NULL)

@@ -112,7 +112,8 @@ static void on_event(struct link_stream *stream, struct wire_str text)
 
 	if (text.len > LEDGER_MAX_BYTES || memmem(text.data, text.len, "\"position\":", 11) == NULL)
 		return;
-	json_t *doc = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *doc =
+		json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const json_t *position = json_object_get(doc, "position");
 	if (json_is_integer(position) && json_integer_value(position) > 0 &&
 		json_is_string(json_object_get(doc, "event"))) {

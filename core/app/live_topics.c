@@ -71,7 +71,8 @@ static void fetch(struct sub *sub);
 
 static void send_run(struct sub *sub, struct wire_str document)
 {
-	json_t *run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *run = json_loadb(
+		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const char *id = json_string_value(json_object_get(run, "id"));
 
 	if (id == NULL || strlen(id) >= sizeof(sub->id_text)) {

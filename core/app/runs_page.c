@@ -208,7 +208,8 @@ static void on_agent(const struct link_reply *reply, void *arg)
 	page->agent_ok = reply->err == 0 && reply->status == MSG_OK &&
 			 msg_run_list_reply_decode(reply->fields, reply->fields_len, &list) == 0;
 	if (page->agent_ok) {
-		doc = json_loadb(list.json.data, list.json.len, JSON_REJECT_DUPLICATES, NULL);
+		doc = json_loadb(list.json.data, list.json.len,
+			JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 		agent_take(page, json_object_get(doc, "runs"));
 		json_decref(doc);
 		page->agent_more = page->agent_more || list.next.len > 0;

@@ -35,7 +35,8 @@ struct order {
 /* Which run came of it, for the audit. */
 static void note_run(struct request *req, struct wire_str document)
 {
-	json_t *doc = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *doc = json_loadb(
+		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 
 	caller_note(req, NULL, NULL, json_string_value(json_object_get(doc, "id")));
 	json_decref(doc);
@@ -291,7 +292,8 @@ static void rerun_from(struct request *req, struct wire_str document)
 
 	if (body == NULL)
 		return;
-	run = json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL);
+	run = json_loadb(
+		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	kind = json_string_value(json_object_get(run, "kind"));
 	inputs = json_deep_copy(json_object_get(run, "inputs"));
 	if (inputs == NULL)

@@ -164,7 +164,8 @@ void status_unlisten(struct status_listener *listener)
 
 static json_t *parse(struct wire_str text)
 {
-	json_t *doc = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *doc =
+		json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 
 	if (json_is_object(json_object_get(doc, "sections")))
 		return doc;
