@@ -17,7 +17,7 @@ BEGIN {
 	allow["agent/worker"] = "agent/worker agent/probes agent/monitor agent/run agent/config core/net core/base proto"
 	allow["agent/relay"] = "agent/relay core/base"
 	allow["agent/probes"] = "agent/probes agent/relay agent/config core/net core/base proto"
-	allow["agent/ctl"] = "agent/ctl core/yaml core/net core/base proto"
+	allow["agent/ctl"] = "agent/ctl core/net core/base proto"
 	allow["agent"] = "agent agent/probes agent/relay agent/config agent/run agent/runner agent/monitor agent/worker core/yaml core/base proto"
 
 	owner["libpq-fe.h"] = "core/db"
