@@ -8,7 +8,6 @@
 
 #include "agent/ctl/exitcode.h"
 #include "core/base/mem.h"
-#include "core/yaml/scalar.h"
 #include "proto/msg.h"
 
 enum {
