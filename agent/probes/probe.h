@@ -49,6 +49,7 @@ struct probe {
 
 void disks_run(const struct probe *probe, struct report *report);
 void updates_run(const struct probe *probe, struct report *report);
+void updater_run(const struct probe *probe, struct report *report);
 void logins_run(const struct probe *probe, struct report *report);
 void certificate_run(const struct probe *probe, struct report *report);
 void url_run(const struct probe *probe, struct report *report);

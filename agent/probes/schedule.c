@@ -58,6 +58,8 @@ size_t schedule_make(const struct status_config *config, struct probe *probes)
 		set_times(add(probes, &n, "host", "disks", "Disks", disks_run),
 			MAX(interval, 10 * S), SCHEDULE_IDLE_US, 5 * S);
 		add_updates(probes, &n);
+		set_times(add(probes, &n, "updater", "dashboard", "Last update", updater_run),
+			MAX(interval, 60 * S), 300 * S, 5 * S);
 		set_times(add(probes, &n, "host", "logins", "Failed sign-ins", logins_run), 300 * S,
 			3600 * S, 20 * S);
 	}

@@ -321,6 +321,35 @@ test('backups', async () => {
 	assert.deepEqual([(await item('backups', 'none')).level, (await item('backups', 'none')).message], ['bad', 'there is none']);
 });
 
+// The history as deploy/ops-dashboard-updater/update.sh writes it.
+const update = (more) => `${JSON.stringify({ time: '2026-11-25T03:00:41Z', result: 'updated', from: 'a'.repeat(40), to: 'b'.repeat(40), version: '0.1.0', seconds: 41, reason: '', changes: ['core: faster', 'ui: calmer'], ...more })}\n`;
+const HISTORIES = {
+	'that went well': [update({ result: 'failed', reason: 'the one before' }) + update(), { level: 'ok', message: null }],
+	'that was taken back': [update() + update({ result: 'rolled_back', reason: 'the login page does not answer' }), { level: 'bad', message: 'the last update was taken back: the login page does not answer' }],
+	'that failed': [update({ result: 'failed', reason: 'no room' }), { level: 'bad', message: 'the last update failed: no room' }],
+	'that is being written': [update() + '{"time":"2026-11-26', { level: 'ok', message: null }],
+	'behind a long history': [update({ reason: 'x'.repeat(1000) }).repeat(200) + update(), { level: 'ok', message: null }],
+	'that makes no sense': ['what?\n', { level: 'unknown', message: 'the last line of the history of updates makes no sense' }],
+};
+for (const [name, [text, expected]] of Object.entries(HISTORIES)) {
+	test(`an update of the dashboard ${name}`, async (t) => {
+		const file = at(`history-${Object.keys(HISTORIES).indexOf(name)}.jsonl`);
+		writeFileSync(file, text);
+		const other = await Agent.start({ commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n', status: 'version: 1\nhost: true\n', env: { OPS_UPDATER_HISTORY: file } });
+		t.after(() => other.destroy());
+		const its = await other.connect();
+		const found = await until('the update', async () => (await its.status()).sections.updater?.find((i) => i.checked_us !== null));
+		assert.deepEqual({ level: found.level, message: found.message }, expected);
+		if (expected.level === 'unknown') return;
+		assert.equal(found.values.updated_us, Date.parse('2026-11-25T03:00:41Z') * 1000);
+		assert.deepEqual([found.values.from, found.values.to, found.values.took_s, found.values.changes, found.values.new], ['aaaaaaaaaaaa', 'bbbbbbbbbbbb', 41, 2, 'core: faster\nui: calmer']);
+	});
+}
+
+test('where there is no updater there is no such card', async () => {
+	assert.equal((await client.status()).sections.updater, undefined);
+});
+
 test('a look that crashes is unknown and says so; the probes themselves go on', async () => {
 	const pid = agent.probesPid;
 	const looks = () => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);

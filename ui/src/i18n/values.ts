@@ -96,6 +96,13 @@ const en = {
   autovacuum_us: 'Last autovacuum',
   checksum_failures: 'Wrong checksums',
   xid_age: 'Oldest transaction id',
+  updated_us: 'Updated',
+  from: 'From',
+  to: 'To',
+  took_s: 'Took',
+  reason: 'Reason',
+  changes: 'Changes',
+  new: 'What is new',
 };
 
 const nl: Record<keyof typeof en, string> = {
@@ -191,6 +198,13 @@ const nl: Record<keyof typeof en, string> = {
   autovacuum_us: 'Laatste autovacuum',
   checksum_failures: 'Foute controlesommen',
   xid_age: 'Oudste transactie-id',
+  updated_us: 'Bijgewerkt',
+  from: 'Van',
+  to: 'Naar',
+  took_s: 'Duurde',
+  reason: 'Reden',
+  changes: 'Wijzigingen',
+  new: 'Wat er nieuw is',
 };
 
 /** By the value's name; undefined: it is not known here. */
