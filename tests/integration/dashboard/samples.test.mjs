@@ -21,8 +21,11 @@ let pg, agent, dashboard, session, beat;
 let cpu = 25;
 
 const item = (id, values, more = {}) => ({ id, title: id, level: 'ok', message: null, since_us: 1, checked_us: Date.now() * 1000, values, ...more });
+// Each document is of a time of its own, as the agent's are: what is of the same time is the same document.
+let told = 0;
+const moment = () => (told = Math.max(Date.now() * 1000, told + 1));
 const machine = (more = {}) => ({
-	host: 'fake', time_us: Date.now() * 1000, level: 'ok', interval_ms: 5000,
+	host: 'fake', time_us: moment(), level: 'ok', interval_ms: 5000,
 	sections: {
 		host: [item('cpu', { used_pct: cpu, cores: 4, hot: true, name: 'x' }), item('system', { booted_us: 5 })],
 		units: [item('dead.service', { memory_bytes: 7 }, { level: 'unknown' })],
