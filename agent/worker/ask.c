@@ -26,6 +26,9 @@ struct pending {
 	uint32_t stream;
 	struct uuid run; /* release */
 	void (*answered)(struct stream *stream, const struct imsg *answer, struct pending *pending);
+	/* Instead, when whoever asked has gone or no answer came: it may have been done. Or NULL.
+	 */
+	void (*unheard)(struct worker *worker);
 };
 
 /* The monitor has answered, or will not. */
@@ -40,6 +43,8 @@ static void on_answer(const struct imsg *answer, void *arg)
 			stream, MSG_UNAVAILABLE, "the agent's monitor does not answer", NULL, 0);
 	else if (stream != NULL)
 		pending->answered(stream, answer, pending);
+	if ((stream == NULL || answer == NULL) && pending->unheard != NULL)
+		pending->unheard(pending->worker);
 	free(pending);
 }
 
@@ -450,6 +455,19 @@ static void on_rotated(struct stream *stream, const struct imsg *answer, struct 
 	secrets_drop_old(worker);
 }
 
+/* The files may hold another secret all the same: ours must not stay good for that. */
+static void on_rotation_unheard(struct worker *worker)
+{
+	struct err err = {0};
+
+	if (worker->stopping)
+		return;
+	if (secrets_load(worker, &err) != 0)
+		log_error(LOG_EV("worker.secret_refused"), LOG_STR("error", err.msg));
+	else
+		secrets_drop_old(worker);
+}
+
 void ask_secret_rotate(struct stream *stream, const struct msg_request *request)
 {
 	struct imsg msg = {
@@ -462,5 +480,6 @@ void ask_secret_rotate(struct stream *stream, const struct msg_request *request)
 	if (msg_secret_rotate_decode(request->fields, request->fields_len, &rotate) != 0)
 		methods_malformed(stream);
 	else
-		ask(stream, &msg, &(struct pending){.answered = on_rotated});
+		ask(stream, &msg,
+			&(struct pending){.answered = on_rotated, .unheard = on_rotation_unheard});
 }

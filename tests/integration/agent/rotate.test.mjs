@@ -94,6 +94,27 @@ describe('a new secret', { timeout: 120000 }, () => {
 		assert.ok(!(existsSync(oldFile()) && readFileSync(oldFile(), 'utf8').includes(agent.secret)), 'it is kept nowhere');
 	});
 
+	it('ends the old one also when who asked for it has gone before the answer', async () => {
+		const client = await agent.connect();
+		const closed = () => agent.log().split('client.closed').length;
+		const before = closed();
+		agent.monitor.kill('SIGSTOP');
+		try {
+			client.open(METHOD.SECRET_ROTATE, new Writer().str(`opsctl:${userInfo().uid}`).u32(0).done()).catch(() => {});
+			await client.ping();
+			client.destroy();
+			await until('the worker to see it go', () => closed() > before);
+			assert.equal(inFile(), agent.secret);
+		} finally {
+			agent.monitor.kill('SIGCONT');
+		}
+		await until('the new one', () => inFile() !== agent.secret);
+		// without it nothing in the files tells the worker any more
+		await until('the end of the word to the worker', () => !existsSync(oldFile()));
+		assert.ok(await isRefused(agent.secret));
+		await ask(inFile());
+	});
+
 	it('an agent that is restarted, or killed, still knows the old one, and when it ends', async () => {
 		await rotate('--grace', '15s');
 		const fresh = inFile(), old = agent.secret;
