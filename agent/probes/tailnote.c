@@ -121,5 +121,10 @@ ssize_t tailnote_recv(int fd, void *data, size_t cap, int *ret_fd)
 		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
 			take_fds(head, ret_fd);
 	}
+	/* what comes with a message of nothing is nobody's */
+	if (n == 0 && *ret_fd >= 0) {
+		close(*ret_fd);
+		*ret_fd = -1;
+	}
 	return n;
 }

@@ -74,15 +74,15 @@ static void is_never_taken_for_a_note(void **state)
 	assert_false(tailnote_is(bytes, 0));
 }
 
-/* Sends a message with these descriptors, as no caller of ours would. */
-static void send_fds(int socket_fd, const int *fds, size_t n)
+/* Sends a message of so many bytes with these descriptors, as no caller of ours would. */
+static void send_fds(int socket_fd, size_t n_bytes, const int *fds, size_t n)
 {
 	union {
 		struct cmsghdr head;
 		char bytes[CMSG_SPACE(8 * sizeof(int))];
 	} control = {0};
 	char byte = 'x';
-	struct iovec part = {.iov_base = &byte, .iov_len = 1};
+	struct iovec part = {.iov_base = &byte, .iov_len = n_bytes};
 	struct msghdr msg = {.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
@@ -93,7 +93,7 @@ static void send_fds(int socket_fd, const int *fds, size_t n)
 	head->cmsg_type = SCM_RIGHTS;
 	head->cmsg_len = CMSG_LEN(n * sizeof(int));
 	memcpy(CMSG_DATA(head), fds, n * sizeof(int));
-	assert_int_equal(sendmsg(socket_fd, &msg, 0), 1);
+	assert_int_equal(sendmsg(socket_fd, &msg, 0), n_bytes);
 }
 
 static int lowest_free(void)
@@ -127,10 +127,15 @@ static void passes_one_descriptor_and_leaks_none(void **state)
 	free_before = lowest_free();
 	for (size_t i = 0; i < ARRAY_LEN(many); i++)
 		many[i] = pipe_fds[0];
-	send_fds(pair[0], many, ARRAY_LEN(many));
+	send_fds(pair[0], 1, many, ARRAY_LEN(many));
 	assert_int_equal(tailnote_recv(pair[1], bytes, sizeof(bytes), &got), 1);
 	assert_int_equal(got, free_before);
 	close(got);
+	assert_int_equal(lowest_free(), free_before);
+	/* a message of nothing looks like the end: its descriptor must not stay behind */
+	send_fds(pair[0], 0, many, 1);
+	assert_int_equal(tailnote_recv(pair[1], bytes, sizeof(bytes), &got), 0);
+	assert_int_equal(got, -1);
 	assert_int_equal(lowest_free(), free_before);
 	assert_int_equal(tailnote_recv(pair[1], bytes, sizeof(bytes), &got), -1);
 	assert_int_equal(errno, EAGAIN);
