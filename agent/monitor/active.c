@@ -264,6 +264,20 @@ static void lock_closed(struct active *active, int descriptor)
 	}
 }
 
+/* Events were lost, and nobody knows whose: all are looked at. */
+static void look_at_watched(struct active *active)
+{
+	for (size_t i = 0; i < active->n; i++) {
+		struct active_run *run = &active->runs[i];
+
+		if (run->watch < 0)
+			continue;
+		unwatch(active, run);
+		run->retry = true;
+		run->retry_us = 0;
+	}
+}
+
 void active_polled(struct active *active)
 {
 	char bytes[LOCK_EVENTS * sizeof(struct inotify_event)];
@@ -276,6 +290,8 @@ void active_polled(struct active *active)
 		memcpy(&event, bytes + at, sizeof(event));
 		if ((event.mask & IN_CLOSE_WRITE) != 0)
 			lock_closed(active, event.wd);
+		if ((event.mask & IN_Q_OVERFLOW) != 0)
+			look_at_watched(active);
 	}
 }
 
