@@ -1,8 +1,9 @@
 /*
  * What worker and probes tell each other about live tails (tail.open), on the same pair as the
  * notes of note.h; the first byte tells them apart. The worker asks with OPEN; the probes answer
- * with OPENED, which carries the reading end of a pipe of whole records as SCM_RIGHTS, or with
- * REFUSED. There is no word for closing: whoever closes an end of the pipe ends the tail.
+ * with OPENED, which carries one end of a stream socket pair, with whole records to read, as
+ * SCM_RIGHTS, or with REFUSED. There is no word for closing: whoever closes an end of the pair ends
+ * the tail.
  */
 #ifndef OPS_AGENT_PROBES_TAILNOTE_H
 #define OPS_AGENT_PROBES_TAILNOTE_H

@@ -1,7 +1,7 @@
 /*
- * What a live tail's process writes: whole records of step 0 into a pipe whose other end the worker
- * reads for one client. A full pipe blocks the caller: that is how a client without credit holds
- * the source back. When the reader is gone the process ends, there and then.
+ * What a live tail's process writes: whole records of step 0 into a socket whose other end the
+ * worker reads for one client. A full one blocks the caller: that is how a client without credit
+ * holds the source back. When the reader is gone the process ends, there and then.
  */
 #ifndef OPS_AGENT_PROBES_TAILOUT_H
 #define OPS_AGENT_PROBES_TAILOUT_H

@@ -1,11 +1,11 @@
 #include "agent/probes/tails.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/probes/check.h"
@@ -80,13 +80,14 @@ static _Noreturn void run(
 	_exit(0);
 }
 
-/* The pipe's reading end, or a negative errno. */
+/* The end to read from, or a negative errno. Not a pipe: of a socket the worker can read in a way
+ * that never blocks it, whatever whoever else has it makes of the descriptor's flags. */
 static int start(const struct source *source, const struct tail_spec *spec, pid_t *ret_pid)
 {
 	pid_t parent = getpid(), pid;
 	int fds[2];
 
-	if (pipe2(fds, O_CLOEXEC) != 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
 		return -errno;
 	pid = fork();
 	if (pid == 0)
@@ -99,7 +100,6 @@ static int start(const struct source *source, const struct tail_spec *spec, pid_
 		return rc;
 	}
 	(void)setpgid(pid, pid); /* by both: whoever comes first */
-	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	*ret_pid = pid;
 	return fds[0];
 }

@@ -1,7 +1,7 @@
 /*
  * The probes' part of live tails (tail.open): a process per tail, like that of a look (check.h) but
- * without a deadline, whose records go straight to the worker through a pipe. A source is a row of
- * the table in tails.c: what it may be asked for, and the function that its process runs.
+ * without a deadline, whose records go straight to the worker through a socket pair. A source is a
+ * row of the table in tails.c: what it may be asked for, and the function that its process runs.
  */
 #ifndef OPS_AGENT_PROBES_TAILS_H
 #define OPS_AGENT_PROBES_TAILS_H

@@ -1,16 +1,16 @@
 /*
- * Owns one struct live_tail per stream of tail.open: first a question to the probes, then a pipe
+ * Owns one struct live_tail per stream of tail.open: first a question to the probes, then a socket
  * with its poll handle and at most one record that has not come whole.
  *
- * Happy path: REQUEST -> OPEN to the probes -> OPENED with a pipe -> RESPONSE -> read while there
+ * Happy path: REQUEST -> OPEN to the probes -> OPENED with a socket -> RESPONSE -> read while there
  * is credit and the connection is not jammed, CHUNKs -> the event tail.ended, END 1; or CLOSE: the
- * pipe is closed, its process notices and ends.
+ * socket is closed, its process notices and ends.
  *
  * Failure modes: the probes do not answer in LIVE_ASK_MS, or the pair is full: unavailable. They
- * refuse: their status. The pipe ends without tail.ended (its process or the probes died, or were
+ * refuse: their status. The stream ends without tail.ended (its process or the probes died, or were
  * started anew for a new configuration), or what comes is no record: END 5, the client may ask
- * again. A connection that closes takes its tails along, also those still asked for: a pipe that
- * comes for nobody is closed. Without credit the pipe is not read, nor polled.
+ * again. A connection that closes takes its tails along, also those still asked for: one that
+ * comes for nobody is closed. Without credit the socket is not read, nor polled.
  *
  * States: ASKED (fd -1, timer runs) -> OPEN (poll) -> gone. Memory goes with the last of the two
  * handles.
@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/worker/methods.h"
@@ -51,7 +52,7 @@ struct live_tail {
 	unsigned n_handles;
 	uint64_t offset; /* of the next byte to send */
 	int64_t credit;
-	bool at_end; /* of the pipe */
+	bool at_end; /* of the stream */
 	size_t n_held;
 	uint8_t held[RECORD_MAX_BYTES]; /* read, not sent: any record fits */
 };
@@ -122,7 +123,7 @@ static void live_credit(struct stream *stream, uint32_t bytes)
 	stream_wake(stream);
 }
 
-/* The pipe has something, or its other end is closed. */
+/* The socket has something, or its other end is closed. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct live_tail *tail = container_of(poll, struct live_tail, poll);
@@ -149,7 +150,9 @@ static int fill(struct live_tail *tail)
 
 	if (tail->at_end || tail->n_held == sizeof(tail->held))
 		return 0;
-	n = read(tail->fd, tail->held + tail->n_held, sizeof(tail->held) - tail->n_held);
+	/* whoever passed it may still set its flags, and may have passed anything */
+	n = recv(tail->fd, tail->held + tail->n_held, sizeof(tail->held) - tail->n_held,
+		MSG_DONTWAIT);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	tail->n_held += (size_t)n;

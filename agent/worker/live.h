@@ -1,7 +1,7 @@
 /*
  * tail.open: what a container or a unit says, live. The probes start a process that reads the
- * source and hand over the reading end of its pipe; here it is read only as the client's credit
- * allows, so that the pipe, and behind it the source, waits for the client.
+ * source and hand over an end of its socket pair; here it is read only as the client's credit
+ * allows, so that the socket, and behind it the source, waits for the client.
  */
 #ifndef OPS_AGENT_WORKER_LIVE_H
 #define OPS_AGENT_WORKER_LIVE_H

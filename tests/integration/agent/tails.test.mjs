@@ -95,7 +95,7 @@ test('a client without credit holds the source back, and then gets all of it', {
 	assert.ok(journal.offset < CREDIT_START + 65536 + 24, `${journal.offset} bytes for ${CREDIT_START} of credit`);
 	await until('the processes of other tests to be gone', () => agent.tailPids.length === 1);
 	const [pid] = agent.tailPids;
-	// write(2) to its standard input, which is the pipe
+	// write(2) to its standard input, which is the socket
 	await until('the source to wait in write(2)', () => /^1 0x0 /.test(readFileSync(`/proc/${pid}/syscall`, 'utf8')));
 	assert.equal(tail.stream.queue.length, 0, 'nothing was sent beyond the credit');
 	tail.stream.credit(0x7fffffff);
