@@ -296,7 +296,7 @@ static void handle_events(struct stream *stream, const struct msg_request *reque
 		events_start(stream, events.position);
 }
 
-/* Every method there is; the ones without a handler belong to a later version of the agent. */
+/* Every method there is. */
 static const struct method {
 	uint16_t id;
 	void (*handle)(struct stream *stream, const struct msg_request *request);
@@ -326,7 +326,7 @@ static const struct method {
 void methods_dispatch(struct stream *stream, const struct msg_request *request)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (methods[i].id == request->method && methods[i].handle != NULL) {
+		if (methods[i].id == request->method) {
 			methods[i].handle(stream, request);
 			return;
 		}
