@@ -1,7 +1,7 @@
 /*
  * What the monitor gives up for good, and with it all that it forks: worker, probes. Only where
  * runners are systemd's (monitor/units.h): a forked runner inherits everything, and needs the
- *rights to become any account, to write where its command may, and to let it do so.
+ * rights to become any account, to write where its command may, and to let it do so.
  *
  *	capabilities	all but CHOWN SETUID SETGID SETPCAP KILL, from the bounding set, too
  *	no_new_privs	so that nothing executed has more
@@ -10,7 +10,7 @@
  *
  * It stays root, and what systemd does for root on the bus it does for the monitor: a monitor that
  * was taken over can start what it likes, outside of all this. These walls are for mistakes, and
- *for whoever gets no further than a file name or a system call.
+ * for whoever gets no further than a file name or a system call.
  */
 #ifndef OPS_AGENT_MONITOR_CONFINE_H
 #define OPS_AGENT_MONITOR_CONFINE_H
@@ -19,8 +19,9 @@
 
 #include "core/base/err.h"
 
-/* Enters all of it; folders (n of them, absolute, existing or not) are where files may be written.
- * A kernel without Landlock or seccomp is told of in the log. 0 or a negative errno with err set.
+/* Enters all of it; folders (n of them, absolute) are where files may be written: those that are
+ * there by now, one that is made later is not. A kernel without Landlock or seccomp is told of in
+ * the log. 0 or a negative errno with err set.
  */
 MUSTCHECK int confine_enter(const char *const *folders, size_t n, struct err *err);
 

@@ -4,6 +4,7 @@
 #include <linux/landlock.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -141,6 +142,27 @@ static int unshares(void)
 	return unshare(CLONE_NEWUSER);
 }
 
+/* As fork(2) does, but in namespaces of its own; a child that is made all the same does nothing. */
+static int clones_into_namespaces(void)
+{
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid == 0)
+		_exit(0);
+	return (int)pid;
+}
+
+/* Flags that no filter sees. */
+static int clones_by_clone3(void)
+{
+	static uint64_t args[8] = {CLONE_NEWUSER, 0, 0, 0, SIGCHLD};
+	long pid = syscall(SYS_clone3, args, sizeof(args));
+
+	if (pid == 0)
+		_exit(0);
+	return (int)pid;
+}
+
 static int changes_root(void)
 {
 	return chroot("/");
@@ -177,6 +199,8 @@ static void the_kernel_refuses_what_it_never_does(void **state)
 #endif
 	assert_int_equal(confined(mounts), EPERM);
 	assert_int_equal(confined(unshares), EPERM);
+	assert_int_equal(confined(clones_into_namespaces), EPERM);
+	assert_int_equal(confined(clones_by_clone3), ENOSYS);
 	assert_int_equal(confined(changes_root), EPERM);
 	assert_int_equal(confined(sets_the_clock), EPERM);
 	assert_int_equal(confined(reads_another_process), EPERM);
