@@ -41,10 +41,11 @@ void launch_warm_up(void);
 /*
  * How runners are started, as the setting OPS_LAUNCH says:
  *
- *	systemd   as transient services (monitor/units.h), and in no other way: while systemd does
- *not answer nothing is started fork	  as children
- *	auto	  as services when root starts the agent on a host that systemd manages, and it
- *answers; as children otherwise. The default
+ * - systemd: as transient services (monitor/units.h), and in no other way: while systemd does not
+ *   answer nothing is started.
+ * - fork: as children.
+ * - auto, the default: as services when root starts the agent on a host that systemd manages, and
+ *   it answers; as children otherwise.
  *
  * Sets launch->units and says in the log what it is.
  */
