@@ -115,7 +115,7 @@ void backup_run(const struct probe *probe, struct report *report)
 	else if (rc == GLOB_NOSPACE)
 		finding_raise(f, LEVEL_UNKNOWN, "too many files match");
 	else if (n == 0)
-		finding_raise(f, LEVEL_BAD, "there is none");
+		finding_raise(f, LEVEL_BAD, "no file matches its pattern");
 	else
 		judge(f, subject, files, n, (int64_t)time(NULL));
 	report_end(report);

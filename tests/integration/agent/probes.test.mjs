@@ -318,7 +318,7 @@ test('backups', async () => {
 	const small = await item('backups', 'small');
 	assert.deepEqual([small.level, small.message], ['warn', 'is less than half as large as usual']);
 	assert.equal((await item('backups', 'tiny')).level, 'bad');
-	assert.deepEqual([(await item('backups', 'none')).level, (await item('backups', 'none')).message], ['bad', 'there is none']);
+	assert.deepEqual([(await item('backups', 'none')).level, (await item('backups', 'none')).message], ['bad', 'no file matches its pattern']);
 });
 
 // The history as deploy/ops-dashboard-updater/update.sh writes it.
