@@ -9,7 +9,9 @@ import { DESKTOP, launch, PHONE, Visitor } from './browser.mjs';
 const folder = resolve(process.argv[2] ?? fileURLToPath(new URL('../../build/shots', import.meta.url)));
 mkdirSync(folder, { recursive: true });
 
-const stack = await Stack.start();
+const stack = await Stack.start({
+  status: (dir) => `version: 1\ninterval: 1s\nhost: true\nbackups:\n  - { name: database, glob: ${dir}/backups/ops-*.dump, max_age: 26h, min_size: 1KiB, verified_by: backup }\n`,
+});
 const browser = await launch();
 try {
   writeFileSync(`${stack.dir}/pg_service.conf`, `[ops]\nhost=${stack.pg.sockets}\nuser=ops\ndbname=ops\n`, { mode: 0o644 });
@@ -30,6 +32,9 @@ try {
 
   const pages = [
     ['overview', '/'],
+    ['host', '/host', (page) => page.locator('.time-chart canvas').first().waitFor()],
+    ['backups', '/backups#database', (page) => page.locator('.resource details[open]').waitFor()],
+    ['database', '/database'],
     ['commands', '/commands'],
     ['form', '/commands', async (page) => {
       await page.locator('li').filter({ hasText: 'Dumps the database' }).getByRole('button', { name: /^Run/ }).click();

@@ -34,7 +34,8 @@ export function exampleCatalogue(dir) {
 }
 
 export class Stack {
-  static async start({ database = 'up', dashboard = true } = {}) {
+  // status: (dir) => the text of status.yml; none: nothing is watched.
+  static async start({ database = 'up', dashboard = true, status } = {}) {
     const stack = new Stack();
     stack.dir = mkdtempSync(join(tmpdir(), 'ops-stack-'));
     chmodSync(stack.dir, 0o755);
@@ -42,7 +43,7 @@ export class Stack {
     try {
       if (database !== 'none') stack.pg = await Postgres.start();
       if (database === 'stopped') await stack.pg.stop();
-      stack.agent = await Agent.start(exampleCatalogue(stack.dir));
+      stack.agent = await Agent.start({ ...exampleCatalogue(stack.dir), ...(status && { status: status(stack.dir) }) });
       if (dashboard) await stack.startDashboard();
     } catch (error) {
       await stack.destroy();
