@@ -8,7 +8,9 @@ import { groups } from '../../../ui/src/pages/resources/groups.ts';
 import { tableRows } from '../../../ui/src/pages/resources/table.ts';
 import { hostPanels, itemPanels, sparkKey } from '../../../ui/src/pages/resources/panels.ts';
 import { decodeHistories, historiesPath } from '../../../ui/src/pages/overview/samples.ts';
-import { valueTexts } from '../../../ui/src/pages/resources/values.ts';
+import { databaseFact, valueTexts } from '../../../ui/src/pages/resources/values.ts';
+import { lang } from '../../../ui/src/i18n/index.ts';
+import { itemTitle } from '../../../ui/src/i18n/values.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 
 const item = (id: string, level: Level = 'ok', since_us = 0): Item => ({ id, title: id, level, message: '', since_us, checked_us: 0, action: '', values: {} });
@@ -67,6 +69,33 @@ test('values are told by name and as what their names say they are; others by th
     'In use': '12.5\u00a0%', Received: '2.0\u00a0MB/s', Size: '1.5\u00a0kB', Memory: '120\u00a0MB', Processor: '2.5\u00a0%', Names: 'a, b', 'Read-only': 'no', 'How many': '1,234',
     'Days left': '-2', 'Load, 1 min': '1.42', 'Processor time': '1m\u00a031s', 'Slowest statement': '7m\u00a011s', 'Answer after': '80\u00a0ms', 'odd thing': '5\u00a0B/s',
   });
+});
+
+test('a moment to come is told as one, and a number that is a name has no thousands', () => {
+  const texts = Object.fromEntries(valueTexts({ not_after_us: Date.now() * 1000 + 4.1 * 86400e6, taken_us: Date.now() * 1000 - 7300e6, pid: 4711 }));
+  assert.match(texts['Valid until']!, /\(in 4 days\)$/);
+  assert.match(texts['Taken']!, /\(2 hr ago\)$/);
+  assert.equal(texts['Main process'], '4711');
+});
+
+test('titles of the program’s own making are translated, those of people are not', async () => {
+  assert.equal(itemTitle('host', { id: 'memory', title: 'Memory' }), 'Memory');
+  const before = lang.peek();
+  lang.value = 'nl';
+  try {
+    assert.equal(itemTitle('host', { id: 'memory', title: 'Memory' }), 'Geheugen');
+    assert.equal(itemTitle('database', { id: 'maintenance', title: 'Maintenance' }), 'Onderhoud');
+    assert.equal(itemTitle('units', { id: 'memory', title: 'Memory' }), 'Memory');
+  } finally {
+    lang.value = before;
+  }
+});
+
+test('what to know first of the database bears its name', () => {
+  assert.equal(databaseFact({ ...item('server'), values: { size_bytes: 84e6, connections: 7, connections_max: 100 } }), '84\u00a0MB · 7 of 100 connections');
+  assert.equal(databaseFact({ ...item('maintenance'), values: { dead_pct: 1 } }), 'Dead rows, share: 1\u00a0%');
+  assert.equal(databaseFact({ ...item('statements'), values: { active: 1 } }), 'Active: 1');
+  assert.equal(databaseFact({ ...item('statements'), values: {} }), '');
 });
 
 const many = (id: string, values: Record<string, unknown>, level: Level = 'ok'): Item => ({ ...item(id, level), values });

@@ -1,13 +1,14 @@
 import { t } from '../i18n/index.ts';
 import { path } from '../lib/router.ts';
 import { activeRuns, connection, hostName } from '../live/store.ts';
+import { sectionAt } from '../pages/resources/sections.ts';
 import { Icon } from '../ui/Icon.tsx';
 import { Link } from '../ui/Link.tsx';
 import { MOD, NAV } from './nav.ts';
 import { paletteOpen } from './state.ts';
 
 function current(href: string, p: string): boolean {
-  if (href === '/') return p === '/';
+  if (href === '/') return p === '/' || sectionAt(p) !== null;
   if (href === '/more') return ['/more', '/schedule', '/audit', '/settings'].some((x) => p.startsWith(x));
   if (href === '/history') return p.startsWith('/history') || p.startsWith('/runs');
   return p.startsWith(href);

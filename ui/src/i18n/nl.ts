@@ -99,7 +99,7 @@ export const nl: Words = {
   liveLog: 'Live-log',
   closeLog: 'Log sluiten',
   liveLogOf: (name: string) => `Live-log van ${name}`,
-  tailEnded: 'Het log is afgelopen.',
+  tailEnded: 'De log is afgelopen.',
   timers: 'Timers',
   withoutProject: 'Zonder project',
   nextAt: 'volgende',
@@ -230,10 +230,10 @@ export const nl: Words = {
     skipped: 'Overgeslagen',
   },
 
-  // geschiedenis, planning, audit
+  // history, schedule, audit
   filterRuns: 'Naam, wie, reden of #nummer',
-  command: 'Opdracht',
-  anyCommand: 'Elke opdracht',
+  command: 'Commando',
+  anyCommand: 'Elk commando',
   paused: 'Gepauzeerd',
   pause: 'Pauzeren',
   resume: 'Hervatten',
@@ -300,7 +300,7 @@ export const nl: Words = {
   nextError: 'Volgende fout',
   previousError: 'Vorige fout',
   nextPreviousError: 'Volgende en vorige fout',
-  noErrors: 'Er staan geen fouten in dit log.',
+  noErrors: 'Er staan geen fouten in deze log.',
   noErrorsHere: 'Geen fouten in de regels die hier geladen zijn.',
   searchTruncated: (n, of) => `${of} regels passen; de eerste ${n} daarvan zijn te bereiken.`,
   foldStep: (name) => `${name} inklappen`,

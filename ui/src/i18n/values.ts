@@ -103,6 +103,14 @@ const en = {
   reason: 'Reason',
   changes: 'Changes',
   new: 'What is new',
+  load: 'Unit file',
+  verified_by: 'Proved by',
+  verified_us: 'Last proved',
+  pending: 'Updates',
+  security: 'Security updates',
+  fetched_us: 'Lists fetched',
+  failed_24h: 'Wrong passwords, 24 h',
+  invalid_users_24h: 'Unknown users, 24 h',
 };
 
 const nl: Record<keyof typeof en, string> = {
@@ -129,7 +137,7 @@ const nl: Record<keyof typeof en, string> = {
   read_only: 'Alleen lezen',
   celsius: 'Temperatuur, °C',
   sensor: 'Sensor',
-  uptime_s: 'Actief sinds',
+  uptime_s: 'Aan gedurende',
   booted_us: 'Opgestart',
   kernel: 'Kernel',
   os: 'Systeem',
@@ -205,10 +213,36 @@ const nl: Record<keyof typeof en, string> = {
   reason: 'Reden',
   changes: 'Wijzigingen',
   new: 'Wat er nieuw is',
+  load: 'Unitbestand',
+  verified_by: 'Bewezen door',
+  verified_us: 'Laatst bewezen',
+  pending: 'Updates',
+  security: 'Beveiligingsupdates',
+  fetched_us: 'Lijsten opgehaald',
+  failed_24h: 'Verkeerde wachtwoorden, 24 u',
+  invalid_users_24h: 'Onbekende gebruikers, 24 u',
 };
 
 /** By the value's name; undefined: it is not known here. */
 export function valueWord(key: string): string | undefined {
   const words: Record<string, string> = lang.value === 'nl' ? nl : en;
   return Object.hasOwn(words, key) ? words[key] : undefined;
+}
+
+/** What the host and the database are looked at for comes with English titles; all others were named by people. */
+const NL_TITLES: Record<string, string> = {
+  'host/memory': 'Geheugen',
+  'host/network': 'Netwerk',
+  'host/io': 'Schijf-I/O',
+  'host/temperature': 'Temperatuur',
+  'host/system': 'Systeem',
+  'host/logins': 'Geweigerde aanmeldingen',
+  'database/statements': 'Opdrachten',
+  'database/replication': 'Replicatie',
+  'database/maintenance': 'Onderhoud',
+};
+
+export function itemTitle(section: string, item: { id: string; title: string }): string {
+  const path = `${section}/${item.id}`;
+  return lang.value === 'nl' && Object.hasOwn(NL_TITLES, path) ? NL_TITLES[path]! : item.title;
 }

@@ -3,6 +3,7 @@
 
 import type { Words } from '../../i18n/en.ts';
 import { LANGUAGES, lang, setLanguage, type Language } from '../../i18n/index.ts';
+import { itemTitle } from '../../i18n/values.ts';
 import { rank } from '../../lib/fuzzy.ts';
 import { go, setHash } from '../../lib/router.ts';
 import { shownRun } from '../badge.ts';
@@ -35,7 +36,7 @@ function watched(m: Words, status: MachineStatus | null): Entry[] {
   const out: Entry[] = SECTIONS.map((s) => ({ key: s.path, icon: 'server', label: m.section[s.name], detail: '', group: 'resources', also: s.path, act: () => go(s.path) }));
   for (const s of SECTIONS) {
     for (const item of status?.sections[s.name] ?? []) {
-      out.push({ key: `${s.name} ${item.id}`, icon: LEVEL_ICONS[item.level], label: item.title || item.id, detail: item.level === 'ok' ? '' : item.message, group: 'resources', also: `${item.id} ${m.section[s.name]}`, act: () => go(`${s.path}#${encodeURIComponent(item.id)}`) });
+      out.push({ key: `${s.name} ${item.id}`, icon: LEVEL_ICONS[item.level], label: itemTitle(s.name, item) || item.id, detail: item.level === 'ok' ? '' : item.message, group: 'resources', also: `${item.id} ${m.section[s.name]}`, act: () => go(`${s.path}#${encodeURIComponent(item.id)}`) });
     }
   }
   return out;

@@ -16,20 +16,22 @@ export function EntryIcon({ entry }: { entry: CatalogEntry }) {
   return <Icon name={own} class="entry-icon" />;
 }
 
-export function RunButton({ entry, primary }: { entry: CatalogEntry; primary?: boolean }) {
+/** `named`: what it starts is not said beside it. */
+export function RunButton({ entry, primary, named }: { entry: CatalogEntry; primary?: boolean; named?: boolean }) {
   const m = t.value;
   const blocked = !live.value ? m.notConnected : agentAway.value ? m.agentAway : '';
   return (
     <Button
       small
       look={primary ? 'primary' : 'secondary'}
+      icon={named ? 'play' : undefined}
       disabled={blocked !== ''}
       title={blocked || undefined}
       busy={starting.value === `${entry.kind} ${entry.id}`}
       onClick={() => openRunForm(entry)}
     >
-      {needsForm(entry) ? m.runDots : m.run}
-      <span class="visually-hidden"> {entry.title || entry.id}</span>
+      <span class={named ? 'visually-hidden' : ''}>{needsForm(entry) ? m.runDots : m.run}</span>
+      <span class={named ? '' : 'visually-hidden'}> {entry.title || entry.id}</span>
     </Button>
   );
 }

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
+import { itemTitle } from '../../i18n/values.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -17,7 +18,7 @@ function Problem({ section, item }: Placed) {
       <Link href={`${sectionPath(section)}#${encodeURIComponent(item.id)}`} class={`card attention-card ${item.level}`}>
         <span class="attention-head">
           <LevelMark level={item.level} quiet />
-          <b>{item.title}</b>
+          <b>{itemTitle(section, item)}</b>
           <span class="muted">{m.section[section as keyof typeof m.section] ?? section}</span>
           <Icon name="chevron-right" />
         </span>
@@ -46,7 +47,13 @@ export function Attention() {
     return (
       <p class="all-well">
         <LevelMark level="ok" quiet />
-        {m.allWell} · <Ago us={status.time_us} />
+        {m.allWell}
+        {status.time_us > 0 && (
+          <>
+            {' · '}
+            <Ago us={status.time_us} />
+          </>
+        )}
       </p>
     );
   }

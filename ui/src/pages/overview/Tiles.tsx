@@ -20,7 +20,7 @@ export function Tiles() {
           <li key={s.name}>
             <Link href={sectionPath(s.name)} class="card tile">
               <LevelMark level={worst(items)} quiet />
-              <b>{number(items.length)}</b> {m.section[s.name]}
+              {m.section[s.name]} <b>{number(items.length)}</b>
               {wrong > 0 && <span class="muted">· {m.wrongOnes(wrong)}</span>}
             </Link>
           </li>

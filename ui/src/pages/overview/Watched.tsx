@@ -3,12 +3,12 @@
 
 import type { ComponentChildren } from 'preact';
 import { t } from '../../i18n/index.ts';
-import { bytes, number } from '../../lib/format.ts';
+import { itemTitle } from '../../i18n/values.ts';
 import { Link } from '../../ui/Link.tsx';
 import { Until } from '../../ui/Time.tsx';
 import { groups, isTimer, type Group } from '../resources/groups.ts';
 import { sectionPath, type SectionName } from '../resources/sections.ts';
-import { numberText, valueName } from '../resources/values.ts';
+import { databaseFact } from '../resources/values.ts';
 import { LevelMark } from './Level.tsx';
 import { bySeverity, machine, numberOf, stale, textOf, worst, type Item } from './status.ts';
 
@@ -98,21 +98,12 @@ function Units({ items }: { items: readonly Item[] }) {
   );
 }
 
-function databaseText(item: Item): string {
-  const m = t.value;
-  if (item.message !== '') return item.message;
-  const n = (key: string) => numberOf(item, key);
-  if (item.id === 'server') return [n('size_bytes') === null ? '' : bytes(n('size_bytes')!), n('connections') === null ? '' : m.connectionsOf(number(n('connections')!), number(n('connections_max') ?? 0))].filter((s) => s !== '').join(' · ');
-  const key = item.id === 'replication' ? 'lag_ms' : item.id === 'maintenance' ? 'dead_pct' : 'slowest_ms';
-  return n(key) === null ? '' : `${valueName(key)}: ${numberText(key, n(key)!)}`;
-}
-
 function Database({ items }: { items: readonly Item[] }) {
   return (
     <Card section="database">
       {items.slice(0, LINES).map((i) => (
-        <Line key={i.id} href={anchor('database', i)} level={i.level} name={i.title}>
-          {databaseText(i)}
+        <Line key={i.id} href={anchor('database', i)} level={i.level} name={itemTitle('database', i)}>
+          {i.message || databaseFact(i)}
         </Line>
       ))}
     </Card>

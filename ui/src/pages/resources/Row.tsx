@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
+import { itemTitle } from '../../i18n/values.ts';
 import { clock } from '../../lib/format.ts';
 import { lazy } from '../../lib/lazy.tsx';
 import { catalog } from '../../live/store.ts';
@@ -21,7 +22,7 @@ const Tail = lazy(() => import('./Tail.tsx').then((m) => m.Tail));
 /** What would help, as status.yml says: the same button and form as on the commands page. */
 export function ActionButton({ item }: { item: Item }) {
   const entry = item.action === '' ? undefined : catalog.value?.entries.find((e) => e.id === item.action);
-  return entry ? <RunButton entry={entry} primary={item.level !== 'ok'} /> : null;
+  return entry ? <RunButton entry={entry} primary={item.level !== 'ok'} named /> : null;
 }
 
 /** The topic of what it writes; '' for what writes nothing. */
@@ -54,7 +55,7 @@ export function Row({ section, item, open, spark }: RowProps) {
       <details ref={details} open={open} onToggle={() => (shown.value = details.current!.open)}>
         <summary class={spark ? 'with-spark' : ''}>
           <LevelMark level={item.level} quiet />
-          <b>{item.title}</b>
+          <b>{itemTitle(section, item)}</b>
           <span class="resource-why">{keyFact(section, item)}</span>
           {spark && <Sparkline lines={[spark]} top={null} span={3_600_000} />}
           <span class="muted resource-when">{stale.value ? m.noDataSince(clock(item.checked_us)) : when > 0 && <Ago us={when} />}</span>
@@ -82,7 +83,7 @@ export function Row({ section, item, open, spark }: RowProps) {
                 </Button>
               )}
             </div>
-            {tail.value && <Tail topic={topic} title={item.title} onClose={() => (tail.value = false)} />}
+            {tail.value && <Tail topic={topic} title={itemTitle(section, item)} onClose={() => (tail.value = false)} />}
             {history.value && <History id={item.id} panels={panels} />}
           </>
         )}

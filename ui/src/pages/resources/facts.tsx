@@ -5,7 +5,7 @@ import { t } from '../../i18n/index.ts';
 import { Ago, Until } from '../../ui/Time.tsx';
 import { numberOf, textOf, type Item } from '../overview/status.ts';
 import { isTimer } from './groups.ts';
-import { numberText, valueName } from './values.ts';
+import { databaseFact, numberText, valueName } from './values.ts';
 
 const of = (item: Item, ...keys: string[]): string =>
   keys
@@ -48,5 +48,6 @@ export function keyFact(section: string, item: Item): ComponentChildren {
   if (section === 'backups') return of(item, 'size');
   if (section === 'database') return of(item, item.id === 'server' ? 'size_bytes' : item.id === 'maintenance' ? 'dead_pct' : item.id === 'replication' ? 'lag_ms' : 'slowest_ms');
   if (section === 'updater') return of(item, 'version', 'updated_us');
+  if (section === 'database') return databaseFact(item);
   return '';
 }
