@@ -46,7 +46,6 @@ export function keyFact(section: string, item: Item): ComponentChildren {
   if (section === 'urls') return of(item, 'status', 'time_ms');
   if (section === 'repositories') return of(item, 'branch');
   if (section === 'backups') return of(item, 'size');
-  if (section === 'database') return of(item, item.id === 'server' ? 'size_bytes' : item.id === 'maintenance' ? 'dead_pct' : item.id === 'replication' ? 'lag_ms' : 'slowest_ms');
   if (section === 'updater') return of(item, 'version', 'updated_us');
   if (section === 'database') return databaseFact(item);
   return '';
