@@ -43,6 +43,29 @@ void health_ready(struct request *req)
 	buf_fini(&buf);
 }
 
+void health_hosts(struct request *req)
+{
+	const struct server *server = server_of(req);
+	struct link_info info;
+	struct json json;
+	struct buf buf;
+
+	link_get_info(server->link, &info);
+	buf_init(&buf, 4096);
+	json_init(&json, &buf);
+	json_open_object(&json);
+	json_key(&json, "hosts");
+	json_open_array(&json);
+	json_open_object(&json);
+	json_kv_str(&json, "name", info.host);
+	parts_write_agent(&json, server, true);
+	json_close_object(&json);
+	json_close_array(&json);
+	json_close_object(&json);
+	response_json(req, 200, &buf);
+	buf_fini(&buf);
+}
+
 void health_openapi(struct request *req)
 {
 	response_send_static(req, 200, "application/json", openapi_json, openapi_json_len);

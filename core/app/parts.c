@@ -3,7 +3,7 @@
 #include "core/app/limits.h"
 #include "core/app/server.h"
 
-static void put_agent(struct json *json, const struct server *server, bool detailed)
+void parts_write_agent(struct json *json, const struct server *server, bool detailed)
 {
 	struct link_info info;
 
@@ -63,7 +63,7 @@ static void put_archiver(struct json *json, const struct server *server, bool de
 
 void parts_write(struct json *json, const struct server *server, bool detailed)
 {
-	put_agent(json, server, detailed);
+	parts_write_agent(json, server, detailed);
 	put_database(json, server, detailed);
 	put_archiver(json, server, detailed);
 }

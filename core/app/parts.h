@@ -9,6 +9,7 @@
 struct server;
 
 /* detailed: with names and reasons, which are not for somebody who is not signed in. */
+void parts_write_agent(struct json *json, const struct server *server, bool detailed);
 void parts_write(struct json *json, const struct server *server, bool detailed);
 
 #endif

@@ -50,6 +50,7 @@ const struct route app_routes[] = {
 	{"POST", API "/maintenance", ROLE_ADMIN, 0, 4096, JSON, schedule_maintenance},
 	{"POST", API "/runs/cancel", ROLE_ADMIN, 0, 4096, JSON, schedule_cancel_all},
 	{"GET", API "/audit", ROLE_ADMIN, ROUTE_STREAM, 0, NULL, audit_list},
+	{"GET", API "/hosts", ROLE_READ, 0, 0, NULL, health_hosts},
 	{"GET", API "/status", ROLE_READ, 0, 0, NULL, status_get},
 	{"GET", API "/status/history", ROLE_READ, 0, 0, NULL, samples_get},
 	{"GET", API "/status/histories", ROLE_READ, 0, 0, NULL, samples_get_many},

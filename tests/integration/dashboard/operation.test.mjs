@@ -8,6 +8,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { assertIs } from '../../api/document.mjs';
 import { until } from '../lib/agent.mjs';
 import { Dashboard, DASHBOARD, passwordHash, PASSWORD, request } from '../lib/dashboard.mjs';
 import { FakeAgent, FakeRun } from '../lib/fake-agent.mjs';
@@ -181,6 +182,16 @@ describe('what it says of itself', () => {
 		assert.equal(open.json.status, 'degraded');
 		assert.deepEqual([open.json.agent.state, open.json.database.reason], ['connected', '']);
 		assert.notEqual((await session.get('/readyz')).json.database.reason, '');
+	});
+
+	it('/hosts tells the agent, by the name of its host', async () => {
+		assert.equal((await request(dashboard, 'GET', '/api/v1/hosts')).status, 401);
+		const { json } = await session.get('/api/v1/hosts');
+		assertIs('HostList', json);
+		assert.equal(json.hosts.length, 1);
+		assert.equal(json.hosts[0].name, json.hosts[0].agent.host);
+		assert.notEqual(json.hosts[0].name, '');
+		assert.equal(json.hosts[0].agent.state, 'connected');
 	});
 
 	it('JSON lines with the request ids that were answered', async () => {
