@@ -1,6 +1,7 @@
 #include "agent/probes/report.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,18 @@ static void copy_text(char *out, size_t cap, struct wire_str text)
 	out[n] = '\0';
 }
 
+/* Values stand in the document as they came: they must not end before their text does. */
+static bool is_object(struct wire_str text)
+{
+	/* our own numbers may be larger than what jansson has for whole ones */
+	json_t *root =
+		json_loadb(text.data, text.len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+	bool is = json_is_object(root);
+
+	json_decref(root);
+	return is;
+}
+
 int report_next(const uint8_t *data, size_t n, size_t *at, struct finding *ret_finding)
 {
 	struct wire_str id, title, message, values;
@@ -112,7 +125,7 @@ int report_next(const uint8_t *data, size_t n, size_t *at, struct finding *ret_f
 	values = wire_get_str(&r);
 	if (r.failed || ret_finding->level > LEVEL_UNKNOWN || id.len == 0 ||
 		id.len >= NOTE_MAX_ID || values.len < 2 || values.len > REPORT_MAX_VALUES ||
-		values.data[0] != '{')
+		!is_object(values))
 		return -EBADMSG;
 	copy_text(ret_finding->id, sizeof(ret_finding->id), id);
 	copy_text(ret_finding->title, sizeof(ret_finding->title), title);

@@ -94,12 +94,53 @@ static void leaves_out_a_finding_that_is_too_large(void **state)
 	report_fini(&report);
 }
 
+/* They become part of the document: no text may add items to it, or break it. */
+static void refuses_values_that_are_not_one_object(void **state)
+{
+	static const char *const inside[] = {"\"a\":1},{\"id\":\"other\",\"level\":\"ok\"",
+		"\"a\":}", "\"a\":\"\xff\"", "]", "\"a\""};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
+		struct report report;
+		struct finding *f, found;
+		size_t at = 0;
+
+		report_init(&report);
+		f = report_begin(&report, "a", "First");
+		json_raw(&f->json, inside[i], strlen(inside[i]));
+		report_end(&report);
+		assert_int_equal(
+			report_next(report.bytes.data, report.bytes.len, &at, &found), -EBADMSG);
+		report_fini(&report);
+	}
+}
+
+static void takes_the_largest_numbers(void **state)
+{
+	struct report report;
+	struct finding *f, found;
+	size_t at = 0;
+
+	(void)state;
+	report_init(&report);
+	f = report_begin(&report, "a", "First");
+	json_kv_uint(&f->json, "n", UINT64_MAX);
+	json_kv_int(&f->json, "m", INT64_MIN);
+	report_end(&report);
+	assert_int_equal(report_next(report.bytes.data, report.bytes.len, &at, &found), 1);
+	buf_fini(&found.values);
+	report_fini(&report);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(returns_the_findings),
 		cmocka_unit_test(refuses_damaged_reports),
 		cmocka_unit_test(leaves_out_a_finding_that_is_too_large),
+		cmocka_unit_test(refuses_values_that_are_not_one_object),
+		cmocka_unit_test(takes_the_largest_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
