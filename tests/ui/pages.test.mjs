@@ -63,14 +63,16 @@ journey('the overview shows what runs now with its steps', { prepare: (f) => f.a
 
 journey('the overview shows problems first, the fullest disk, and where to read on', {}, async (page) => {
   await sees(page, '.attention-card', 'expires in 6 days');
-  assert.deepEqual(await page.locator('.attention-head b').allTextContents(), ['web-app-1', 'mail.example.org', 'logrotate.service', '/srv', 'Statements', '/srv/web']);
+  const worst = ['web-app-1', 'mail.example.org', 'logrotate.service', '/srv', 'Statements', '/srv/web'];
+  assert.deepEqual(await page.locator('.attention-head b').allTextContents(), worst);
   await sees(page, '.metric-card', '92');
   await page.locator('.tile', { hasText: 'Certificates' }).click();
   await page.waitForURL(/\/certs$/);
   await sees(page, '.resource', 'example.org');
   assert.deepEqual(await page.locator('.resource summary b').allTextContents(), ['mail.example.org', 'example.org']);
   await page.goBack();
-  await page.getByRole('button', { name: /Show all/ }).click();
+  await page.getByRole('button', { name: 'Show all 7' }).click();
+  assert.deepEqual(await page.locator('.attention-head b').allTextContents(), [...worst, 'database']);
   await page.locator('.attention-card', { hasText: 'the folder cannot be read' }).click();
   await page.waitForURL(/\/backups#database$/);
   await sees(page, '.resource details[open]', 'the folder cannot be read');

@@ -403,7 +403,7 @@ export const nl: Words = {
   notifyHooks: 'Hooks van buiten',
   notifyStarts: (flow) => `start ${flow}`,
   notifyOn: {
-    'run.failed': 'een uitvoering mislukte',
+    'run.failed': 'een run mislukte',
     'run.recovered': 'het werkt weer',
     'approval.waiting': 'er is een antwoord nodig',
     'agent.lost': 'de agent is weg',

@@ -67,7 +67,7 @@ export function TimeChart({ times, lines, top, format, onZoom }: Props) {
         scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, Math.max(top ?? 0, max > 0 ? max * 1.05 : 1)] } },
         axes: [
           { stroke: quiet, grid, ticks: grid, font: '12px Geist, sans-serif', size: 30, values: (_u, splits) => splits.map((s) => timeFormat(times.length > 1 ? (times.at(-1)! - times[0]!) / 1000 : HOUR).format(s * 1000)) },
-          { stroke: quiet, grid, ticks: grid, font: '12px Geist, sans-serif', size: 68, values: (_u, splits) => splits.map(format) },
+          { stroke: quiet, grid, ticks: grid, font: '12px Geist, sans-serif', size: 76, values: (_u, splits) => splits.map(format) },
         ],
         series: [{}, ...lines.map((_l, i) => ({ stroke: colour(root, COLOURS[i % COLOURS.length]!), width: 1.5, spanGaps: false, points: { show: false } }))],
         hooks: {

@@ -74,12 +74,14 @@ function Target({ target, onTested }: { target: NotifyTarget; onTested: () => vo
 /** A rule in words: what it is about, and who is told. */
 function Rule({ rule }: { rule: NotifyRule }) {
   const m = t.value;
-  const only = [...rule.runs, ...rule.sections, ...rule.items];
+  const only = [...rule.runs, ...rule.items];
+  const sections = rule.sections.map((s) => m.section[s as keyof typeof m.section] ?? s);
   return (
     <li>
       <span class="settings-item">
         <span>{rule.on.map((on) => m.notifyOn[on as keyof typeof m.notifyOn] ?? on).join(', ')}</span>
         <span class="muted small">
+          {sections.length > 0 && `${sections.join(', ')} · `}
           {only.length > 0 && <span class="mono">{only.join(', ')} · </span>}
           {m.notifyTo(rule.targets.join(', '))}
         </span>
