@@ -8,6 +8,7 @@
 
 /* The kernel's view of this very process: there is one, whoever is passed around. */
 static char *room;
+static size_t room_bytes;
 
 bool title_is_reserved(int argc, char *const *argv)
 {
@@ -28,18 +29,20 @@ void title_reserve(const char *verb)
 
 void title_init(int argc, char **argv)
 {
-	if (title_is_reserved(argc, argv))
-		room = argv[0];
+	if (!title_is_reserved(argc, argv))
+		return;
+	room = argv[0];
+	room_bytes = (size_t)(argv[2] + TITLE_BYTES + 1 - argv[0]);
 }
 
+/* Where the last byte of the arguments is no NUL, Linux shows what stands before the first one
+ * (get_mm_proctitle() in fs/proc/base.c), and not a row of empty arguments behind it. */
 void title_set(const char *verb, const char *arg)
 {
-	size_t n = 0;
-	const char *const words[] = {PROGRAM, verb, arg};
-
 	if (room == NULL)
 		return;
-	memset(room, '\0', TITLE_BYTES);
-	for (size_t i = 0; i < 3 && words[i] != NULL && n < TITLE_BYTES; i++)
-		n += (size_t)snprintf(room + n, TITLE_BYTES - n, "%s", words[i]) + 1;
+	memset(room, '\0', room_bytes);
+	(void)snprintf(room, TITLE_BYTES, "%s %s%s%s", PROGRAM, verb, arg != NULL ? " " : "",
+		arg != NULL ? arg : "");
+	room[room_bytes - 1] = '.';
 }

@@ -40,6 +40,11 @@ describe('the agent guards its socket', { timeout: 180000 }, () => {
 		assert.doesNotMatch(agent.log(), /worker\.no_sandbox/);
 	});
 
+	it('is told apart in lists of processes, without empty arguments behind its name', () => {
+		const line = (pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').replace(/\0$/, '');
+		assert.deepEqual([agent.monitor.pid, agent.workerPid].map(line), ['ops-agent serve', 'ops-agent worker']);
+	});
+
 	it('is for owner and group only', () => {
 		assert.equal(statSync(agent.socket).mode & 0o777, 0o660);
 		assert.equal(statSync(agent.stateDir).mode & 0o777, 0o750);

@@ -163,7 +163,7 @@ export class Agent {
 	runnerPid(runId) {
 		return pids().find((pid) => {
 			try {
-				const args = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+				const args = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split(/[\0 ]/);
 				return args[1] === 'runner' && args[2] === join(this.stateDir, 'runs', runId) && isAlive(pid);
 			} catch {
 				return false;
