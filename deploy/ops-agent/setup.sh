@@ -258,9 +258,9 @@ install_config() {
 	fi
 	live || return 0
 	do_it chown root:ops-agent /etc/ops-agent/secret
-	# what the example flow `backup` writes to
+	# what the example flow `backup` writes to; the probes see how old and large a dump is, and cannot read it
 	if getent passwd postgres >/dev/null; then
-		do_it install -d -m 0700 -o postgres -g postgres /var/lib/ops-backups
+		do_it install -d -m 0750 -o postgres -g ops-probe /var/lib/ops-backups
 	fi
 }
 
@@ -416,6 +416,8 @@ uninstall_all() {
 	do_it rm -rf /run/ops-runs
 	# a container may have the folder mounted; it goes with the next start of the host
 	do_it find /run/ops-agent -mindepth 1 -delete
+	# whoever gets the group's number next is not to see the backups
+	if [ -d /var/lib/ops-backups ]; then do_it chmod 0700 /var/lib/ops-backups; fi
 	for account in ops-agent ops-probe ops-docker ops-run ops-dashboard; do
 		if getent passwd "$account" >/dev/null; then do_it userdel "$account"; fi
 	done

@@ -119,6 +119,16 @@ export function watcher(server, number) {
 	return { look: (line) => ask(`look ${line}`), leave: () => ask('leave') };
 }
 
+// The overview says that item is well.
+async function inOverview(server, section, item) {
+	let found;
+	for (const end = Date.now() + 60_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 500))) {
+		found = api(server, 'GET', '/api/v1/status').json?.sections?.[section]?.find((i) => i.id === item);
+		if (found?.level === 'ok') return;
+	}
+	assert.fail(`${section}, ${item}: ${JSON.stringify(found)}`);
+}
+
 // The dashboard has all of the run in PostgreSQL.
 const archived = (server, id) => server.until(`run ${id} is in the database`,
 	`cd / && runuser -u postgres -- psql -XAtqd ops -c "SELECT 1 FROM ops.runs r WHERE id = '${id}' AND finished_us IS NOT NULL
@@ -167,6 +177,10 @@ export const drills = {
 		const run = await finished(server, start(server, 'flow', 'backup'), 120);
 		assert.equal(run.status, 'succeeded', JSON.stringify(run));
 		server.run('ls /var/lib/ops-backups/*.dump');
+		// the probes look anew after a reload: every container and the dump are to be seen
+		server.run('opsctl reload');
+		await inOverview(server, 'docker', 'ops-dashboard');
+		await inOverview(server, 'backups', 'database');
 	},
 
 	async 'install-again'(server) {
