@@ -27,7 +27,7 @@ BEGIN {
 	owner["yaml.h"] = "core/yaml"
 	owner["cyaml/cyaml.h"] = "agent/config"
 	owner["curl/curl.h"] = "core/net/outgoing.c core/net/outgoing_mail.c core/net/outgoing_internal.h"
-	owner["jansson.h"] = "core/app core/agentlink core/main.c agent/ctl agent/probes/engine.c agent/probes/container_json.c agent/probes/updater.c"
+	owner["jansson.h"] = "core/app core/agentlink core/main.c agent/ctl agent/probes/engine.c agent/probes/container_json.c agent/probes/report.c agent/probes/updater.c"
 	owner["systemd/sd-journal.h"] = "agent/probes"
 	owner["uv.h"] = "core agent/worker"
 }
