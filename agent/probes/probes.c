@@ -195,6 +195,8 @@ static void set_verified(struct probes *p, const struct note *note)
 		probe->verified_us = note->time_us;
 		if (probe->pid == 0)
 			probe->due_us = 0;
+		else
+			probe->again = true; /* the look that goes on does not know */
 	}
 }
 
