@@ -124,7 +124,7 @@ void notify_lanes_configure(struct notify *notify);
 void notify_lanes_free(struct notify *notify);
 /* Queues a copy for every target that the rules name for it. */
 void notify_lanes_add(struct notify *notify, const struct notify_event *event);
-/* queued_us 0: now. At most twice NOTIFY_MAX_QUEUED are held while some are being sent. */
+/* queued_us 0: now. NOTIFY_MAX_QUEUED are held, and as many again while those are being sent. */
 void notify_lane_push(
 	struct notify_lane *lane, const struct notify_event *event, uint64_t queued_us);
 /* Sends what is due. */

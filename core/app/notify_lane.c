@@ -6,6 +6,7 @@
  * States, by members: empty (no items) -> waiting (retry_ms or quiet_until_ms is ahead) -> sending
  * (call) -> waiting or empty.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,15 +66,11 @@ static void lane_free(struct notify_lane *lane)
 	free(lane);
 }
 
-void notify_lane_push(
-	struct notify_lane *lane, const struct notify_event *event, uint64_t queued_us)
+/* Of those that are not being sent, all beyond the maximum are only counted from now on: the
+ * oldest. */
+static void keep_max(struct notify_lane *lane)
 {
-	struct notify_item *item = xcalloc(1, sizeof(*item));
-
-	item->event = *event;
-	item->queued_us = queued_us != 0 ? queued_us : clock_wall_us();
-	if (lane->n_items - lane->n_sending >= NOTIFY_MAX_QUEUED) {
-		/* The oldest that is not being sent is only counted from now on. */
+	while (lane->n_items - lane->n_sending > NOTIFY_MAX_QUEUED) {
 		struct list *at = lane->items.next;
 
 		for (size_t i = 0; i < lane->n_sending; i++)
@@ -83,8 +80,18 @@ void notify_lane_push(
 		lane->n_items--;
 		lane->more++;
 	}
+}
+
+void notify_lane_push(
+	struct notify_lane *lane, const struct notify_event *event, uint64_t queued_us)
+{
+	struct notify_item *item = xcalloc(1, sizeof(*item));
+
+	item->event = *event;
+	item->queued_us = queued_us != 0 ? queued_us : clock_wall_us();
 	list_append(&lane->items, &item->link);
 	lane->n_items++;
+	keep_max(lane);
 }
 
 static struct notify_lane *find_lane(struct notify *n, size_t rule, const char *target)
@@ -132,6 +139,51 @@ void notify_lanes_add(struct notify *n, const struct notify_event *event)
 			told[target] = true;
 			notify_lane_push(find_lane(n, i, n->conf->targets[target].name), event, 0);
 		}
+	}
+}
+
+/* ---- lanes that are gone ---- */
+
+static bool is_configured(const struct notify *n, const struct notify_lane *lane)
+{
+	const struct notify_rule *rule;
+
+	if (n->conf == NULL || lane->rule >= n->conf->n_rules)
+		return false;
+	rule = &n->conf->rules[lane->rule];
+	for (size_t i = 0; i < rule->n_targets; i++) {
+		if (strcmp(n->conf->targets[rule->targets[i]].name, lane->target) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What waits in a lane that is gone goes to another one of the same target. */
+static void move_items(struct notify *n, struct notify_lane *from)
+{
+	size_t at = 0;
+
+	list_foreach(pos, tmp, &n->lanes)
+	{
+		struct notify_lane *to = container_of(pos, struct notify_lane, link);
+
+		if (to == from || to->orphan || strcmp(to->target, from->target) != 0 ||
+			!is_configured(n, to))
+			continue;
+		list_foreach(item, next, &from->items)
+		{
+			struct notify_item *moved = container_of(item, struct notify_item, link);
+
+			if (at++ < from->n_sending)
+				continue;
+			notify_lane_push(to, &moved->event, moved->queued_us);
+			list_remove(&moved->link);
+			from->n_items--;
+			free(moved);
+		}
+		to->more += from->more - from->more_sending;
+		from->more = from->more_sending;
+		return;
 	}
 }
 
@@ -199,21 +251,25 @@ static void on_sent(const struct outgoing_result *result, void *arg)
 	}
 	lane->n_sending = 0;
 	lane->more_sending = 0;
+	keep_max(lane); /* what came meanwhile and was not taken, together */
 	notify_state_touch(n);
-	if (lane->orphan)
+	if (lane->orphan) {
+		move_items(n, lane); /* what was not taken */
 		lane_free(lane);
+	}
 	notify_lanes_pump(n);
 }
 
 static void lane_send(struct notify_lane *lane, const struct notify_target *target)
 {
 	struct notify *n = lane->notify;
-	const struct notify_event *events[2 * NOTIFY_MAX_QUEUED];
+	const struct notify_event *events[NOTIFY_MAX_QUEUED];
 	struct notify_words words = notify_words(n);
 	struct notify_event digest;
 	uint64_t count = lane->n_items + lane->more;
 	size_t i = 0;
 
+	assert(lane->n_items <= NOTIFY_MAX_QUEUED);
 	list_foreach(pos, tmp, &lane->items)
 	{
 		events[i++] = &container_of(pos, struct notify_item, link)->event;
@@ -266,45 +322,6 @@ static struct notify_lane *lane_new(struct notify *n, size_t rule, const char *t
 	list_init(&lane->items);
 	list_append(&n->lanes, &lane->link);
 	return lane;
-}
-
-static bool is_configured(const struct notify *n, const struct notify_lane *lane)
-{
-	const struct notify_rule *rule;
-
-	if (n->conf == NULL || lane->rule >= n->conf->n_rules)
-		return false;
-	rule = &n->conf->rules[lane->rule];
-	for (size_t i = 0; i < rule->n_targets; i++) {
-		if (strcmp(n->conf->targets[rule->targets[i]].name, lane->target) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* What waits in a lane that is gone goes to another one of the same target. */
-static void move_items(struct notify *n, struct notify_lane *from)
-{
-	size_t at = 0;
-
-	list_foreach(pos, tmp, &n->lanes)
-	{
-		struct notify_lane *to = container_of(pos, struct notify_lane, link);
-
-		if (to == from || to->orphan || strcmp(to->target, from->target) != 0 ||
-			!is_configured(n, to))
-			continue;
-		list_foreach(item, next, &from->items)
-		{
-			const struct notify_item *moved =
-				container_of(item, struct notify_item, link);
-
-			if (at++ >= from->n_sending)
-				notify_lane_push(to, &moved->event, moved->queued_us);
-		}
-		to->more += from->more - from->more_sending;
-		return;
-	}
 }
 
 void notify_lanes_configure(struct notify *n)

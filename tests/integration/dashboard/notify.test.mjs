@@ -371,6 +371,30 @@ rules: [{ on: [run.failed, run.recovered], targets: [chat], quiet: ${quiet} }]
 		await over(dashboard);
 	});
 
+	it('what comes while a target refuses again and again is kept within bounds, and counted', async () => {
+		await fresh();
+		conf('0s');
+		const dashboard = await start();
+		await dashboard.connected({ database: true });
+		let n = 0, refusals = 3;
+		const more = (count) => {
+			for (let i = 0; i < count; i++) happen(agent, ended(`more.${n++}`, 'failed'));
+		};
+		http.answer = async () => {
+			if (refusals-- <= 0) return 200;
+			more(70); // more than are kept, while the message is out
+			await until('them to be known', () => {
+				const { marks, waiting } = state(dashboard);
+				return waiting.length === 0 && marks.filter(([key]) => key.endsWith('/end')).length === n;
+			});
+			assert.ok(state(dashboard).lanes[0].items.length <= 128);
+			return 503;
+		};
+		more(1);
+		await until('all to be told', () => http.taken.reduce((sum, r) => sum + r.json.count, 0) === n && n === 211);
+		await over(dashboard);
+	});
+
 	it('a restart tells nothing twice, and what failed while it was away', async () => {
 		await fresh();
 		conf('0s');
@@ -427,6 +451,28 @@ rules: [{ on: [run.failed, run.recovered], targets: [chat], quiet: ${quiet} }]
 		await until('both to know', () => two.every((d) => settled(d, 21)));
 		assert.equal(told(), 21);
 		await over(...two);
+	});
+
+	it('a rule that goes at SIGHUP while its message is out: what was refused goes out by another rule', async () => {
+		await fresh();
+		const rules = (text) => write('once.yml', `version: 1
+targets: { chat: { type: webhook, url: "${http.url}", secret_file: ${secret('key3', KEY)} } }
+rules: [${text}{ on: [run.failed], targets: [chat], quiet: 0s }]
+`);
+		rules('{ on: [run.recovered], targets: [chat], quiet: 0s }, ');
+		const dashboard = await start();
+		let refuse;
+		http.answer = () => new Promise((resolve) => { refuse = () => resolve(503); });
+		happen(agent, ended('moved', 'failed'));
+		await until('the message to be out', () => refuse);
+		rules('');
+		await hangup(dashboard, 'config.reloaded');
+		http.answer = () => 200;
+		refuse();
+		await until('it', () => http.taken.length === 1);
+		assert.equal(http.titles()[0], 'Title of moved failed on fake');
+		await until('the state', () => state(dashboard).lanes.length === 0);
+		await over(dashboard);
 	});
 
 	it('with PostgreSQL away it is told all the same', async () => {

@@ -31,10 +31,10 @@ export class HttpReceiver {
 		receiver.server = http.createServer((req, res) => {
 			const parts = [];
 			req.on('data', (part) => parts.push(part));
-			req.on('end', () => {
+			req.on('end', async () => {
 				const body = Buffer.concat(parts).toString();
 				const request = { method: req.method, path: req.url, headers: req.headers, body, json: JSON.parse(body), at: Date.now() };
-				request.status = receiver.answer(request);
+				request.status = await receiver.answer(request);
 				receiver.requests.push(request);
 				if (request.status === null) return;
 				res.writeHead(request.status, { 'content-type': 'application/json' });
