@@ -203,11 +203,22 @@ static void forget_old_claims(struct notify *n)
 		POOL_IDEMPOTENT | POOL_BACKGROUND, 0, NULL, NULL);
 }
 
-/* Whether a rule is about it. */
+/* Whether a rule is about it; of what has a state, about any of its states: the claim must follow
+ * them all. Else who has told "bad" would own the next "bad" too, long after it was well again, and
+ * when that dashboard is gone nobody would tell. */
 static bool is_wanted(const struct notify *n, const struct notify_event *event)
 {
+	static const uint32_t agent = 1u << NOTIFY_AGENT_LOST | 1u << NOTIFY_AGENT_BACK,
+			      levels = 1u << NOTIFY_STATUS_BAD | 1u << NOTIFY_STATUS_WARN |
+				       1u << NOTIFY_STATUS_UNKNOWN | 1u << NOTIFY_STATUS_OK;
+	uint32_t on = 1u << event->on;
+
+	if ((on & agent) != 0)
+		on = agent;
+	else if ((on & levels) != 0)
+		on = levels;
 	for (size_t i = 0; n->conf != NULL && i < n->conf->n_rules; i++) {
-		if ((n->conf->rules[i].on & 1u << event->on) != 0)
+		if ((n->conf->rules[i].on & on) != 0)
 			return true;
 	}
 	return false;

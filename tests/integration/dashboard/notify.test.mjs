@@ -475,6 +475,34 @@ rules: [${text}{ on: [run.failed], targets: [chat], quiet: 0s }]
 		await over(dashboard);
 	});
 
+	it('it happens again when the one that told it is gone: the other one tells it', async () => {
+		await fresh();
+		write('once.yml', `version: 1
+look_every: 1s
+targets: { chat: { type: webhook, url: "${http.url}", secret_file: ${secret('key3', KEY)} } }
+rules: [{ on: [status.bad], targets: [chat], quiet: 0s }]
+`);
+		const be = (level) => {
+			const item = { id: 'disk', title: 'The disk', level, message: level === 'ok' ? null : 'full', since_us: 1, checked_us: 0, values: {} };
+			agent.status = { host: 'fake', time_us: 1, level, interval_ms: 1000, sections: { disks: [item] } };
+		};
+		const knows = (dashboard, bad) => state(dashboard).waiting.length === 0 && state(dashboard).marks.some(([key]) => key.startsWith('status/')) === bad;
+		be('bad');
+		const one = await start();
+		await one.connected({ database: true });
+		await until('the first', () => http.taken.length === 1 && knows(one, true));
+		const two = await start();
+		await two.connected({ database: true });
+		await until('the second to know', () => knows(two, true));
+		be('ok');
+		await until('both to know', () => knows(one, false) && knows(two, false));
+		assert.equal(http.taken.length, 1);
+		await one.destroy();
+		be('bad');
+		await until('the second to tell it', () => http.taken.length === 2);
+		await over(two);
+	});
+
 	it('with PostgreSQL away it is told all the same', async () => {
 		await fresh();
 		conf('0s');
