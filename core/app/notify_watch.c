@@ -79,10 +79,12 @@ static void take_failed(struct notify *n, json_t *run, const struct rundoc *doc)
 {
 	char key[200], id[UUID_TEXT_BYTES];
 
+	uuid_format(&doc->id, id);
+	if (notify_line_is_asked(n, id))
+		return; /* known; its name may have succeeded since */
 	name_key(doc, key, sizeof(key));
 	notify_set_mark(n, key, "failed", finished_us(doc), false);
-	uuid_format(&doc->id, id);
-	if (!notify_line_is_asked(n, id) && !notify_line_ask(n, run, on_line))
+	if (!notify_line_ask(n, run, on_line))
 		run_ended(n, doc, NOTIFY_RUN_FAILED, "");
 }
 
