@@ -71,13 +71,15 @@ END
 $$;
 
 -- Makes the coarser moments that are complete at now_us, and drops what is older than is kept. The last
--- quarter of an hour is made again, for what came late; what stays the same is not written. Returns
+-- quarter of an hour is made again, for what came late; what stays the same is not written. What is
+-- dropped are whole quarters: of what is left of one a moment would be made again that is wrong. Returns
 -- how many moments were written, or -1 when another session is at it.
 CREATE FUNCTION ops.metric_roll_up(now_us bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
 	late_us CONSTANT bigint := 900000000;
 	day_us CONSTANT bigint := 86400000000;
+	quarter_us CONSTANT bigint := now_us - now_us % 900000000;
 	of_host text;
 	tier record;
 	last_us bigint;
@@ -122,9 +124,9 @@ BEGIN
 			written := written + n;
 		END LOOP;
 		DELETE FROM ops.metric_moments m WHERE m.host = of_host AND m.resolution_s = 10
-			AND m.time_us < now_us - day_us - 2 * late_us;
+			AND m.time_us < quarter_us - day_us - 2 * late_us;
 		DELETE FROM ops.metric_moments m WHERE m.host = of_host AND m.resolution_s = 60
-			AND m.time_us < now_us - 30 * day_us - 2 * late_us;
+			AND m.time_us < quarter_us - 30 * day_us - 2 * late_us;
 		DELETE FROM ops.metric_moments m WHERE m.host = of_host AND m.resolution_s = 900
 			AND m.time_us < now_us - 731 * day_us;
 	END LOOP;

@@ -131,6 +131,21 @@ test('each resolution is kept as long as it should be', async () => {
 	assert.deepEqual(await left(900), [1, 2, 29, 31, 700]);
 });
 
+test('dropping makes nothing again of what is left', async () => {
+	// a host that has gone: its last moments are as old as what is dropped, whenever that is
+	const end = 1_900_000_000 * S - ((1_900_000_000 * S) % (900 * S));
+	let sql = '';
+	for (let n = 90; n > 0; n--) sql += put('gone', end - n * 10 * S, { 'host/cpu': { used_pct: n } });
+	await pg.psql(`${sql}select ops.metric_roll_up(${end});`);
+	const before = [await view('gone', 60), await view('gone', 900)];
+	assert.equal(before[0].size, 15);
+	const later = (us) => `select ops.metric_roll_up(${us}); select ops.metric_roll_up(${us});`;
+	await pg.psql(later(end + DAY + 1800 * S - 435 * S) + later(end + DAY + 1800 * S));
+	assert.deepEqual([await view('gone', 60), await view('gone', 900)], before);
+	await pg.psql(later(end + 30 * DAY + 1800 * S - 435 * S));
+	assert.deepEqual(await view('gone', 900), before[1]);
+});
+
 test('the numbers of series of one host are bounded', async () => {
 	await pg.psql(`select ops.metric_put('many', g * 10000000, json_build_object('host/' || g, (select json_object_agg('v' || v, 1) from generate_series(1, 500) v))::text) from generate_series(1, 20) g`);
 	const count = Number(await pg.psql(`select count(*) from ops.metric_series where host = 'many'`));
