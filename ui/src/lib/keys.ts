@@ -23,6 +23,19 @@ export function useKeys(keys: Keys): () => void {
   return () => void layers.splice(layers.indexOf(keys), 1);
 }
 
+/** Closes what floats when somebody presses elsewhere, or Escape. Returns how to stop looking. */
+export function onAway(box: () => Element | null, close: () => void): () => void {
+  const away = (e: Event) => {
+    if (e instanceof KeyboardEvent ? e.key === 'Escape' : !box()?.contains(e.target as Node)) close();
+  };
+  addEventListener('pointerdown', away);
+  addEventListener('keydown', away);
+  return () => {
+    removeEventListener('pointerdown', away);
+    removeEventListener('keydown', away);
+  };
+}
+
 export function typing(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable || target.matches('textarea, select')) return true;

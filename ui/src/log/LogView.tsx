@@ -2,19 +2,17 @@ import { effect, useComputed, useSignalEffect, type ReadonlySignal } from '@prea
 import { useEffect, useRef } from 'preact/hooks';
 import type { Run } from '../api/types.ts';
 import { t } from '../i18n/index.ts';
-import { number } from '../lib/format.ts';
 import { here, setHash } from '../lib/router.ts';
 import { darkNow } from '../lib/theme.ts';
 import { isActive } from '../live/store.ts';
 import { IconButton } from '../ui/Button.tsx';
-import { Icon } from '../ui/Icon.tsx';
 import { Status } from '../ui/Status.tsx';
 import { stepName } from '../ui/runText.ts';
 import { Took } from '../ui/Time.tsx';
 import type { LogControl } from './control.ts';
-import { pending } from './follow.ts';
 import type { ListLook } from './list.ts';
 import { Minimap } from './minimap.ts';
+import { Pill } from './Pill.tsx';
 import { timestamps, wrapLines } from './prefs.ts';
 import { linesHash, parseLines } from './selection.ts';
 import { Toolbar } from './Toolbar.tsx';
@@ -24,22 +22,6 @@ interface Props {
   run: ReadonlySignal<Run>;
 }
 
-/** The way back to the end, with what came meanwhile. */
-function Pill({ control }: { control: LogControl }) {
-  const m = t.value;
-  const list = control.list.value;
-  // Of a log that has ended, the end in view is all there is to come to.
-  if (!list || list.follow.value.on || (control.client.ended.value && list.atEnd.value)) return null;
-  const n = pending(list.follow.value, control.client.size.value.lines);
-  return (
-    <button type="button" class="follow-pill" onClick={() => list.toEnd()}>
-      <Icon name="arrow-down-to-line" />
-      {control.client.ended.value ? m.toEnd : m.follow}
-      {n > 0 && <span class="mono"> · {m.newLines(number(n))}</span>}
-    </button>
-  );
-}
-
 /** Header of the step whose lines are at the top. */
 function StickyStep({ control, run }: Props) {
   const m = t.value;
@@ -47,13 +29,14 @@ function StickyStep({ control, run }: Props) {
   const step = index === null ? undefined : run.value.steps[index];
   if (!step) return null;
   const name = stepName(step, run.value.steps);
+  const show = () => step.offset !== null && void control.show({ offset: step.offset }, 0);
   const fold = () => {
     control.toggleFold(step.index);
-    if (step.offset !== null) void control.show({ offset: step.offset }, 0);
+    show();
   };
   return (
     <div class="sticky-step">
-      <button type="button" class="sticky-name" onClick={() => step.offset !== null && void control.show({ offset: step.offset }, 0)}>
+      <button type="button" class="sticky-name" onClick={show}>
         <Status status={step.status} quiet />
         <b>{name}</b>
         <Took of={step} />

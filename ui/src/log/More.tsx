@@ -1,12 +1,12 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
+import { onAway } from '../lib/keys.ts';
 import { IconButton } from '../ui/Button.tsx';
 import { Segmented } from '../ui/Field.tsx';
 import { Icon } from '../ui/Icon.tsx';
 import type { LogControl } from './control.ts';
 import { STREAMS, type Stream } from './messages.ts';
-import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 
 export interface ToolbarProps {
   control: LogControl;
@@ -19,20 +19,10 @@ export interface ToolbarProps {
 /** What is wanted now and then. */
 export function More({ control, download, raw, steps }: ToolbarProps) {
   const m = t.value;
+  const { nextTimes, timestamps, toggleWrap, wrapLines } = control.prefs;
   const open = useSignal(false);
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (!open.value) return undefined;
-    const away = (e: Event) => {
-      if (e instanceof KeyboardEvent ? e.key === 'Escape' : !box.current?.contains(e.target as Node)) open.value = false;
-    };
-    addEventListener('pointerdown', away);
-    addEventListener('keydown', away);
-    return () => {
-      removeEventListener('pointerdown', away);
-      removeEventListener('keydown', away);
-    };
-  }, [open.value]);
+  useEffect(() => (open.value ? onAway(() => box.current, () => (open.value = false)) : undefined), [open.value]);
   const act = (fn: () => void) => () => {
     open.value = false;
     fn();

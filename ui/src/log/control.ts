@@ -8,9 +8,12 @@ import type { Step } from '../api/types.ts';
 import { LogClient } from './client.ts';
 import { LogList, type ListLook } from './list.ts';
 import type { Stream, Target } from './messages.ts';
+import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 import { linesHash, type Lines } from './selection.ts';
 
 export class LogControl {
+  /** How logs look, for what is loaded later: with an import of its own it would be a file of its own. */
+  readonly prefs = { nextTimes, timestamps, toggleWrap, wrapLines };
   readonly client: LogClient;
   readonly list = signal<LogList | null>(null);
   readonly findOpen = signal(false);

@@ -1,24 +1,16 @@
 // Ticks beside the scroll bar: where errors and hits are. For the mouse; keys have e, E, n and N.
 // One path for each kind, however many there are: they change several times a second.
 
-const SVG = 'http://www.w3.org/2000/svg';
+import { svgNode } from './svg.ts';
+
 /** Height of the drawing's own units; it is stretched to what there is. */
 const UNITS = 1000;
 
 export class Minimap {
-  private readonly paths: SVGPathElement[];
+  private readonly paths = ['error', 'hit'].map((name) => svgNode('path', { class: name }));
 
   constructor(root: HTMLElement) {
-    const svg = document.createElementNS(SVG, 'svg');
-    svg.setAttribute('viewBox', `0 0 1 ${UNITS}`);
-    svg.setAttribute('preserveAspectRatio', 'none');
-    this.paths = ['error', 'hit'].map((name) => {
-      const path = document.createElementNS(SVG, 'path');
-      path.setAttribute('class', name);
-      svg.append(path);
-      return path;
-    });
-    root.append(svg);
+    root.append(svgNode('svg', { viewBox: `0 0 1 ${UNITS}`, preserveAspectRatio: 'none' }, ...this.paths));
   }
 
   draw(errors: readonly number[], hits: readonly number[]): void {

@@ -5,9 +5,11 @@ import { bytes, clockMillis, duration, number as formatNumber, offsetTime } from
 import { t } from '../i18n/index.ts';
 import type { AnyStatus, Step } from '../api/types.ts';
 import { actorName, outcome, signalName, stepName } from '../ui/runText.ts';
+import { STATUS_ICONS } from '../ui/Status.tsx';
 import { Attr } from './ansi.ts';
 import { cssOf, onColour, rgbOf, textColour } from './colour.ts';
 import type { EventRow, LineRow, Row } from './messages.ts';
+import { svgNode } from './svg.ts';
 import type { Run } from './text.ts';
 
 export type Times = 'off' | 'relative' | 'absolute';
@@ -48,15 +50,8 @@ function span(className: string, text: string): HTMLSpanElement {
   return s;
 }
 
-function icon(name: string): SVGSVGElement {
-  const ns = 'http://www.w3.org/2000/svg';
-  const svg = document.createElementNS(ns, 'svg');
-  svg.setAttribute('class', 'icon');
-  svg.setAttribute('aria-hidden', 'true');
-  const use = document.createElementNS(ns, 'use');
-  use.setAttribute('href', `${__SPRITE__}#${name}`);
-  svg.append(use);
-  return svg;
+function icon(name: string): SVGElement {
+  return svgNode('svg', { class: 'icon', 'aria-hidden': 'true' }, svgNode('use', { href: `${__SPRITE__}#${name}` }));
 }
 
 interface Painted {
@@ -174,20 +169,6 @@ function drawLine(e: RowElement, r: LineRow, look: Look): void {
   }
 }
 
-const ICON_OF: Record<AnyStatus, string> = {
-  queued: 'circle-dashed',
-  pending: 'circle-dashed',
-  running: 'circle-play',
-  retrying: 'rotate-cw',
-  waiting: 'circle-pause',
-  succeeded: 'circle-check',
-  failed: 'circle-x',
-  cancelled: 'ban',
-  timed_out: 'clock',
-  lost: 'unplug',
-  skipped: 'circle-slash',
-};
-
 const text = (e: EventRow, k: string): string => (typeof e.fields[k] === 'string' ? e.fields[k] : '');
 const num = (e: EventRow, k: string): number | null => (typeof e.fields[k] === 'number' ? e.fields[k] : null);
 
@@ -200,7 +181,7 @@ interface EventText {
 
 function statusOf(e: EventRow): AnyStatus {
   const s = text(e, 'status');
-  return s in ICON_OF ? (s as AnyStatus) : 'failed';
+  return s in STATUS_ICONS ? (s as AnyStatus) : 'failed';
 }
 
 function how(e: EventRow): string {
@@ -219,11 +200,11 @@ export function eventText(e: EventRow, look: Look): EventText {
       const status = step?.status ?? 'running';
       const attempt = num(e, 'attempt') ?? 1;
       const took = step && step.finished_us > 0 ? duration(step.finished_us - step.started_us) : '';
-      return { tone: `step ${status}`, icon: ICON_OF[status], words: attempt > 1 ? m.stepAttempt(name, attempt) : name, detail: took };
+      return { tone: `step ${status}`, icon: STATUS_ICONS[status], words: attempt > 1 ? m.stepAttempt(name, attempt) : name, detail: took };
     }
     case 'step.finished': {
       const message = text(e, 'message');
-      return { tone: `end ${statusOf(e)}`, icon: ICON_OF[statusOf(e)], words: m.stepEnded(name, m.status[statusOf(e)].toLowerCase()), detail: message || how(e) };
+      return { tone: `end ${statusOf(e)}`, icon: STATUS_ICONS[statusOf(e)], words: m.stepEnded(name, m.status[statusOf(e)].toLowerCase()), detail: message || how(e) };
     }
     case 'step.retrying':
       return { tone: 'remark', icon: 'rotate-cw', words: m.eventRetrying(name) };
@@ -252,7 +233,7 @@ export function eventText(e: EventRow, look: Look): EventText {
     case 'run.finished': {
       const status = statusOf(e);
       const message = text(e, 'message');
-      return { tone: `end run-end ${status}`, icon: ICON_OF[status], words: m.eventRunEnded(m.status[status].toLowerCase()), detail: message || (status === 'succeeded' ? '' : how(e)) };
+      return { tone: `end run-end ${status}`, icon: STATUS_ICONS[status], words: m.eventRunEnded(m.status[status].toLowerCase()), detail: message || (status === 'succeeded' ? '' : how(e)) };
     }
     default:
       return { tone: 'remark', icon: 'info', words: e.name };

@@ -4,11 +4,12 @@ import { t } from '../i18n/index.ts';
 import { now } from '../lib/format.ts';
 import { Icon } from './Icon.tsx';
 
-const ICONS: Record<AnyStatus, string> = {
+/** Those of what goes on are of a log's rows; elsewhere they turn. */
+export const STATUS_ICONS: Record<AnyStatus, string> = {
   queued: 'circle-dashed',
   pending: 'circle-dashed',
-  running: '',
-  retrying: '',
+  running: 'circle-play',
+  retrying: 'rotate-cw',
   waiting: 'circle-pause',
   succeeded: 'circle-check',
   failed: 'circle-x',
@@ -37,8 +38,16 @@ function Turning() {
   );
 }
 
+function Sign({ status }: { status: AnyStatus }) {
+  return status === 'running' || status === 'retrying' ? <Turning /> : <Icon name={STATUS_ICONS[status]} />;
+}
+
 export function StatusIcon({ status }: { status: AnyStatus }) {
-  return <span class={`status ${tone(status)}`}>{ICONS[status] === '' ? <Turning /> : <Icon name={ICONS[status]} />}</span>;
+  return (
+    <span class={`status ${tone(status)}`}>
+      <Sign status={status} />
+    </span>
+  );
 }
 
 /** Icon and word; with `quiet` the word is for screen readers. */
@@ -46,7 +55,7 @@ export function Status({ status, quiet, pill }: { status: AnyStatus; quiet?: boo
   const word = t.value.status[status];
   return (
     <span class={`status ${tone(status)} ${pill ? 'pill' : ''}`}>
-      {ICONS[status] === '' ? <Turning /> : <Icon name={ICONS[status]} />}
+      <Sign status={status} />
       <span class={quiet ? 'visually-hidden' : ''}>{word}</span>
     </span>
   );

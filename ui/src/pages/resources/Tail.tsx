@@ -6,32 +6,16 @@ import { t } from '../../i18n/index.ts';
 import { bytes, number } from '../../lib/format.ts';
 import { darkNow } from '../../lib/theme.ts';
 import { LogControl } from '../../log/control.ts';
-import { pending } from '../../log/follow.ts';
 import type { ListLook } from '../../log/list.ts';
+import { Pill } from '../../log/Pill.tsx';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from '../../log/prefs.ts';
 import { IconButton } from '../../ui/Button.tsx';
-import { Icon } from '../../ui/Icon.tsx';
 
 interface Props {
   /** tail/docker/… or tail/unit/… */
   topic: string;
   title: string;
   onClose: () => void;
-}
-
-/** The way back to the end, with what came meanwhile. */
-function Pill({ control }: { control: LogControl }) {
-  const m = t.value;
-  const list = control.list.value;
-  if (!list || list.follow.value.on || (control.client.ended.value && list.atEnd.value)) return null;
-  const n = pending(list.follow.value, control.client.size.value.lines);
-  return (
-    <button type="button" class="follow-pill" onClick={() => list.toEnd()}>
-      <Icon name="arrow-down-to-line" />
-      {m.follow}
-      {n > 0 && <span class="mono"> · {m.newLines(number(n))}</span>}
-    </button>
-  );
 }
 
 export function Tail({ topic, title, onClose }: Props) {

@@ -2,14 +2,14 @@ import type { ReadonlySignal } from '@preact/signals';
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { clock, full } from '../../lib/format.ts';
-import { catalog, isActive } from '../../live/store.ts';
+import { isActive } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Link } from '../../ui/Link.tsx';
 import { Status, tone } from '../../ui/Status.tsx';
 import { Took } from '../../ui/Time.tsx';
 import { actorName, outcome } from '../../ui/runText.ts';
 import { CancelButton } from './CancelButton.tsx';
-import { runAgain } from './runAgain.ts';
+import { entryOf, runAgain } from './runAgain.ts';
 
 function Facts({ run }: { run: Run }) {
   const m = t.value;
@@ -34,7 +34,7 @@ export function RunHeader({ run }: { run: ReadonlySignal<Run> }) {
   const m = t.value;
   const r = run.value;
   const active = isActive(r);
-  const entry = catalog.value?.entries.find((e) => e.kind === r.kind && e.id === r.name);
+  const entry = entryOf(r);
   return (
     <header class="run-head">
       <div class="run-title">

@@ -1,12 +1,17 @@
-import type { Run } from '../../api/types.ts';
+import type { CatalogEntry, Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { catalog } from '../../live/store.ts';
 import { say } from '../../ui/toast.ts';
 import { openRunForm } from '../commands/start.ts';
 
+/** What it was started from; undefined: that is no longer in the catalogue. */
+export function entryOf(run: Run): CatalogEntry | undefined {
+  return catalog.value?.entries.find((e) => e.kind === run.kind && e.id === run.name);
+}
+
 /** Through the same form as the first time, filled in as it was then. */
 export function runAgain(run: Run): void {
-  const entry = catalog.value?.entries.find((e) => e.kind === run.kind && e.id === run.name);
+  const entry = entryOf(run);
   if (entry) openRunForm(entry, run.inputs);
   else say(t.value.noLongerInCatalog);
 }

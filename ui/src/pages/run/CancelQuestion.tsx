@@ -1,0 +1,59 @@
+import { type Signal, useSignal } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import type { Run } from '../../api/types.ts';
+import { ApiError } from '../../api/http.ts';
+import { t } from '../../i18n/index.ts';
+import { cancelRun } from '../../live/store.ts';
+import { Button } from '../../ui/Button.tsx';
+import { errorText } from '../../ui/Notice.tsx';
+import { say } from '../../ui/toast.ts';
+
+interface Props {
+  run: Run;
+  /** Becomes true when the run was told to end. */
+  sent: Signal<boolean>;
+  onClose: () => void;
+}
+
+/** Whether one is sure; the harmless answer has the focus. */
+export function CancelQuestion({ run, sent, onClose }: Props) {
+  const m = t.value;
+  const box = useRef<HTMLDivElement>(null);
+  const busy = useSignal(false);
+
+  // At once, so that a key that follows lands in it.
+  useLayoutEffect(() => box.current?.querySelector<HTMLElement>('[data-autofocus]')?.focus(), []);
+
+  const cancel = async () => {
+    busy.value = true;
+    try {
+      await cancelRun(run.id);
+      sent.value = true;
+    } catch (e) {
+      // It was faster: the run has ended already.
+      if (!(e instanceof ApiError && e.status === 409)) say(errorText(e));
+    } finally {
+      busy.value = false;
+      onClose();
+    }
+  };
+
+  return (
+    <div class="popover" ref={box} role="alertdialog" aria-labelledby="cancel-question" aria-describedby="cancel-how">
+      <p id="cancel-question">
+        <b>{m.cancelQuestion(run.title || run.name)}</b>
+      </p>
+      <p id="cancel-how" class="muted small">
+        {m.cancelHow}
+      </p>
+      <div class="popover-actions">
+        <Button small autoFocus onClick={onClose}>
+          {m.keepRunning}
+        </Button>
+        <Button small look="danger-solid" busy={busy.value} onClick={() => void cancel()} testId="cancel-confirm">
+          {m.cancelRun}
+        </Button>
+      </div>
+    </div>
+  );
+}
