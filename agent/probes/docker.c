@@ -73,8 +73,8 @@ static void report_away(const struct probe *probe, const char *why, struct repor
 		n++;
 	}
 	if (n == 0) {
-		finding_raise(
-			report_begin(report, probe->id, probe->title), LEVEL_UNKNOWN, "%s", why);
+		finding_raise(report_begin(report, probe->id, probe->title), LEVEL_UNKNOWN,
+			"%s (without Docker here, take 'docker' out of status.yml)", why);
 		report_end(report);
 	}
 	free(found);

@@ -160,6 +160,19 @@ test('an engine that is away, and comes back', async () => {
 	await when('web', at('ok'));
 });
 
+test('a machine without Docker is told what to do about it', async () => {
+	const bare = await Agent.start({ commands, status: statusFile().replace(engine.socket, '/nonexistent/docker.sock') });
+	try {
+		const peer = await bare.connect();
+		await peer.watchStatus();
+		const found = await until('the look', async () => item(await peer.status(), 'docker'));
+		assert.equal(found.level, 'unknown');
+		assert.match(found.message, /^the Docker engine is not reached: \/nonexistent\/docker\.sock: No such file or directory \(without Docker here, take 'docker' out of status\.yml\)$/);
+	} finally {
+		await bare.destroy();
+	}
+});
+
 test('names with odd bytes arrive as they are', async () => {
 	const name = '<img src=x>\u001b[31m\u202e"\\\n';
 	engine.add({ name });
