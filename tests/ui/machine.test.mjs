@@ -129,6 +129,14 @@ journey('what the agent will not show is told in its words', { at: '/units#postg
   await page.getByText('status.yml does not name it.').waitFor();
 });
 
+const engineOnly = (f) => {
+  f.status.sections.docker = [{ id: 'docker', title: 'Docker', level: 'unknown', message: 'the engine is not reached', since_us: 1, checked_us: 1, action: null, values: {} }];
+};
+journey('what is no container has no log to open', { at: '/containers#docker', prepare: engineOnly }, async (page) => {
+  await page.locator('.resource details[open]', { hasText: 'the engine is not reached' }).waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Live log' }).count(), 0);
+});
+
 journey('in Dutch the values have Dutch names', { at: '/host', language: 'nl-NL' }, async (page) => {
   await page.waitForSelector('.resource dt');
   const names = await texts(page, '.resource dt');

@@ -72,7 +72,7 @@ test('values are told by name and as what their names say they are; others by th
 });
 
 test('a moment to come is told as one, and a number that is a name has no thousands', () => {
-  const texts = Object.fromEntries(valueTexts({ not_after_us: Date.now() * 1000 + 4.1 * 86400e6, taken_us: Date.now() * 1000 - 7300e6, pid: 4711 }));
+  const texts = Object.fromEntries(valueTexts({ not_after_us: Date.now() * 1000 + 4.9 * 86400e6, taken_us: Date.now() * 1000 - 7300e6, pid: 4711 }));
   assert.match(texts['Valid until']!, /\(in 4 days\)$/);
   assert.match(texts['Taken']!, /\(2 hr ago\)$/);
   assert.equal(texts['Main process'], '4711');

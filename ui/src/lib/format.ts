@@ -97,7 +97,7 @@ export function until(us: number, nowMs: number): string {
   if (s < 60) return r.format(s, 'second');
   if (s < 3600) return r.format(Math.round(s / 60), 'minute');
   if (s < 172800) return r.format(Math.round(s / 3600), 'hour');
-  return r.format(Math.round(s / 86400), 'day');
+  return r.format(Math.floor(s / 86400), 'day'); // whole ones, as a certificate's days are counted
 }
 
 export const hourMinute = (ms: number): string => hourMinuteFormat.value.format(ms);

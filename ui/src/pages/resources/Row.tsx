@@ -27,7 +27,7 @@ export function ActionButton({ item }: { item: Item }) {
 
 /** The topic of what it writes; '' for what writes nothing. */
 function tailTopic(section: SectionName, item: Item): string {
-  if (section === 'docker') return `tail/docker/${item.id}`;
+  if (section === 'docker') return item.values['container_id'] === undefined ? '' : `tail/docker/${item.id}`;
   return section === 'units' ? `tail/unit/${item.id}` : '';
 }
 
