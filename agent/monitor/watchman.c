@@ -41,8 +41,10 @@ void watchman_configure(struct watchman *watchman, bool wanted, const char *argu
 	watchman->wanted = wanted;
 	watchman->backoff_ms = WATCHMAN_BACKOFF_MIN_MS;
 	watchman->respawn_us = 0;
-	if (watchman->pid != 0)
+	if (watchman->pid != 0) {
+		watchman->replaced = true;
 		kill(watchman->pid, SIGKILL);
+	}
 }
 
 static int spawn(struct watchman *watchman)
@@ -98,10 +100,14 @@ uint64_t watchman_run(struct watchman *watchman, uint64_t now_us)
 bool watchman_exited(struct watchman *watchman, pid_t pid, int status)
 {
 	uint64_t now = clock_mono_us();
+	bool replaced = watchman->replaced;
 
 	if (pid != watchman->pid || pid == 0)
 		return false;
 	watchman->pid = 0;
+	watchman->replaced = false;
+	if (replaced)
+		return true;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG) {
 		watchman->respawn_us = now + WATCHMAN_REST_MS * UINT64_C(1000);
 		return true;

@@ -27,6 +27,7 @@ struct watchman {
 	int own_fd;	  /* and it the other one, as standard input */
 	int extra_fd;	  /* another pair's, which it has as descriptor 3; -1: none */
 	bool wanted;
+	bool replaced;			 /* we have killed it for a newer one */
 	uint64_t started_us, respawn_us; /* monotonic */
 	unsigned backoff_ms;
 };

@@ -112,6 +112,11 @@ test('without status.yml nothing is looked at', async () => {
 		plain.configure({ commands, status: 'version: 1\n' });
 		await other.reload();
 		await until('the host', async () => host(await other.status(), 'memory'));
+		// a reload starts them anew, which is no death
+		const before = plain.probesPid;
+		await other.reload();
+		await until('new probes', () => plain.probesPid && plain.probesPid !== before);
+		assert.doesNotMatch(plain.log(), /process\.died/);
 	} finally {
 		await plain.destroy();
 	}
