@@ -142,5 +142,7 @@ test('a table tells averages, without what was not measured', () => {
 });
 
 test('a line is broken where nothing was measured', () => {
-  assert.equal(sparkPath([[0, 0], [1e4, 0], [2e4, 0], [6e4, 0], [7e4, 0]], 1e5, 1, 1e5), 'M0.0 27.0L10.0 27.0L20.0 27.0M60.0 27.0L70.0 27.0');
+  // A minute that is not kept yet is no hole; more is.
+  const line = [0, 10, 20, 30, 40, 100, 200].map((at) => [at * 1000, 0] as const);
+  assert.equal(sparkPath(line, 2e5, 1, 2e5), 'M0.0 27.0L5.0 27.0L10.0 27.0L15.0 27.0L20.0 27.0L50.0 27.0M100.0 27.0');
 });

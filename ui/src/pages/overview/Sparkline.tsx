@@ -3,9 +3,9 @@ import { SPARK_MS, type Point } from './status.ts';
 const WIDTH = 100;
 const HEIGHT = 28;
 /** Two points are not joined when so many times the usual distance lies between them, and more than some moments: nothing was
- * measured there. */
+ * measured there. The dashboard keeps samples a minute at a time, so that what came just before this page looked may be missing. */
 const GAP = 3;
-const MOMENTS_MS = 25_000;
+const MOMENTS_MS = 75_000;
 
 /** The path of the points in the last `span` ms before `end`, from 0 to `top`. Pure. */
 export function sparkPath(points: readonly Point[], end: number, top: number, span = SPARK_MS): string {
