@@ -98,7 +98,7 @@ async function aDay(bin) {
   let n = 0;
   agent.status = document(n);
   const beat = setInterval(() => agent.tellStatus(document(++n)), Math.max(10, 10000 / RATE));
-  const dashboard = await Dashboard.start({ agent, databaseUrl: pg.url, env: { LD_PRELOAD: path.join(bin('..'), '../tools/libshift-clock.so'), SHIFT_CLOCK_RATE: String(RATE) } });
+  const dashboard = await Dashboard.start({ agent, databaseUrl: pg.url, env: { LD_PRELOAD: path.join(path.dirname(bin('x')), '../tools/libshift-clock.so'), SHIFT_CLOCK_RATE: String(RATE) } });
   const count = async (sql) => Number(await pg.psql(sql));
   try {
     await sleep((600 * 1000) / RATE); // ten of its minutes
