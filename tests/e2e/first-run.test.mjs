@@ -52,6 +52,18 @@ describe('the page', () => {
     await visitor.leave();
   });
 
+  it('follows a run on when the window grows, as it does when a notice above the log goes away', async () => {
+    const visitor = await Visitor.open(browser, stack.dashboard, { viewport: { ...DESKTOP, height: 480 } });
+    const { run } = (await stack.session.post('/api/v1/runs', { kind: 'command', id: 'demo.work', inputs: { label: 'x', seconds: 60 } })).json;
+    await visitor.signIn(`/runs/${run.number}`);
+    const line = (n) => visitor.page.locator('.lr .lx').getByText(`x: ${n} of 60`, { exact: true }).waitFor({ state: 'attached', timeout: 40000 });
+    await line(24);
+    assert.equal((await visitor.lines())[1] ?? null, null, 'more than the window shows');
+    await visitor.page.setViewportSize({ ...DESKTOP, height: 540 });
+    await line(44);
+    await visitor.leave();
+  });
+
   it('runs Backup, and shows every line of it', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: TALL });
     await visitor.signIn('/commands');

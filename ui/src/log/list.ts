@@ -216,6 +216,9 @@ export class LogList {
   private readonly onScroll = (): void => {
     const top = this.root.scrollTop;
     if (Math.abs(top - this.expectedTop) < 1.5) return;
+    // The window grew (a notice above went away), and the browser moved the end along: nobody reads upwards.
+    const taller = this.root.clientHeight > this.map.viewport && this.root.scrollHeight - this.root.clientHeight - top < 2;
+    if (this.follow.value.on && taller) return;
     const down = top > this.expectedTop;
     this.expectedTop = top;
     this.map.scrolled(top);
