@@ -1,7 +1,7 @@
 // A Docker engine, and in it a server: a Debian container with a real systemd and a Docker engine of its
 // own, into which the drills install from the repository alone. See README.md for what it needs.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -124,9 +124,11 @@ export class Server {
 		const { engine, name } = this;
 		this.pid = engine.docker(['inspect', '--format', '{{.State.Pid}}', name]).trim();
 		const log = openSync(join(DIR, 'log/slirp4netns'), 'a');
-		// ends with the server's first process; detached, so that a kept server keeps its network
-		spawn('slirp4netns', ['--configure', '--mtu=65520', '--disable-host-loopback', this.pid, 'tap0'],
-			{ stdio: ['ignore', log, log], detached: true }).unref();
+		// detached, so that a kept server keeps its network; it does not end with the server: disconnect()
+		const slirp = spawn('slirp4netns', ['--configure', '--mtu=65520', '--disable-host-loopback', this.pid, 'tap0'],
+			{ stdio: ['ignore', log, log], detached: true });
+		slirp.unref();
+		writeFileSync(join(DIR, `${name}.slirp`), String(slirp.pid));
 		// 10.0.2.3 passes questions on to whom this machine asks
 		this.run('for i in {1..100}; do ip route | grep -q ^default && break; sleep 0.1; done; ip route | grep ^default; echo nameserver 10.0.2.3 >/etc/resolv.conf');
 	}
@@ -178,7 +180,17 @@ export class Server {
 		return spawn('nsenter', [`--net=/proc/${pid}/ns/net`, '--', command, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
 	}
 
+	disconnect() {
+		const file = join(DIR, `${this.name}.slirp`);
+		if (!existsSync(file)) return;
+		const pid = readFileSync(file, 'utf8');
+		rmSync(file);
+		const comm = `/proc/${pid}/comm`;
+		if (existsSync(comm) && readFileSync(comm, 'utf8').trim() === 'slirp4netns') process.kill(Number(pid));
+	}
+
 	destroy() {
+		this.disconnect();
 		spawnSync('docker', ['rm', '-f', this.name], { env: { ...process.env, DOCKER_HOST: this.engine.host } });
 	}
 }
