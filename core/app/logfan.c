@@ -17,6 +17,8 @@
  * Failure modes: a lost source ends all its views at once, each at its own offset; they come back
  * by themselves (live_log.c).
  *
+ * Over 500 lines: feeds and views only make sense together.
+ *
  * Nothing is delivered from within logview_credit() or logview_close(): they put the feed on the
  * list of those to settle, which the idle handle does before the loop blocks.
  */

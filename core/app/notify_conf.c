@@ -1,3 +1,7 @@
+/*
+ * NOTIFY_FILE: the mapping's keys in the order of the document, each checked as it is read, all
+ * errors told. Over 500 lines: targets, rules and hooks share the checks of names, files and lists.
+ */
 #include "core/app/notify_conf.h"
 
 #include <ctype.h>

@@ -8,6 +8,8 @@
  * away before it says so) → REFILL (archive_job.h copies it again) → WALK once more. The agent
  * away, or without the journal: the run is named and stays as it is. The database away: the end.
  * verify reads the audit's chain last (verify_audit.h).
+ *
+ * Over 500 lines: one walk, whose states follow each other.
  */
 #include "core/app/verify.h"
 

@@ -175,7 +175,8 @@ void outgoing_free_when_closed(struct outgoing *o)
 		snprintf(call->message, sizeof(call->message), "the daemon is stopping");
 		call_tell(call);
 	}
-	curl_multi_cleanup(o->multi);
+	if (o->multi != NULL)
+		curl_multi_cleanup(o->multi);
 	free(o);
 	on_closed(arg);
 }
@@ -333,6 +334,22 @@ static struct curl_slist *add(struct curl_slist *list, const char *text)
 	return longer;
 }
 
+/* libcurl and what it brings cost a megabyte: not before there is something to send. */
+static void begin(struct outgoing *o)
+{
+	if (o->multi != NULL)
+		return;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		abort();
+	o->multi = curl_multi_init();
+	if (o->multi == NULL)
+		abort();
+	curl_multi_setopt(o->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(o->multi, CURLMOPT_SOCKETDATA, o);
+	curl_multi_setopt(o->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+	curl_multi_setopt(o->multi, CURLMOPT_TIMERDATA, o);
+}
+
 struct outgoing_call *outgoing_send(
 	struct outgoing *o, const struct outgoing_request *request, outgoing_fn cb, void *arg)
 {
@@ -341,6 +358,7 @@ struct outgoing_call *outgoing_send(
 	assert(!o->closing && request->body_len <= OUTGOING_MAX_BODY);
 	assert(request->n_headers <= OUTGOING_MAX_HEADERS &&
 		request->n_recipients <= OUTGOING_MAX_RECIPIENTS);
+	begin(o);
 	call->outgoing = o;
 	call->cb = cb;
 	call->arg = arg;
@@ -391,17 +409,8 @@ struct outgoing *outgoing_open(uv_loop_t *loop)
 {
 	struct outgoing *o = xcalloc(1, sizeof(*o));
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		abort();
 	o->loop = loop;
 	list_init(&o->calls);
-	o->multi = curl_multi_init();
-	if (o->multi == NULL)
-		abort();
-	curl_multi_setopt(o->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(o->multi, CURLMOPT_SOCKETDATA, o);
-	curl_multi_setopt(o->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-	curl_multi_setopt(o->multi, CURLMOPT_TIMERDATA, o);
 	open_timer(o, &o->timer);
 	open_timer(o, &o->soon);
 	return o;
