@@ -106,7 +106,8 @@ journey('clicking numbers picks lines, keeps the address and copies their text',
   await page.waitForFunction(() => location.hash === '#L505');
   await page.locator('.ln', { hasText: /^510$/ }).click({ modifiers: ['Shift'] });
   await page.waitForFunction(() => location.hash === '#L505-L510');
-  assert.equal(await page.locator('.lr.picked').count(), 6);
+  // the address changes at once, the rows with the next frame
+  await page.waitForFunction(() => document.querySelectorAll('.lr.picked').length === 6);
   await page.keyboard.press('c');
   await page.waitForSelector('.toast');
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), lines.slice(504, 510).join('\n'));
