@@ -248,7 +248,7 @@ static bool has_siblings(const struct feed *feed)
 }
 
 /* Moves all views of this feed to another one that holds what they want next. The one that is ahead
- * stays, of two alike the older. True: this one is gone. */
+ * stays, of two alike either. True: this one is gone. */
 static bool adopt(struct feed *feed)
 {
 	struct feed *other = NULL;

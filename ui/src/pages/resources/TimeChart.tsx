@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
-import { lang } from '../../i18n/index.ts';
+import { lang, t } from '../../i18n/index.ts';
 import { darkNow } from '../../lib/theme.ts';
 
 export interface ChartLine {
@@ -96,7 +96,7 @@ export function TimeChart({ times, lines, top, format, onZoom }: Props) {
 
   return (
     <>
-      <div ref={box} class="time-chart" aria-hidden="true" />
+      <div ref={box} class="time-chart" title={t.value.dragToZoom} aria-hidden="true" />
       <p ref={readout} class="chart-readout mono" aria-hidden="true" />
     </>
   );
