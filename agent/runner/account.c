@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MAX_PASSWD_BYTES 65536
@@ -49,15 +50,27 @@ void account_fini(struct account *account)
 	account->name = account->home = NULL;
 }
 
+/* The system calls themselves: those of the C library also change all other threads, and in a
+ * process that was made without its knowledge (spawn.c) it believes that there are some. */
+#ifdef SYS_setresuid32 /* where the plain ones are of 16 bits */
+#define CALL_SETGROUPS SYS_setgroups32
+#define CALL_SETRESGID SYS_setresgid32
+#define CALL_SETRESUID SYS_setresuid32
+#else
+#define CALL_SETGROUPS SYS_setgroups
+#define CALL_SETRESGID SYS_setresgid
+#define CALL_SETRESUID SYS_setresuid
+#endif
+
 int account_become(const struct account *account)
 {
 	uid_t real, effective, saved;
 
 	if (!account->must_switch)
 		return 0;
-	if (setgroups((size_t)account->n_groups, account->groups) != 0 ||
-		setresgid(account->gid, account->gid, account->gid) != 0 ||
-		setresuid(account->uid, account->uid, account->uid) != 0)
+	if (syscall(CALL_SETGROUPS, (size_t)account->n_groups, account->groups) != 0 ||
+		syscall(CALL_SETRESGID, account->gid, account->gid, account->gid) != 0 ||
+		syscall(CALL_SETRESUID, account->uid, account->uid, account->uid) != 0)
 		return -errno;
 	if (getresuid(&real, &effective, &saved) != 0 || real != account->uid ||
 		effective != account->uid || saved != account->uid)

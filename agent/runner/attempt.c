@@ -116,11 +116,12 @@ static int launch(struct run *run, struct attempt *attempt, const struct resolve
 	struct spawned spawned;
 	int rc;
 
-	opts.cgroup_fd = enter_cgroup(run, attempt);
+	opts.procs_fd = enter_cgroup(run, attempt);
+	opts.cgroup_fd = attempt->cgroup.fd;
 	opts.limits = attempt->cgroup.unmet;
 	rc = spawn_start(&opts, &spawned, err);
-	if (opts.cgroup_fd >= 0)
-		close(opts.cgroup_fd);
+	if (opts.procs_fd >= 0)
+		close(opts.procs_fd);
 	if (rc != 0)
 		return rc;
 	attempt->report_fd = spawned.report_fd;

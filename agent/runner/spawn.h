@@ -27,7 +27,8 @@ struct spawn_opts {
 	const struct account *account;
 	uid_t trusted_uid; /* who besides root may own the executable */
 	bool new_privileges;
-	int cgroup_fd;		   /* cgroup.procs of the attempt's cgroup; -1: none */
+	int cgroup_fd;		   /* folder of the attempt's cgroup; -1: none */
+	int procs_fd;		   /* its cgroup.procs, open for writing; -1: none */
 	struct plan_limits limits; /* what is left to rlimits: memory a process, pids a user */
 };
 
