@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "core/app/archive_job_internal.h"
+#include "core/base/clock.h"
 #include "core/base/hex.h"
 #include "proto/frame.h"
 #include "proto/msg.h"
@@ -95,6 +96,12 @@ uint64_t archive_job_bytes(const struct archive_job *job)
 uint64_t archive_job_archived(const struct archive_job *job)
 {
 	return job->archived;
+}
+
+void archive_job_resume(struct archive_job *job)
+{
+	if (job->held_back)
+		job_pump(job);
 }
 
 void archive_job_durable(struct archive_job *job, uint64_t durable)
@@ -187,6 +194,7 @@ static void job_commit(struct archive_job *job, bool final)
 	};
 	job->call_is_final = final;
 	job->sending = job->batch.block.len;
+	job->sent_ms = clock_mono_us() / 1000;
 	job_query(job,
 		archive_sql_commit(&job->run, &job->batch, job->projection, final ? &end : NULL), 0,
 		on_committed);
@@ -209,7 +217,9 @@ void job_pump(struct archive_job *job)
 		return;
 	}
 	if (job->batch.block.len >= (coming ? ARCHIVE_SEND_BYTES : 1)) {
-		job_commit(job, false);
+		job->held_back = !job->may_commit(job->arg);
+		if (!job->held_back)
+			job_commit(job, false);
 		return;
 	}
 	if (coming)
@@ -230,6 +240,7 @@ static void on_committed(const struct pg_reply *reply, void *arg)
 	}
 	job->archived = job->batch.offset;
 	job->bytes += job->sending;
+	job->on_commit(job->arg, clock_mono_us() / 1000 - job->sent_ms);
 	if (job->call_is_final) {
 		memcpy(job->digest, job->projection->digest, sizeof(job->digest));
 		job_release(job);
@@ -379,6 +390,8 @@ struct archive_job *archive_job_start(
 	job->projection = opts->projection;
 	job->archived = UINT64_MAX;
 	archive_batch_init(&job->batch, 0);
+	job->may_commit = opts->may_commit;
+	job->on_commit = opts->on_commit;
 	job->done = done;
 	job->arg = arg;
 	job_get(job);

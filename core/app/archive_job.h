@@ -46,6 +46,9 @@ struct archive_job_opts {
 	uint64_t durable;	       /* what is known of it */
 	uint64_t turn_bytes;	       /* after these another run may be waiting */
 	struct projection *projection; /* of the turn before, or NULL; the job's from now on */
+	/* Whether records may be committed now; when not, archive_job_resume() tells. */
+	bool (*may_commit)(void *arg);
+	void (*on_commit)(void *arg, uint64_t took_ms); /* a transaction is through */
 };
 
 /* done comes once, later, unless the job is cancelled; the job is freed after it. */
@@ -53,6 +56,8 @@ struct archive_job *archive_job_start(
 	const struct archive_job_opts *opts, archive_job_done_fn done, void *arg);
 /* The agent has made more of the run durable: the job goes on to there. */
 void archive_job_durable(struct archive_job *job, uint64_t durable);
+/* may_commit() may say something else now. The job may end. */
+void archive_job_resume(struct archive_job *job);
 /* Bytes committed in this turn so far. */
 uint64_t archive_job_bytes(const struct archive_job *job);
 /* The offset that is committed; UINT64_MAX: not known yet. */

@@ -26,6 +26,8 @@ struct archive_job {
 	struct pool_call *call;
 	bool call_is_final; /* the transaction on its way makes the run complete */
 	uint64_t sending;   /* bytes in the transaction on its way */
+	uint64_t sent_ms;   /* monotonic, when that was */
+	bool held_back;	    /* there is enough for one, and it is not time yet */
 
 	char *document; /* JSON text, and taken apart */
 	size_t document_len;
@@ -39,6 +41,8 @@ struct archive_job {
 	bool refilled;
 	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of a complete run */
 
+	bool (*may_commit)(void *arg);
+	void (*on_commit)(void *arg, uint64_t took_ms);
 	archive_job_done_fn done;
 	void *arg;
 };

@@ -1,12 +1,13 @@
 /*
  * Owns the list of runs that need work (`tracked`), up to ARCHIVER_MAX_JOBS jobs, at most one scan,
- * two timers. What the runs are and how far comes from the agent; how far they are archived from
+ * three timers. What the runs are and how far comes from the agent; how far they are archived from
  * the database.
  *
  * Happy path: agent and database are there → scan (archive_scan.c) finds what is missing; from then
  * on the agent's run.changed events do. Each run with something to archive is due at once or, while
  * it goes on and is only a little ahead, some seconds later. Due runs get jobs (archive_job.c) in
- * turns.
+ * turns; while viewers are given a flood, all of them pause after each transaction
+ * (archive_pace.h).
  *
  * Failure modes: either side gone: jobs end by themselves and nothing new starts until both are
  * back, then the scan is made again. A job that failed is due again after a backoff. A run whose
@@ -253,6 +254,7 @@ struct archiver *archiver_open(uv_loop_t *loop, const struct archiver_opts *opts
 	a->agent = opts->link;
 	a->pool = opts->pool;
 	a->channel = opts->channel;
+	a->watched_bytes = opts->watched_bytes;
 	a->on_change = opts->on_change;
 	a->arg = opts->arg;
 	a->status.state = ARCHIVER_IDLE;
@@ -260,7 +262,8 @@ struct archiver *archiver_open(uv_loop_t *loop, const struct archiver_opts *opts
 	list_init(&a->tracked);
 	uv_timer_init(loop, &a->due);
 	uv_timer_init(loop, &a->tell);
-	a->n_handles = 2;
+	uv_timer_init(loop, &a->go_on);
+	a->n_handles = 3;
 	a->agent_watch.on_state = on_agent_state;
 	a->agent_watch.on_event = on_agent_event;
 	a->pool_watch.on_state = on_pool_state;
@@ -299,7 +302,8 @@ void archiver_close(struct archiver *a, void (*on_closed)(void *arg), void *arg)
 	channel_watch_remove(&a->channel_watch);
 	archive_scan_cancel(a->scan);
 	archiver_forget_runs(a);
-	a->due.data = a->tell.data = a;
+	a->due.data = a->tell.data = a->go_on.data = a;
 	uv_close((uv_handle_t *)&a->due, on_handle_closed);
 	uv_close((uv_handle_t *)&a->tell, on_handle_closed);
+	uv_close((uv_handle_t *)&a->go_on, on_handle_closed);
 }

@@ -7,8 +7,9 @@
  * Of several dashboards on one database each run is archived by one at a time (a lease on the run's
  * id); should that fail, the offset still lets only one of them commit.
  *
- * Runs that are going on are archived up to what the agent has made durable. Up to
- * ARCHIVER_MAX_JOBS runs are copied at once, in turns; memory is bounded by the maxima here.
+ * Runs that are going on are archived up to what the agent has made durable, slowly while viewers
+ * are given a flood. Up to ARCHIVER_MAX_JOBS runs are copied at once, in turns; memory is bounded
+ * by the maxima here.
  */
 #ifndef OPS_CORE_APP_ARCHIVER_H
 #define OPS_CORE_APP_ARCHIVER_H
@@ -60,6 +61,9 @@ struct archiver_opts {
 	struct link *link; /* all must outlive the archiver */
 	struct pool *pool;
 	struct channel *channel; /* shares the runs with other dashboards; NULL: there are none */
+	/* Bytes of logs given to viewers since the start; a flood of them comes before archiving
+	 * (archive_pace.h). NULL: there are no viewers. */
+	const uint64_t *watched_bytes;
 	/* The status changed (at most a few times a second). May be NULL. */
 	void (*on_change)(const struct archiver_status *status, void *arg);
 	void *arg;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/app/archive_job.h"
+#include "core/app/archive_pace.h"
 #include "core/app/archive_scan.h"
 #include "core/app/archiver.h"
 #include "core/app/rundoc.h"
@@ -47,6 +48,8 @@ struct archiver {
 	struct list tracked; /* tracked.link, who waited longest first */
 	size_t n_tracked, n_projections;
 	unsigned n_jobs;
+	struct archive_pace pace;
+	const uint64_t *watched_bytes;
 	struct archive_scan *scan;
 	bool scanned;	  /* since both were there */
 	bool overflow;	  /* a run did not fit into tracked */
@@ -58,6 +61,7 @@ struct archiver {
 	char problem[PG_MAX_MESSAGE]; /* of the last turn or scan; "" when it went well */
 	char damage[PG_MAX_MESSAGE + UUID_TEXT_BYTES + 8]; /* of the last run that was given up */
 	uv_timer_t due;					   /* the next turn or scan */
+	uv_timer_t go_on;				   /* a pause ends */
 	uv_timer_t tell;				   /* on_change */
 	unsigned n_handles;
 	void (*on_closed)(void *arg);
@@ -77,6 +81,8 @@ void archiver_note(struct archiver *a, const struct rundoc *doc);
 void archiver_taken_over(struct archiver *a, const char *run);
 /* Gives turns to those who are due at now; returns when the next is, or NEVER. */
 uint64_t archiver_give_turns(struct archiver *a, uint64_t now);
+/* Those who were held back may ask again. */
+void archiver_resume_jobs(struct archiver *a);
 /* Bytes that are durable at the agent and not committed here. */
 uint64_t tracked_behind(const struct tracked *t);
 /* Cancels all turns and forgets all runs. */

@@ -9,6 +9,7 @@
 
 #include "core/app/archive_batch.h"
 #include "core/app/archiver_internal.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 uint64_t tracked_behind(const struct tracked *t)
@@ -224,6 +225,60 @@ static void on_job_done(struct archive_job *job, const struct archive_job_result
 	archiver_pump(a);
 }
 
+static uint64_t behind(const struct archiver *a)
+{
+	uint64_t bytes = 0;
+	list_foreach(at, tmp, &a->tracked)
+	{
+		const struct tracked *t = container_of(at, struct tracked, link);
+		bytes += t->damaged ? 0 : tracked_behind(t);
+	}
+	return bytes;
+}
+
+/* A pause is over. */
+static void on_go_on(uv_timer_t *timer)
+{
+	archiver_resume_jobs(container_of(timer, struct archiver, go_on));
+}
+
+/* Enough for a transaction is there. */
+static bool on_may_commit(void *arg)
+{
+	struct archiver *a = ((struct tracked *)arg)->archiver;
+	unsigned wait_ms;
+
+	if (a->watched_bytes == NULL)
+		return true;
+	wait_ms = archive_pace_wait_ms(
+		&a->pace, clock_mono_us() / 1000, *a->watched_bytes, behind(a));
+	if (wait_ms > 0)
+		uv_timer_start(&a->go_on, on_go_on, wait_ms, 0);
+	return wait_ms == 0;
+}
+
+static void on_commit(void *arg, uint64_t took_ms)
+{
+	struct archiver *a = ((struct tracked *)arg)->archiver;
+	archive_pace_done(&a->pace, clock_mono_us() / 1000, took_ms);
+}
+
+void archiver_resume_jobs(struct archiver *a)
+{
+	struct archive_job *jobs[ARCHIVER_MAX_JOBS];
+	size_t n = 0;
+
+	list_foreach(at, tmp, &a->tracked)
+	{
+		struct tracked *t = container_of(at, struct tracked, link);
+		if (t->job != NULL)
+			jobs[n++] = t->job;
+	}
+	/* One that ends takes only itself off the list. */
+	for (size_t i = 0; i < n; i++)
+		archive_job_resume(jobs[i]);
+}
+
 static void tracked_begin(struct tracked *t)
 {
 	struct archiver *a = t->archiver;
@@ -234,6 +289,8 @@ static void tracked_begin(struct tracked *t)
 		.durable = t->durable,
 		.turn_bytes = ARCHIVER_TURN_BYTES,
 		.projection = t->projection,
+		.may_commit = on_may_commit,
+		.on_commit = on_commit,
 	};
 	if (t->projection != NULL)
 		a->n_projections--;

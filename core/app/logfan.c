@@ -455,6 +455,7 @@ static void on_chunk(struct logsource *source, const uint8_t *payload, size_t le
 		return;
 	}
 	feed->granted -= (int64_t)chunk.records_len;
+	feed->fan->server->watched_bytes += chunk.records_len;
 	list_foreach(pos, tmp, &feed->views)
 	{
 		struct logview *view = container_of(pos, struct logview, link);

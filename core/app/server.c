@@ -237,6 +237,7 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	archiver_opts.link = server->link;
 	archiver_opts.pool = server->pool;
 	archiver_opts.channel = server->channel;
+	archiver_opts.watched_bytes = &server->watched_bytes;
 	server->archiver = archiver_open(loop, &archiver_opts);
 	server->hooks = hooks_new();
 	server->notify = notify_open(server, err);

@@ -62,6 +62,7 @@ struct server {
 	struct hub *hub;
 	struct status *status;
 	struct logfan *logfan;
+	uint64_t watched_bytes; /* of logs, fetched for viewers since the start */
 	struct samples *samples;
 	struct dbstatus *dbstatus;
 	struct live *live;
