@@ -1,15 +1,23 @@
 // A Docker engine, and in it a server: a Debian container with a real systemd and a Docker engine of its
 // own, into which the drills install from the repository alone. See README.md for what it needs.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { groups, left, mounts, removeGroups } from './leftovers.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const DIR = process.env.OPS_DRILL_DIR ?? '/var/tmp/ops-drill';
 const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+const PIDFILE = join(DIR, 'dockerd.pid');
+const GROUPS = join(DIR, 'groups-before');
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const say = (...text) => console.log(...text);
+
+function isA(program, pid) {
+	const comm = `/proc/${pid}/comm`;
+	return existsSync(comm) && readFileSync(comm, 'utf8').trim() === program;
+}
 
 export class Engine {
 	constructor() {
@@ -31,16 +39,37 @@ export class Engine {
 		if (this.answers()) return;
 		if (process.env.DOCKER_HOST) throw new Error(`no Docker engine answers at ${this.host}`);
 		const log = openSync(join(DIR, 'log/dockerd'), 'a');
-		this.dockerd = spawn('dockerd', ['--data-root', join(DIR, 'docker'), '--exec-root', join(DIR, 'exec'), '-H', this.host,
-			'--pidfile', join(DIR, 'dockerd.pid'), '--bridge=none', '--iptables=false'], { stdio: ['ignore', log, log] });
+		writeFileSync(GROUPS, groups().join('\n'));
+		// of a process group of its own: it ends with close()
+		const dockerd = spawn('dockerd', ['--data-root', join(DIR, 'docker'), '--exec-root', join(DIR, 'exec'), '-H', this.host,
+			'--pidfile', PIDFILE, '--bridge=none', '--iptables=false'], { stdio: ['ignore', log, log], detached: true });
+		dockerd.unref();
 		for (let i = 0; i < 300 && !this.answers(); i++) {
-			if (this.dockerd.exitCode !== null) throw new Error(`dockerd ended; see ${DIR}/log/dockerd`);
+			if (dockerd.exitCode !== null) throw new Error(`dockerd ended; see ${DIR}/log/dockerd`);
 			await sleep(100);
 		}
 	}
 
-	stop() {
-		this.dockerd?.kill('SIGTERM');
+	// The engine in DIR, also one that an earlier call left there.
+	async stop() {
+		if (process.env.DOCKER_HOST || !existsSync(PIDFILE)) return;
+		const pid = Number(readFileSync(PIDFILE, 'utf8'));
+		if (!isA('dockerd', pid)) return;
+		process.kill(pid, 'SIGTERM');
+		for (let i = 0; i < 600 && isA('dockerd', pid); i++) await sleep(100);
+	}
+
+	// Removes the servers in it and ends it. keep: the name of a server that stays, and the engine with it. What is
+	// left on this machine all the same, a line each.
+	async close(keep) {
+		const names = this.answers() ? this.docker(['ps', '-a', '--filter', 'label=ops-drill', '--format', '{{.Names}}']).split('\n') : [];
+		const servers = new Set([...names, ...readdirSync(DIR).filter((file) => file.endsWith('.slirp')).map((file) => file.slice(0, -6))]);
+		for (const name of servers) if (name !== '' && name !== keep) new Server(this, name).destroy();
+		if (keep || process.env.DOCKER_HOST) return [];
+		await this.stop();
+		if (existsSync(GROUPS)) removeGroups(readFileSync(GROUPS, 'utf8').split('\n'));
+		for (const path of mounts(DIR)) if (path.includes('.part/')) spawnSync('umount', [path]); // of a debootstrap that was cut short
+		return left(DIR);
 	}
 
 	has(image) {
@@ -53,8 +82,11 @@ export class Engine {
 		if (this.has(tag)) return tag;
 		const tree = join(DIR, release);
 		say(`Making ${tag} with debootstrap`);
-		if (!existsSync(join(tree, 'etc/debian_version')))
-			execFileSync('debootstrap', ['--variant=minbase', '--include=ca-certificates', release, tree], { stdio: 'ignore' });
+		if (!existsSync(tree)) {
+			rmSync(`${tree}.part`, { recursive: true, force: true });
+			execFileSync('debootstrap', ['--variant=minbase', '--include=ca-certificates', release, `${tree}.part`], { stdio: 'ignore' });
+			renameSync(`${tree}.part`, tree);
+		}
 		execFileSync('bash', ['-c', `cp ${BUNDLE} ${tree}/etc/ssl/host-bundle.crt && tar -C ${tree} -c . |
 			docker import --change 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/host-bundle.crt' - ${tag}`],
 			{ env: { ...process.env, DOCKER_HOST: this.host }, stdio: 'ignore' });
@@ -85,12 +117,13 @@ export class Server {
 	async boot(bases = ['trixie']) {
 		const { engine, name } = this;
 		const image = engine.serverImage(this.release);
+		this.disconnect();
 		spawnSync('docker', ['rm', '-f', name], { env: { ...process.env, DOCKER_HOST: engine.host } });
 		const storage = join(DIR, name === 'ops-drill-server' ? 'inner' : `inner-${name}`);
 		mkdirSync(storage, { recursive: true });
 		// images are used again; the containers of an earlier drill would start with this engine
 		rmSync(join(storage, 'containers'), { recursive: true, force: true });
-		engine.docker(['run', '-d', '--name', name, '--network', 'none', '--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN',
+		engine.docker(['run', '-d', '--name', name, '--label', 'ops-drill', '--network', 'none', '--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN',
 			'--cap-add', 'SYS_PTRACE', '--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined', '--cgroupns=host',
 			'--tmpfs', '/run', '--tmpfs', '/tmp', '-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw', '-v', `${storage}:/var/lib/docker`,
 			image, '/sbin/init']);
@@ -183,16 +216,33 @@ export class Server {
 	disconnect() {
 		const file = join(DIR, `${this.name}.slirp`);
 		if (!existsSync(file)) return;
-		const pid = readFileSync(file, 'utf8');
+		const pid = Number(readFileSync(file, 'utf8'));
 		rmSync(file);
-		const comm = `/proc/${pid}/comm`;
-		if (existsSync(comm) && readFileSync(comm, 'utf8').trim() === 'slirp4netns') process.kill(Number(pid));
+		if (isA('slirp4netns', pid)) process.kill(pid);
 	}
 
 	destroy() {
 		this.disconnect();
 		spawnSync('docker', ['rm', '-f', this.name], { env: { ...process.env, DOCKER_HOST: this.engine.host } });
 	}
+}
+
+// Returns in the process that is to do the drills, which is of a group of its own; the one that was started waits for its
+// end, whatever it is, and then removes what it has started. keep: see Engine.close.
+export async function supervised(keep) {
+	if (process.env.OPS_DRILL_SUPERVISED) return;
+	const child = spawn(process.execPath, process.argv.slice(1), { stdio: 'inherit', detached: true, env: { ...process.env, OPS_DRILL_SUPERVISED: '1' } });
+	let interrupted;
+	for (const [signal, number] of [['SIGHUP', 1], ['SIGINT', 2], ['SIGTERM', 15]])
+		process.on(signal, () => {
+			if (interrupted === undefined) process.kill(-child.pid, 'SIGKILL');
+			interrupted ??= 128 + number;
+		});
+	const status = await new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+	if (interrupted) say('Interrupted: removing what was started');
+	const lines = await new Engine().close(keep);
+	for (const line of lines) say(`not ok - left on this machine: ${line}`);
+	process.exit(interrupted ?? (status || (lines.length > 0 ? 1 : 0)));
 }
 
 export const version = () => readFileSync(join(ROOT, 'meson.build'), 'utf8').match(/version: '([^']+)'/)[1];

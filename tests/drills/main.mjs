@@ -1,6 +1,7 @@
 // ./dev drill [NAME…]: installs as the README says, breaks things, and follows the runbooks word for word.
+import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Engine, ROOT, Server, say } from './engine.mjs';
+import { DIR, Engine, ROOT, Server, say, supervised } from './engine.mjs';
 import { blocks, missingLine } from './blocks.mjs';
 import { account, drills, login, ORDER } from './scenes.mjs';
 
@@ -14,9 +15,11 @@ for (const name of wanted) {
 	}
 }
 
+await supervised(process.env.OPS_DRILL_KEEP && 'ops-drill-server');
 const engine = new Engine();
 const server = new Server(engine);
 const results = [];
+const followed = new Set(); // FILE:LINE of the blocks
 
 // Executes the blocks of a Markdown file, and compares what they print with what the file says they print.
 // part: only the blocks right below that deeper heading; steps: [first, end) of them; edit: what a person changes.
@@ -27,6 +30,7 @@ Server.prototype.follow = function (file, heading, { env = {}, input = '', part,
 	for (const step of steps) {
 		const { status, out } = this.try(edit(step.sh), { env: { OPS_BUILD_NETWORK: 'host', ...env }, input });
 		const missing = status === 0 ? missingLine(step.output, out) : undefined;
+		followed.add(`${file}:${step.line}`);
 		if (status === 0 && missing === undefined) continue;
 		throw new Error(`${file}:${step.line}: ${missing === undefined ? `exit ${status}` : `'${missing}' was not printed`}\n` +
 			`${step.sh}\n---\n${out.split('\n').slice(-40).join('\n')}`);
@@ -47,27 +51,26 @@ async function drill(name) {
 	}
 	const seconds = Math.round((Date.now() - started) / 1000);
 	results.push({ name, seconds, failure, ...account });
+	appendFileSync(join(DIR, 'log/results'), `${JSON.stringify({ at: new Date(started).toISOString(), name, ok: !failure, seconds, ...account })}\n`);
 	say(`${failure ? 'not ok' : 'ok'} - ${name} (${seconds} s)`);
 	if (failure) say(String(failure.stack ?? failure).replace(/^/gm, '  '));
 	return !failure;
 }
 
-try {
-	await engine.start();
-	// OPS_DRILL_REUSE=1: the server that an earlier call with OPS_DRILL_KEEP=1 left, for whoever writes a drill
-	const reuse = Boolean(process.env.OPS_DRILL_REUSE);
-	if (!reuse) {
-		await server.boot();
-	}
-	// nothing else makes sense where the installation failed
-	if (reuse || (await drill('install')))
-		for (const name of ORDER.filter((n) => n !== 'install' && (wanted.length === 0 || wanted.includes(n)))) await drill(name);
-} finally {
-	if (!process.env.OPS_DRILL_KEEP) {
-		server.destroy();
-		engine.stop();
-	}
+// With all drills done, the blocks that none of them has executed.
+function notFollowed() {
+	const files = ['README.md', ...readdirSync(join(ROOT, 'runbooks')).map((name) => `runbooks/${name}`)];
+	return files.flatMap((file) => blocks(join(ROOT, file)).map((b) => `${file}:${b.line}`)).filter((at) => !followed.has(at));
 }
+
+await engine.start();
+// OPS_DRILL_REUSE=1: the server that an earlier call with OPS_DRILL_KEEP=1 left, for whoever writes a drill
+const reuse = Boolean(process.env.OPS_DRILL_REUSE);
+if (!reuse) await server.boot();
+// nothing else makes sense where the installation failed
+if (reuse || (await drill('install')))
+	for (const name of ORDER.filter((n) => n !== 'install' && (wanted.length === 0 || wanted.includes(n)))) await drill(name);
+const complaints = wanted.length > 0 || reuse ? [] : notFollowed();
 // Recovery: how long the runbook took from its first command to the end of its check. Lost: of the runs that were
 // looked for afterwards and of the output that was compared.
 const column = (text, width) => String(text).padStart(width);
@@ -75,6 +78,7 @@ say(`\n${'drill'.padEnd(24)} ${column('s', 5)} ${column('minutes to recover', 19
 for (const r of results)
 	say(`${r.name.padEnd(24)} ${column(r.seconds, 5)} ${column(r.recovery ? (r.recovery / 60000).toFixed(1) : '-', 19)} ${column(r.runs, 5)} ` +
 		`${column(r.lostRuns, 5)} ${column(r.bytes, 9)} ${column(r.lostBytes, 5)}  ${r.failure ? 'FAILED' : 'ok'}`);
-const failed = results.filter((r) => r.failure).length;
-say(`${results.length - failed} passed, ${failed} failed`);
+complaints.forEach((at) => say(`not ok - executed by no drill: ${at}`));
+const failed = results.filter((r) => r.failure).length + complaints.length;
+say(`${results.length} drills, ${failed} failed`);
 process.exit(failed ? 1 : 0);

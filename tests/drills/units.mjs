@@ -4,7 +4,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DIR, Engine, ROOT, Server, say } from './engine.mjs';
+import { DIR, Engine, ROOT, Server, say, supervised } from './engine.mjs';
 import { check, scenes } from './units-scenes.mjs';
 
 const BUILD = process.env.OPS_BUILD_DIR ?? join(ROOT, 'build');
@@ -33,7 +33,7 @@ class Host extends Server {
 		say(`Building ${name} (${release})`);
 		engine.docker(['build', '-q', '--network', 'host', '--build-arg', `BASE=${engine.base(release)}`, '--build-arg', `PACKAGES=${packages()}`,
 			'-t', name, '-f', join(ROOT, 'tests/drills/units.Dockerfile'), join(ROOT, 'tests/drills')]);
-		engine.docker(['run', '-d', '--name', name, '--network', 'none', '--cap-add', 'SYS_ADMIN', '--cap-add', 'SYS_PTRACE',
+		engine.docker(['run', '-d', '--name', name, '--label', 'ops-drill', '--network', 'none', '--cap-add', 'SYS_ADMIN', '--cap-add', 'SYS_PTRACE',
 			'--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined', '--cgroupns=host', '--tmpfs', '/run', '--tmpfs', '/tmp',
 			'-v', `${CGROUP}:/sys/fs/cgroup:rw`, name, '/sbin/init']);
 		await this.until('systemd runs', 'systemctl is-system-running | grep -E "running|degraded"', 60);
@@ -60,29 +60,23 @@ class Host extends Server {
 }
 
 export async function main(wanted) {
+	await supervised(process.env.OPS_DRILL_KEEP && 'ops-drill-units');
 	const engine = new Engine();
 	const host = new Host(engine, 'ops-drill-units');
 	let failed = 0, passed = 0;
-	try {
-		await engine.start();
-		if (!process.env.OPS_DRILL_REUSE) await host.boot();
-		host.deliver();
-		for (const [name, scene] of Object.entries(scenes)) {
-			if (wanted.length && name !== 'install' && !wanted.includes(name)) continue;
-			try {
-				const note = await scene(host, check);
-				say(`ok - ${name}${note ? ` (${note})` : ''}`);
-				passed++;
-			} catch (error) {
-				say(`not ok - ${name}\n${String(error.stack ?? error).replace(/^/gm, '  ')}`);
-				failed++;
-				if (name === 'install') break;
-			}
-		}
-	} finally {
-		if (!process.env.OPS_DRILL_KEEP) {
-			host.destroy();
-			engine.stop();
+	await engine.start();
+	if (!process.env.OPS_DRILL_REUSE) await host.boot();
+	host.deliver();
+	for (const [name, scene] of Object.entries(scenes)) {
+		if (wanted.length && name !== 'install' && !wanted.includes(name)) continue;
+		try {
+			const note = await scene(host, check);
+			say(`ok - ${name}${note ? ` (${note})` : ''}`);
+			passed++;
+		} catch (error) {
+			say(`not ok - ${name}\n${String(error.stack ?? error).replace(/^/gm, '  ')}`);
+			failed++;
+			if (name === 'install') break;
 		}
 	}
 	say(`${passed} passed, ${failed} failed`);
