@@ -59,6 +59,37 @@ test('a_new_secret_gets_into_the_settings_in_place', (t) => {
 	}
 });
 
+// The blocks that `.follow(FILE, HEADING, { part, steps })` in the drills' source executes; every call must be written so
+// that it can be read here.
+function followed(source) {
+	const calls = [...source.matchAll(/\.follow\('([^']+)'(?:, '((?:[^'\\]|\\.)+)')?(?:, (\{.*\}))?\);/g)];
+	assert.equal(calls.length, source.match(/\.follow\(/g).length, 'a call of follow() that is not of one line, or not of plain words');
+	return calls.flatMap(([, file, heading, options = '']) => {
+		const part = options.match(/\bpart: '([^']+)'/)?.[1];
+		const [from, to] = JSON.parse(options.match(/\bsteps: (\[[^\]]*\])/)?.[1] ?? '[]');
+		const found = blocks(join(ROOT, file), heading?.replaceAll("\\'", "'")).filter((b) => !part || b.heading.at(-1) === part).slice(from, to);
+		assert.ok(found.length > 0, `${file} has nothing to execute below ${heading}, ${part}`);
+		return found.map((b) => `${file}:${b.line}`);
+	});
+}
+
+test('every_block_is_executed_by_a_drill', () => {
+	const done = new Set(followed(readFileSync(join(ROOT, 'tests/drills/scenes.mjs'), 'utf8')));
+	const missing = ['README.md', ...books.map((b) => `runbooks/${b}`)].flatMap((file) => blocks(join(ROOT, file)).map((b) => `${file}:${b.line}`))
+		.filter((at) => !done.has(at));
+	assert.deepEqual(missing, []);
+});
+
+// A block of another name, or an indented one, would be typed by a person and by no drill.
+test('commands_stand_in_blocks_that_are_executed', () => {
+	for (const book of books) {
+		const text = readFileSync(join(ROOT, 'runbooks', book), 'utf8');
+		for (const fence of text.match(/^ *```.*$/gm) ?? []) assert.match(fence, /^ *```(sh|output|)$/, `${book}: ${fence}`);
+		assert.doesNotMatch(text.replace(/^ *```[^]*?^ *```$/gm, ''), /^(?: {4}|\t)\S/m, `${book}: an indented block`);
+	}
+	assert.doesNotMatch(readFileSync(join(ROOT, 'README.md'), 'utf8'), /^ *```(bash|shell|console)/m);
+});
+
 test('the_index_names_every_runbook', () => {
 	const index = readFileSync(join(ROOT, 'runbooks/README.md'), 'utf8');
 	for (const book of books) assert.ok(index.includes(`](${book})`), book);
