@@ -168,6 +168,16 @@ export async function packageOn(other, file) {
 	assert.deepEqual(left, [], `left on ${other.release}`);
 }
 
+// What systemd thinks of each of our units, on a server that runs them. The agent's says in its file why it has more.
+const EXPOSED = { 'ops-agent.service': 2.5 };
+async function exposure(server) {
+	const units = server.run("cd /etc/systemd/system && ls | grep -E '^ops-.*[.]service$'").split('\n').map((unit) => unit.replace('@.', '@drill.'));
+	assert.ok(units.includes('ops-agent.service') && units.includes('ops-dashboard-updater.service'), units.join(' '));
+	const found = units.map((unit) => [unit, Number(server.run(`systemd-analyze security --no-pager ${unit} | tail -n 1`).match(/: ([\d.]+) /)[1])]);
+	for (const [unit, of] of found) console.log(`  ${unit}: ${of}`);
+	assert.deepEqual(found.filter(([unit, of]) => !(of <= (EXPOSED[unit] ?? 2))), [], 'more than it should');
+}
+
 export const drills = {
 	async install(server) {
 		// runs and backups on one small disk, which can be filled
@@ -195,6 +205,8 @@ export const drills = {
 		assert.match(next, / 03:00:00 .*ops-dashboard-updater\.timer/);
 		assert.match(next, /Persistent=true/);
 	},
+
+	exposure,
 
 	async 'agent-crash'(server) {
 		const id = counting(server);
@@ -321,20 +333,6 @@ export const drills = {
 		assert.equal(login(server).status, 200);
 	},
 
-	async 'disk-full'(server) {
-		// old dumps have eaten the disk that runs are on, while one is writing
-		const id = start(server, 'command', 'drill.pour');
-		server.run(`cd /var/lib/ops-backups
-			for n in {10..99}; do dd if=/dev/zero of=ops-old-20200101T0000"$n"Z.dump bs=1M count=4 status=none 2>/dev/null || break; done
-			chown postgres:postgres ops-old-*; df --output=pcent /var/lib/ops-agent | grep 100%`);
-		await server.until('the run stands still', `opsctl show ${id} --json | grep -q '"disk_full":true' || test "$(df --output=avail /var/lib/ops-agent | tail -1)" -lt 64`, 30);
-		server.follow('runbooks/recovery.md', 'Disk full');
-		const run = await finished(server, id, 120);
-		assert.equal(run.status, 'succeeded', JSON.stringify(run));
-		server.run(`${CURL} -o /tmp/poured '${PAGE}/api/v1/runs/${id}/log?format=raw'; seq 5000 1004999 | cmp - /tmp/poured`);
-		account.bytes += Number(server.run('stat -c %s /tmp/poured'));
-	},
-
 	async update(server) {
 		const [before, old] = container(server);
 		const agent = server.run('systemctl show -p MainPID --value ops-agent');
@@ -451,6 +449,21 @@ export const drills = {
 		}
 	},
 
+	// Behind what is built: following the runbook, the cache of builds goes too.
+	async 'disk-full'(server) {
+		// old dumps have eaten the disk that runs are on, while one is writing
+		const id = start(server, 'command', 'drill.pour');
+		server.run(`cd /var/lib/ops-backups
+			for n in {10..99}; do dd if=/dev/zero of=ops-old-20200101T0000"$n"Z.dump bs=1M count=4 status=none 2>/dev/null || break; done
+			chown postgres:postgres ops-old-*; df --output=pcent /var/lib/ops-agent | grep 100%`);
+		await server.until('the run stands still', `opsctl show ${id} --json | grep -q '"disk_full":true' || test "$(df --output=avail /var/lib/ops-agent | tail -1)" -lt 64`, 30);
+		server.follow('runbooks/recovery.md', 'Disk full');
+		const run = await finished(server, id, 120);
+		assert.equal(run.status, 'succeeded', JSON.stringify(run));
+		server.run(`${CURL} -o /tmp/poured '${PAGE}/api/v1/runs/${id}/log?format=raw'; seq 5000 1004999 | cmp - /tmp/poured`);
+		account.bytes += Number(server.run('stat -c %s /tmp/poured'));
+	},
+
 	// A second server, to which everything goes.
 	async 'moving-to-another-host'(server) {
 		const ids = [start(server, 'command', 'host.uptime'), start(server, 'command', 'drill.pour')];
@@ -509,16 +522,6 @@ export const drills = {
 			other.destroy();
 		}
 	},
-};
-
-// What systemd thinks of each of our units, on a server that runs them. The agent's says in its file why it has more.
-const EXPOSED = { 'ops-agent.service': 2.5 };
-drills.exposure = (server) => {
-	const units = server.run("cd /etc/systemd/system && ls | grep -E '^ops-.*[.]service$'").split('\n').map((unit) => unit.replace('@.', '@drill.'));
-	assert.ok(units.includes('ops-agent.service') && units.includes('ops-dashboard-updater.service'), units.join(' '));
-	const found = units.map((unit) => [unit, Number(server.run(`systemd-analyze security --no-pager ${unit} | tail -n 1`).match(/: ([\d.]+) /)[1])]);
-	for (const [unit, of] of found) console.log(`  ${unit}: ${of}`);
-	assert.deepEqual(found.filter(([unit, of]) => !(of <= (EXPOSED[unit] ?? 2))), [], 'more than it should');
 };
 
 export const ORDER = Object.keys(drills);
