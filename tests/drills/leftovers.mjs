@@ -31,9 +31,9 @@ export function removeGroups(before, root) {
 
 export const mounts = (folder) => read('/proc/self/mounts').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${folder}/`));
 
-// Mounts below the folder, and processes that have it among their arguments; a line each.
+// Mounts below the folder, and processes of an engine that have it among their arguments; a line each.
 export function left(folder) {
-	const processes = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
+	const processes = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && /^(docker|containerd|debootstrap)/.test(read(`/proc/${pid}/comm`)))
 		.map((pid) => [pid, read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()]).filter(([, line]) => line.includes(`${folder}/`));
 	return [...mounts(folder).map((path) => `mount ${path}`), ...processes.map(([pid, line]) => `process ${pid}: ${line.slice(0, 120)}`)];
 }

@@ -1,7 +1,7 @@
 // What ./dev drill leaves on the machine when it ends, or is ended; the drills themselves want root and Docker.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,10 +31,11 @@ test('groups_of_killed_containers_are_removed_and_those_of_others_are_not', (t) 
 test('a_process_that_was_left_is_found', async (t) => {
 	const dir = folder(t);
 	assert.deepEqual(left(dir), []);
-	const child = spawn('tail', ['-f', '/dev/null', join(dir, 'x')], { stdio: 'ignore' });
+	symlinkSync('/usr/bin/tail', join(dir, 'dockerd'));
+	const child = spawn(join(dir, 'dockerd'), ['-f', '/dev/null'], { stdio: 'ignore' });
 	t.after(() => child.kill('SIGKILL'));
 	await new Promise((resolve) => child.once('spawn', resolve));
-	assert.deepEqual(left(dir).map((line) => line.replace(/: tail.*/, '')), [`process ${child.pid}`]);
+	assert.deepEqual(left(dir).map((line) => line.replace(/: .*/, '')), [`process ${child.pid}`]);
 });
 
 // Also while the drills wait for a command, and listen to nothing.
