@@ -58,7 +58,7 @@ http { access_log off; keepalive_requests 1000000000; open_file_cache max=100; s
   };
 }
 
-export function webBenches({ bin, rounds, median, fixed, startStack, startRun, stackPids, keep }) {
+export function webBenches({ bin, rounds, median, fixed, startStack, startRun, stackPids, settle, twoHops, keep }) {
   const meter = async (...args) => JSON.parse((await run(bin('bench-web-meter'), args.map(String), { maxBuffer: 1 << 24 })).stdout);
   const port = (stack) => new URL(stack.url).port;
   const get = (stack, target) => fetch(`${stack.url}${target}`, { headers: { cookie: stack.cookie } });
@@ -82,13 +82,17 @@ export function webBenches({ bin, rounds, median, fixed, startStack, startRun, s
     const mib = 20;
     const id = await startRun(stack, mib, 65536);
     await finished(stack, id);
-    const rates = {}, peaks = {}, costs = {};
+    await settle(stack);
+    const rates = {}, bare = {}, peaks = {}, costs = {};
     const spent = () => cpu(pids.dashboard) + cpu(pids.worker);
     for (const viewers of [100, 200]) {
       rates[viewers] = [];
+      bare[viewers] = [];
       peaks[viewers] = [];
       costs[viewers] = [];
       for (let i = 0; i < (viewers > 100 ? 1 : rounds); i++) {
+        const relay = await twoHops('-v', viewers, bin('bench-writer'), mib, 65536);
+        bare[viewers].push(relay.bytes / 1e6 / relay.seconds);
         resetPeak(pids.dashboard);
         const before = spent();
         const result = await meter('fan', port(stack), stack.cookie, id, viewers);
@@ -96,20 +100,49 @@ export function webBenches({ bin, rounds, median, fixed, startStack, startRun, s
         rates[viewers].push(result.bytes / 1e6 / result.seconds);
         peaks[viewers].push(status(pids.dashboard, 'VmHWM') / 1024);
       }
-      console.log(`fan-out of ${mib} MiB to ${viewers} viewers: ${fixed(median(rates[viewers]), 0)} MB/s in all, ${fixed(median(costs[viewers]))} CPU s/GiB (worker and dashboard), peak RSS of the dashboard ${fixed(median(peaks[viewers]), 1)} MB`);
+      console.log(`fan-out of ${mib} MiB to ${viewers} viewers: ${fixed(median(rates[viewers]), 0)} MB/s in all (two hops ${fixed(median(bare[viewers]), 0)}, ratio ${fixed(median(rates[viewers]) / median(bare[viewers]))}), ${fixed(median(costs[viewers]))} CPU s/GiB (worker and dashboard), peak RSS of the dashboard ${fixed(median(peaks[viewers]), 1)} MB`);
     }
-    keep('fanout', { mib, mb_per_second: Object.fromEntries(Object.entries(rates).map(([n, l]) => [n, median(l)])), peak_rss_mb: Object.fromEntries(Object.entries(peaks).map(([n, l]) => [n, median(l)])), cpu_per_gib: Object.fromEntries(Object.entries(costs).map(([n, l]) => [n, median(l)])) });
+    const medians = (lists) => Object.fromEntries(Object.entries(lists).map(([n, l]) => [n, median(l)]));
+    keep('fanout', { mib, mb_per_second: medians(rates), two_hops: medians(bare), peak_rss_mb: Object.fromEntries(Object.entries(peaks).map(([n, l]) => [n, median(l)])), cpu_per_gib: Object.fromEntries(Object.entries(costs).map(([n, l]) => [n, median(l)])) });
   });
 
+  // A line's way, alone; beside a client that takes a flood of another run; and while the archiver
+  // copies a long run that nobody watches.
   const latency = () => withStack(async (stack) => {
-    const results = [];
+    const LINES = 300, FLOOD_MIB = 65536, ARCHIVED_MIB = 1024;
+    const ours = async () => meter('latency', port(stack), stack.cookie, await startRun(stack, 'bench.tick', { lines: LINES }));
+    const bare = () => twoHops('-l', bin('bench-ticker'), LINES);
+    const beside = async (child, body) => {
+      const gone = once(child, 'exit');
+      try {
+        await sleep(300);
+        return await body();
+      } finally {
+        child.kill('SIGKILL');
+        await gone;
+      }
+    };
+    const results = {};
+    const note = async (name, body) => (results[name] ??= []).push(await body());
     for (let i = 0; i < rounds; i++) {
-      const id = await startRun(stack, 'bench.tick', { lines: 300 });
-      results.push(await meter('latency', port(stack), stack.cookie, id));
+      await settle(stack);
+      await note('two hops', bare);
+      await note('ours', ours);
+      await note('two hops, beside a flood', () => beside(spawn(bin('bench-two-hops'), [bin('bench-writer'), String(FLOOD_MIB), '65536'], { stdio: 'ignore', detached: true }), bare));
+      const flood = await startRun(stack, FLOOD_MIB, 65536);
+      await note('ours, beside a flood', () => beside(spawn(bin('bench-web-meter'), ['fan', port(stack), stack.cookie, flood, '1'], { stdio: 'ignore' }), ours));
+      const cancel = await fetch(`${stack.url}/api/v1/runs/${flood}/cancel`, { method: 'POST', headers: { 'content-type': 'application/json', origin: stack.url, cookie: stack.cookie }, body: '{}' });
+      if (!cancel.ok) throw new Error(`cancel: ${cancel.status} ${await cancel.text()}`);
+      await finished(stack, flood);
+      await settle(stack);
+      await finished(stack, await startRun(stack, ARCHIVED_MIB, 65536));
+      await note('ours, while a run is archived', ours);
     }
-    const of = (key) => median(results.map((r) => r[key]));
-    console.log(`write(2) to client at 100 lines/s: p50 ${fixed(of('p50_us'), 0)} µs, p99 ${fixed(of('p99_us'), 0)} µs`);
-    keep('latency', { p50_us: of('p50_us'), p99_us: of('p99_us') });
+    const of = (name, key) => median(results[name].map((r) => r[key]));
+    for (const name of Object.keys(results)) {
+      console.log(`write(2) to client at 100 lines/s, ${name}: p50 ${fixed(of(name, 'p50_us'), 0)} µs, p99 ${fixed(of(name, 'p99_us'), 0)} µs`);
+    }
+    keep('latency', Object.fromEntries(Object.keys(results).map((name) => [name, { p50_us: of(name, 'p50_us'), p99_us: of(name, 'p99_us') }])));
   });
 
   // On a machine that is busy with other things only the processor time of a request means something.

@@ -1,11 +1,14 @@
 /*
  * web_meter: many connections to one server on one thread, as a load that can be compared.
  *
- *   web_meter http PORT PATH COOKIE SECONDS CONNECTIONS   requests/s, each connection one at a time
- *   web_meter fan PORT COOKIE RUN VIEWERS [SLOW_BYTES_S]  viewers of one run until END; with the
- * last argument one more that reads so slowly web_meter latency PORT COOKIE RUN lines of ticker.c:
- * from write(2) to here web_meter idle PORT COOKIE CONNECTIONS                idle WebSockets; ends
- * when stdin does
+ *   web_meter http PORT PATH COOKIE SECONDS CONNECTIONS
+ *	requests/s, each connection one at a time
+ *   web_meter fan PORT COOKIE RUN VIEWERS [SLOW_BYTES_S]
+ *	viewers of one run until END; with the last argument one more that reads so slowly
+ *   web_meter latency PORT COOKIE RUN
+ *	lines of ticker.c: from write(2) to here
+ *   web_meter idle PORT COOKIE CONNECTIONS
+ *	idle WebSockets; ends when stdin does
  *
  * COOKIE "-": none. Prints one JSON object (idle: when all are there).
  */
@@ -32,12 +35,19 @@
 #define MAX_HELD (2u << 20) /* of one connection: a message that is not whole */
 #define CREDIT_STEP (256u << 10)
 #define MAX_SAMPLES 100000
+#define HEAD_BYTES                                                                                 \
+	(64u << 10) /* of a message: of records no more than what is in front of them              \
+		     */
+#define RECORDS_HEAD (FRAME_HEADER_BYTES + 16u)
 
 struct peer {
 	int fd;
 	bool open, done, slow;
 	uint8_t *held;
 	size_t n_held;
+	uint8_t *head; /* fan: the beginning of a message … */
+	size_t n_head;
+	size_t n_rest; /* … and how much of it is passed over */
 	uint64_t bytes, owed, reason;
 	size_t body_left; /* http: of the answer */
 	bool in_body;
@@ -48,6 +58,7 @@ static const char *cookie, *run_id, *request;
 static struct peer *peers;
 static size_t n_peers, n_done;
 static uint64_t requests, samples[MAX_SAMPLES], n_samples;
+static bool is_sampling;
 static uint8_t input[READ_BYTES];
 
 static void die(const char *what)
@@ -177,7 +188,7 @@ static void on_frame(struct peer *peer, uint8_t opcode, const uint8_t *data, siz
 		peer_finish(peer, data[FRAME_HEADER_BYTES + 8]);
 		return;
 	}
-	if (n_peers == 1)
+	if (is_sampling)
 		sample_lines(data + skip, len - skip);
 	peer->bytes += len - skip;
 	peer->owed += len - skip;
@@ -211,6 +222,58 @@ static size_t take_frames(struct peer *peer, const uint8_t *data, size_t n)
 		used += skip + len;
 	}
 	return used;
+}
+
+/* The bytes of its head that are wanted of a message whose first n_head ones are there. */
+static size_t head_wanted(const uint8_t *head, size_t n_head, size_t *ret_skip, size_t *ret_len)
+{
+	size_t len, skip;
+
+	if (n_head < 2)
+		return 2;
+	len = head[1] & 127;
+	skip = len < 126 ? 2 : len == 126 ? 4 : 10;
+	if (n_head < skip)
+		return skip;
+	if (skip > 2) {
+		len = 0;
+		for (size_t i = 2; i < skip; i++)
+			len = len << 8 | head[i];
+	}
+	*ret_skip = skip;
+	*ret_len = len;
+	return skip + ((head[0] & 15) == 2 && len > RECORDS_HEAD ? RECORDS_HEAD : len);
+}
+
+/* Counts; copies nothing but heads, so that the meter is not what is measured. */
+static void pass_frames(struct peer *peer, const uint8_t *data, size_t n)
+{
+	if (peer->head == NULL)
+		peer->head = malloc(HEAD_BYTES);
+	while (!peer->done && n > 0) {
+		size_t skip = 0, len = 0, want, take;
+
+		if (peer->n_rest > 0) {
+			take = n < peer->n_rest ? n : peer->n_rest;
+			peer->n_rest -= take;
+			data += take;
+			n -= take;
+			continue;
+		}
+		want = head_wanted(peer->head, peer->n_head, &skip, &len);
+		if (want > HEAD_BYTES)
+			die("a message over the buffer");
+		take = n < want - peer->n_head ? n : want - peer->n_head;
+		memcpy(peer->head + peer->n_head, data, take);
+		peer->n_head += take;
+		data += take;
+		n -= take;
+		if (peer->n_head < head_wanted(peer->head, peer->n_head, &skip, &len) || skip == 0)
+			continue;
+		peer->n_rest = skip + len - peer->n_head;
+		peer->n_head = 0;
+		on_frame(peer, peer->head[0] & 15, peer->head + skip, len);
+	}
 }
 
 static size_t take_answers(struct peer *peer, const uint8_t *data, size_t n)
@@ -253,8 +316,12 @@ static size_t take(struct peer *peer, const uint8_t *data, size_t n)
 
 	if (request != NULL)
 		return take_answers(peer, data, n);
-	if (peer->open)
+	if (peer->open && is_sampling)
 		return take_frames(peer, data, n);
+	if (peer->open) {
+		pass_frames(peer, data, n);
+		return n;
+	}
 	end = memmem(data, n, "\r\n\r\n", 4);
 	if (end == NULL)
 		return 0;
@@ -262,7 +329,7 @@ static size_t take(struct peer *peer, const uint8_t *data, size_t n)
 		die("no WebSocket");
 	used = (size_t)(end + 4 - data);
 	subscribe(peer);
-	return used + take_frames(peer, data + used, n - used);
+	return used + take(peer, data + used, n - used);
 }
 
 /* Reads once, max bytes at most. */
@@ -397,6 +464,7 @@ static int run_fan(size_t n, uint64_t slow_rate)
 
 static int run_latency(void)
 {
+	is_sampling = true;
 	open_peers(1);
 	peer_connect(&peers[0]);
 	upgrade(&peers[0]);
