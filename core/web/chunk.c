@@ -6,8 +6,11 @@
 #include "core/web/limits.h"
 
 enum state {
-	SIZE,	 /* hex digits */
-	EXT,	 /* after ';' */
+	SIZE, /* hex digits */
+	EXT,  /* after ';': a name must come */
+	EXT_NAME,
+	EXT_VAL, /* after '=': a value must come */
+	EXT_VALUE,
 	SIZE_LF, /* the LF of the size line */
 	DATA,	 /* remaining bytes */
 	DATA_CR, /* the CR and LF after them */
@@ -56,13 +59,24 @@ static int on_size(struct chunk_scan *scan, char c)
 	return expect(scan, c, '\r', SIZE_LF);
 }
 
+/* Words only: ;name, and =word behind the last one. What another server might read in its own way
+ * (quoted values, blanks) is not read here, nor is what llhttp 8 refuses: a name behind a value. */
 static int on_ext(struct chunk_scan *scan, char c)
 {
-	if (c == '\r')
+	bool in_word = scan->state == EXT_NAME || scan->state == EXT_VALUE;
+
+	if (c == '\r' && in_word)
 		return expect(scan, c, '\r', SIZE_LF);
 	if (++scan->ext > WEB_MAX_CHUNK_EXT)
 		return -EBADMSG;
-	return head_is_token_char((unsigned char)c) || c == '=' || c == ';' ? 0 : -EBADMSG;
+	if (head_is_token_char((unsigned char)c)) {
+		if (!in_word)
+			scan->state = scan->state == EXT ? EXT_NAME : EXT_VALUE;
+		return 0;
+	}
+	if (c == '=' && scan->state == EXT_NAME)
+		return expect(scan, c, '=', EXT_VAL);
+	return scan->state == EXT_NAME ? expect(scan, c, ';', EXT) : -EBADMSG;
 }
 
 static int on_size_end(struct chunk_scan *scan, char c)
@@ -79,6 +93,9 @@ static int on_byte(struct chunk_scan *scan, char c)
 	case SIZE:
 		return on_size(scan, c);
 	case EXT:
+	case EXT_NAME:
+	case EXT_VAL:
+	case EXT_VALUE:
 		return on_ext(scan, c);
 	case SIZE_LF:
 		return on_size_end(scan, c);

@@ -1,7 +1,7 @@
 /*
  * The strict check of a chunked body's framing, run before llhttp decodes the same bytes: sizes of
- * 1 to 8 hex digits, extensions of words within WEB_MAX_CHUNK_EXT, CR LF everywhere, no trailer
- * fields. Pure.
+ * 1 to 8 hex digits, extensions (;name and a last ;name=word) within WEB_MAX_CHUNK_EXT, CR LF
+ * everywhere, no trailer fields. Pure.
  */
 #ifndef OPS_CORE_WEB_CHUNK_H
 #define OPS_CORE_WEB_CHUNK_H

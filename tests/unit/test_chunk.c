@@ -28,7 +28,8 @@ static void accepts_a_body_and_stops_behind_it(void **state)
 	(void)state;
 	assert_int_equal(scan("0\r\n\r\nGET", &used), 1);
 	assert_int_equal(used, 5);
-	assert_int_equal(scan("5\r\nhello\r\n1;a=b;c\r\nx\r\n000\r\n\r\n", &used), 1);
+	assert_int_equal(scan("5\r\nhello\r\n1;a;b=c\r\nx\r\n000\r\n\r\n", &used), 1);
+	assert_int_equal(scan("2;a\r\nxx\r\n2;a=b\r\nxx\r\n0;a;b;c=d\r\n\r\n", &used), 1);
 	assert_int_equal(scan("A\r\n0123456789\r\n0\r\n\r\n", &used), 1);
 	assert_int_equal(scan("5\r\nhel", &used), 0);
 	assert_int_equal(scan("", &used), 0);
@@ -39,8 +40,9 @@ static void refuses_malformed_framing(void **state)
 	static const char *const bodies[] = {"\r\n", "g\r\n", "-1\r\n", "+1\r\n", " 5\r\n",
 		"5 \r\n", "5\t\r\n", "0x5\r\n", "5\n", "5\rhello", "5\r\rhello", "5\r\nhelloX\r\n",
 		"5\r\nhello\n", "5\r\nhello\r\r", "123456789\r\n", "5;a b\r\n", "5;\"x\"\r\n",
-		"5;\n", "0\r\n\n", "0\r\nX: y\r\n\r\n", "0\r\n\rX", ";a\r\n",
-		"5\r\nhello0\r\n\r\n"};
+		"5;\n", "5;\r\n", "5;;a\r\n", "5;a;\r\n", "5;=b\r\n", "5;a=\r\n", "5;a=b=c\r\n",
+		"5;a=;b\r\n", "5;a=b;c\r\n", "0;\r\n\r\n", "0\r\n\n", "0\r\nX: y\r\n\r\n",
+		"0\r\n\rX", ";a\r\n", "5\r\nhello0\r\n\r\n"};
 	size_t used;
 
 	(void)state;

@@ -16,12 +16,14 @@ const NEXT = 'GET /json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
 const statuses = (text) => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
 const show = (bytes) => JSON.stringify(bytes.length > 200 ? `${bytes.slice(0, 200)}…` : bytes);
 
-// Each is sent with another request behind it; whole, and in two halves with a pause between.
+// Each is sent with another request behind it; whole, in two halves with a pause between, and by single bytes.
 async function refused(bytes, allowed = [400]) {
-	for (const halves of [false, true]) {
+	for (const how of ['whole', 'halves', ...(bytes.length < 500 ? ['bytes'] : [])]) {
 		const peer = await server.open();
 		const all = bytes + NEXT;
-		if (halves) {
+		if (how === 'bytes') {
+			await peer.sendSlowly(all);
+		} else if (how === 'halves') {
 			peer.send(all.slice(0, bytes.length / 2));
 			await new Promise((resolve) => setTimeout(resolve, 2));
 			peer.send(all.slice(bytes.length / 2));
@@ -78,9 +80,9 @@ test('chunks that are not chunks', async () => {
 	const te = ['Transfer-Encoding: chunked'];
 	for (const body of ['5\nhello\r\n0\r\n\r\n', '5\r\nhello\n0\r\n\r\n', '5\r\nhello\r\n0\n\n', '5\r\nhello\r\n0\r\n\n', '5\rhello\r\n0\r\n\r\n', '05 \r\nhello\r\n0\r\n\r\n', ' 5\r\nhello\r\n0\r\n\r\n', '0x5\r\nhello\r\n0\r\n\r\n', '+5\r\nhello\r\n0\r\n\r\n', '-5\r\nhello\r\n0\r\n\r\n', '\r\nhello\r\n0\r\n\r\n',
 		'5\r\nhelloX\r\n0\r\n\r\n', '5\r\nhello0\r\n\r\n', '5\r\nhell\r\n0\r\n\r\n', '100000005\r\nhello\r\n0\r\n\r\n', 'fffffffffffffff5\r\nhello\r\n0\r\n\r\n', '5g\r\nhello\r\n0\r\n\r\n', '5;\x00\r\nhello\r\n0\r\n\r\n', '5;a\nb\r\nhello\r\n0\r\n\r\n', '5;a\rb\r\nhello\r\n0\r\n\r\n',
-		`5;${'a'.repeat(300)}\r\nhello\r\n0\r\n\r\n`, '5 ;a=b\r\nhello\r\n0\r\n\r\n', '0\r\nX: y\r\n\r\n', '0\r\nContent-Length: 5\r\n\r\n', '0\r\nTransfer-Encoding: chunked\r\n\r\n', '0;\r\nX\r\n\r\n', '5\r\nhello\r\n00000000000\r\n\r\n', '5\u00a0\r\nhello\r\n0\r\n\r\n'])
+		`5;${'a'.repeat(300)}\r\nhello\r\n0\r\n\r\n`, '5 ;a=b\r\nhello\r\n0\r\n\r\n', '0\r\nX: y\r\n\r\n', '0\r\nContent-Length: 5\r\n\r\n', '0\r\nTransfer-Encoding: chunked\r\n\r\n', '0;\r\nX\r\n\r\n', '0;\r\n\r\n', '5;\r\nhello\r\n0\r\n\r\n', '5;;a\r\nhello\r\n0\r\n\r\n', '5;a;\r\nhello\r\n0\r\n\r\n', '5;=b\r\nhello\r\n0\r\n\r\n', '5;a=\r\nhello\r\n0\r\n\r\n', '5;a=b=c\r\nhello\r\n0\r\n\r\n', '5;a=b;c\r\nhello\r\n0\r\n\r\n', '5;a="b"\r\nhello\r\n0\r\n\r\n', '5\r\nhello\r\n00000000000\r\n\r\n', '5\u00a0\r\nhello\r\n0\r\n\r\n'])
 		await refused(post(te, body));
-	for (const body of ['5\r\nhello\r\n0\r\n\r\n', '5;a=b\r\nhello\r\n0;x\r\n\r\n', '00000005\r\nhello\r\n000\r\n\r\n', '1\r\nh\r\n4\r\nello\r\n0\r\n\r\n', 'A\r\n0123456789\r\n0\r\n\r\n', 'a\r\n0123456789\r\n0\r\n\r\n'])
+	for (const body of ['5\r\nhello\r\n0\r\n\r\n', '5;a=b\r\nhello\r\n0;x\r\n\r\n', '5;a;b;c=d\r\nhello\r\n0;x;y\r\n\r\n', '00000005\r\nhello\r\n000\r\n\r\n', '1\r\nh\r\n4\r\nello\r\n0\r\n\r\n', 'A\r\n0123456789\r\n0\r\n\r\n', 'a\r\n0123456789\r\n0\r\n\r\n'])
 		await understood(post(te, body), [200]);
 	const text = await server.exchange(post(te, '3\r\nabc\r\n3\r\n0\r\n\r\n0\r\n\r\n'.replace('3\r\n0\r\n\r\n', '3\r\n0\r\n\r\n')) + NEXT);
 	assert.ok(text.includes('abc0\r\n') || statuses(text).length === 1, 'a chunk of "0\\r\\n" is data');
