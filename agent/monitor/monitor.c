@@ -34,6 +34,7 @@
 #include "agent/monitor/rotate.h"
 #include "agent/monitor/state.h"
 #include "agent/monitor/title.h"
+#include "agent/run/hostname.h"
 #include "agent/run/rundir.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -375,9 +376,9 @@ static int start(struct monitor *m, struct err *err)
 		rc = watchman_init(&m->probes, "probes", m->relay.peer_fd, err);
 	if (rc != 0)
 		return MONITOR_EXIT_FAILED;
-	if (gethostname(m->host, sizeof(m->host) - 1) != 0)
-		memcpy(m->host, "localhost", sizeof("localhost"));
-	rc = settings_load(&m->settings, err);
+	rc = hostname_read(m->host, sizeof(m->host), err);
+	if (rc == 0)
+		rc = settings_load(&m->settings, err);
 	if (rc == 0)
 		rc = care_init(&m->care, err);
 	if (rc == 0)

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "agent/monitor/ledger.h"
+#include "agent/run/hostname.h"
 #include "agent/worker/conn.h"
 #include "agent/worker/events.h"
 #include "agent/worker/live.h"
@@ -340,8 +341,9 @@ static int start(struct worker *worker, struct err *err)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	if (gethostname(worker->host, sizeof(worker->host) - 1) != 0)
-		memcpy(worker->host, "localhost", sizeof("localhost"));
+	rc = hostname_read(worker->host, sizeof(worker->host), err);
+	if (rc != 0)
+		return rc;
 	if (!load(worker) && worker->catalog == NULL)
 		return err_set(err, -EINVAL, "the worker cannot load the configuration: %s",
 			worker->config_error);

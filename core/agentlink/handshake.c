@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/agentlink/internal.h"
 
@@ -73,6 +74,11 @@ static void replace_text(char **slot, struct wire_str text)
 	*slot = xstrndup(text.data != NULL ? text.data : "", text.len);
 }
 
+static bool text_is(struct wire_str text, const char *other)
+{
+	return text.len == strlen(other) && memcmp(text.data, other, text.len) == 0;
+}
+
 /* hello was answered, or will never be. */
 static void on_hello(const struct link_reply *reply, void *arg)
 {
@@ -90,13 +96,22 @@ static void on_hello(const struct link_reply *reply, void *arg)
 		bool secret = reply->status == MSG_UNAUTHORIZED;
 
 		snprintf(reason, sizeof(reason), "the agent refused %s: %.*s",
-			secret ? "our secret (OPS_AGENT_SECRET)" : "us",
+			!secret			    ? "us"
+			: link->wanted_host != NULL ? "our secret (secret_file)"
+						    : "our secret (OPS_AGENT_SECRET)",
 			(int)MIN(reply->message.len, 150u), reply->message.data);
 		link_drop(link, LINK_REFUSED, reason);
 		return;
 	}
 	if (msg_hello_reply_decode(reply->fields, reply->fields_len, &hello) < 0) {
 		link_drop(link, LINK_AWAY, "the agent sent a malformed hello");
+		return;
+	}
+	if (link->wanted_host != NULL && !text_is(hello.host, link->wanted_host)) {
+		snprintf(reason, sizeof(reason),
+			"the agent says it is '%.*s', AGENTS_FILE calls it '%s'",
+			(int)MIN(hello.host.len, 64u), hello.host.data, link->wanted_host);
+		link_drop(link, LINK_REFUSED, reason);
 		return;
 	}
 	replace_text(&link->host, hello.host);

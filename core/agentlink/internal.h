@@ -51,6 +51,7 @@ struct link {
 	char *socket_path;
 	char *authorization;
 	char *client;
+	char *wanted_host; /* NULL: any */
 
 	enum link_phase phase;
 	enum link_state state;

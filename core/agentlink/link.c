@@ -229,6 +229,7 @@ static void link_maybe_closed(struct link *link)
 	free(link->authorization);
 	free(link->socket_path);
 	free(link->client);
+	free(link->wanted_host);
 	free(link->host);
 	free(link->agent_id);
 	free(link->agent_version);
@@ -358,6 +359,7 @@ struct link *link_open(uv_loop_t *loop, const struct link_opts *opts)
 	link->socket_path = xstrdup(opts->socket_path);
 	link->authorization = xasprintf("Bearer %s", opts->secret);
 	link->client = xstrdup(opts->client);
+	link->wanted_host = xstrdup(opts->host);
 	link->state = LINK_CONNECTING;
 	link->since_us = clock_wall_us();
 	list_init(&link->watchers);

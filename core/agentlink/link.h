@@ -53,6 +53,7 @@ struct link_opts {
 	const char *socket_path;
 	const char *secret; /* without "Bearer " */
 	const char *client; /* "ops-dashboard/0.1.0", for the agent's log */
+	const char *host; /* what the agent must call its host, else LINK_REFUSED; NULL: anything */
 };
 
 /* Copies the options and starts connecting; the watchers are told how that goes. Never fails:

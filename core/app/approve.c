@@ -5,12 +5,15 @@
  */
 #include "core/app/approve.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/app/http.h"
 #include "core/app/hub.h"
 #include "core/app/limits.h"
+#include "core/app/runfind.h"
 #include "core/app/runref.h"
 #include "core/app/runs.h"
 #include "core/app/server.h"
@@ -73,14 +76,20 @@ static void on_approved(const struct link_reply *reply, void *arg)
 
 static void approve(struct request *req, const struct answer *answer)
 {
-	struct server *server = server_of(req);
+	struct link_reply away = {.err = -ENOTCONN};
+	struct host *host = host_of(req);
+	const char *run = caller_run(req);
 	uint8_t fields[1024];
 	struct msg_run_approve ask;
 	int n;
 
-	caller_note(req, "run.approve", answer->step, request_param(req, "id"));
+	if (host == NULL) {
+		http_agent_problem(req, &away);
+		return;
+	}
+	caller_note(req, "run.approve", answer->step, run);
 	ask = (struct msg_run_approve){
-		.run = wire_str_of(request_param(req, "id")),
+		.run = wire_str_of(run),
 		.step = wire_str_of(answer->step),
 		.approve = answer->approve,
 		.actor = wire_str_of(caller_actor(req)),
@@ -89,10 +98,10 @@ static void approve(struct request *req, const struct answer *answer)
 	n = msg_run_approve_encode(&ask, fields, sizeof(fields));
 	if (n < 0)
 		abort(); /* all of it is bounded above */
-	log_info(LOG_EV("run.approve"), LOG_STR("run", request_param(req, "id")),
-		LOG_STR("step", answer->step), LOG_STR("actor", caller_actor(req)),
-		LOG_INT("approve", answer->approve), LOG_STR("request_id", request_id(req)));
-	link_request(server->link, MSG_RUN_APPROVE,
+	log_info(LOG_EV("run.approve"), LOG_STR("run", run), LOG_STR("step", answer->step),
+		LOG_STR("actor", caller_actor(req)), LOG_INT("approve", answer->approve),
+		LOG_STR("request_id", request_id(req)));
+	link_request(host->link, MSG_RUN_APPROVE,
 		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_approved, req);
 }
 
@@ -105,11 +114,12 @@ static bool may_answer(struct request *req, struct wire_str document)
 		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const char *kind = json_string_value(json_object_get(run, "kind"));
 	const char *name = json_string_value(json_object_get(run, "name"));
+	const struct host *host = host_of(req);
 	struct hub_entry entry;
 	bool dangerous = true, may;
 
-	if (kind != NULL && name != NULL &&
-		hub_find(server_of(req)->hub, strcmp(kind, "flow") == 0, name, &entry) == 0)
+	if (kind != NULL && name != NULL && host != NULL &&
+		hub_find(host->hub, strcmp(kind, "flow") == 0, name, &entry) == 0)
 		dangerous = entry.danger_high;
 	may = caller_may_start(req, name != NULL ? name : "", dangerous);
 	json_decref(run);
@@ -138,16 +148,29 @@ static void on_run(const struct link_reply *reply, void *arg)
 	json_decref(body);
 }
 
+/* The run is found. */
+static void ask_run(struct request *req, struct host *host)
+{
+	struct msg_run_ref ref = {.run = wire_str_of(caller_run(req))};
+	uint8_t fields[64];
+	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
+
+	if (n < 0)
+		abort(); /* runfind_request() bounds it */
+	if (host == NULL)
+		response_problem(
+			req, 404, "not_found", "The run is of a host that is not here any more.");
+	else
+		link_request(host->link, MSG_RUN_GET,
+			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_run, req);
+}
+
 void approve_step(struct request *req)
 {
-	const char *id = request_param(req, "id");
 	struct answer answer;
-	struct msg_run_ref ref;
-	uint8_t fields[64];
 	json_t *body;
-	int n;
 
-	if (!runref_is_valid(id)) {
+	if (!runref_is_valid(request_param(req, "id"))) {
 		response_problem(req, 404, "not_found", "There is no such run.");
 		return;
 	}
@@ -155,10 +178,5 @@ void approve_step(struct request *req)
 	if (body == NULL)
 		return;
 	json_decref(body);
-	ref.run = wire_str_of(id);
-	n = msg_run_ref_encode(&ref, fields, sizeof(fields));
-	if (n < 0)
-		abort(); /* runref_is_valid() bounds it */
-	link_request(server_of(req)->link, MSG_RUN_GET,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_run, req);
+	runfind_request(req, ask_run);
 }

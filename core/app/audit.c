@@ -323,7 +323,7 @@ static void set_text(json_t *doc, const char *key, const char *text)
 void audit_request(
 	struct audit *a, const struct caller *caller, const struct web_finished *finished)
 {
-	struct link_info agent;
+	const struct host *primary = hosts_primary(a->server->hosts);
 	char event[96];
 	struct uuid id;
 	json_t *doc;
@@ -336,14 +336,16 @@ void audit_request(
 	if (caller->actor[0] == '\0' && (finished->status == 429 || !stranger_fits(a)))
 		return;
 	name_event(caller, finished->route, event, sizeof(event));
-	link_get_info(a->server->link, &agent);
 	doc = json_pack("{s:I,s:s}", "time_us", (json_int_t)clock_wall_us(), "event", event);
 	set_text(doc, "actor", caller->actor);
 	set_text(doc, "address", caller->address);
 	set_text(doc, "request_id", finished->request_id);
 	set_text(doc, "run", caller->run);
 	set_text(doc, "object", caller->object);
-	set_text(doc, "host", agent.host);
+	set_text(doc, "host",
+		caller->host[0] != '\0' ? caller->host
+		: primary != NULL	? host_name(primary)
+					: "");
 	json_object_set_new(doc, "status", json_integer(finished->status));
 	text = json_dumps(doc, JSON_COMPACT);
 	uuid_v7(&id);

@@ -18,36 +18,47 @@
 #define EXPORT_PAGE 200
 #define LIST_MS 10000
 
-/* $1 $2 $3: the cursor, $4 event begins with, $5 actor, $6 from, $7 to, $8 limit. */
-#define WHERE_SQL(source, event)                                                                   \
-	" WHERE ($1::bigint IS NULL OR (time_us, '" source "', position) < ($1, $2, $3::bigint))"  \
+/* $1 $2 $3 $10: the cursor, $4 event begins with, $5 actor, $6 from, $7 to, $8 limit, $9 host.
+ * Ledgers of several agents may have the same position at the same time: their ids order them. */
+#define WHERE_SQL(source, agent, event)                                                            \
+	" WHERE ($1::bigint IS NULL OR (time_us, '" source "', position, " agent                   \
+	") < ($1, $2, $3::bigint, $10))"                                                           \
 	" AND ($4::text IS NULL OR starts_with(" event ", $4))"                                    \
 	" AND ($5::text IS NULL OR actor = $5)"                                                    \
 	" AND ($6::bigint IS NULL OR time_us >= $6) AND ($7::bigint IS NULL OR time_us <= $7)"     \
-	" ORDER BY time_us DESC, position DESC LIMIT $8)"
-#define LIST_SQL                                                                                   \
-	"SELECT source, position, time_us, body, good FROM ((SELECT 'dashboard' AS source,"        \
+	" AND ($9::text IS NULL OR host = $9)"                                                     \
+	" ORDER BY time_us DESC, position DESC, " agent " DESC LIMIT $8)"
+#define DASHBOARD_SQL                                                                              \
+	"(SELECT 'dashboard' AS source,"                                                           \
 	" position, time_us, convert_from(entry, 'UTF8') AS body,"                                 \
 	" (hash = sha256(previous_hash || entry) AND previous_hash = coalesce((SELECT p.hash"      \
 	" FROM ops.audit p WHERE p.position < a.position ORDER BY p.position DESC LIMIT 1),"       \
-	" decode(repeat('00', 32), 'hex'))) AS good"                                               \
-	" FROM ops.audit a" WHERE_SQL("dashboard",                                                 \
-		"action") " UNION ALL (SELECT 'agent',"                                            \
-			  " position, time_us, document, NULL FROM ops.ledger" WHERE_SQL(          \
-				  "agent", "event") ") s"                                          \
-						    " ORDER BY time_us DESC, source DESC, "        \
-						    "position DESC LIMIT $8"
+	" decode(repeat('00', 32), 'hex'))) AS good, host, '' AS agent_id"                         \
+	" FROM ops.audit a" WHERE_SQL("dashboard", "''::text", "action")
+#define AGENT_SQL                                                                                  \
+	"(SELECT 'agent', position, time_us, document, NULL, coalesce(host, ''), agent_id"         \
+	" FROM ops.ledger LEFT JOIN ops.agents USING (agent_id)" WHERE_SQL(                        \
+		"agent", "agent_id", "event")
+#define LIST_SQL                                                                                   \
+	"SELECT source, position, time_us, body, good, host, agent_id FROM (" DASHBOARD_SQL        \
+	" UNION ALL " AGENT_SQL ") s"                                                              \
+	" ORDER BY time_us DESC, source DESC, position DESC, agent_id DESC LIMIT $8"
+#define COL_GOOD 4
+#define COL_HOST 5
+#define COL_AGENT 6
+#define MAX_AGENT_ID 40
 
 struct cursor {
 	bool set;
 	uint64_t time_us, position;
 	char source[12];
+	char agent[MAX_AGENT_ID + 1]; /* its id; "": the dashboard's */
 };
 
 struct listing {
 	struct request *req;
 	struct pool_call *call;
-	char event[MAX_FILTER + 1], actor[MAX_FILTER + 1];
+	char event[MAX_FILTER + 1], actor[MAX_FILTER + 1], host[MAX_FILTER + 1];
 	uint64_t from_us, to_us, limit;
 	bool has_to, export, begun;
 	struct cursor cursor; /* of the next page */
@@ -56,22 +67,35 @@ struct listing {
 
 static void listing_ask(struct listing *l);
 
-/* "1795474800000000.dashboard.12" */
+/* "1795474800000000.dashboard.12" or "1795474800000000.agent.12.AGENT-ID" */
 static bool cursor_parse(const char *text, struct cursor *ret)
 {
 	unsigned long long time_us, position;
 	int end = 0;
 
-	if (strlen(text) > 64 ||
+	if (strlen(text) > 64 + MAX_AGENT_ID ||
 		sscanf(text, "%20llu.%10[a-z].%20llu%n", &time_us, ret->source, &position, &end) !=
 			3 ||
-		text[end] != '\0' || time_us > INT64_MAX || position > INT64_MAX ||
+		time_us > INT64_MAX || position > INT64_MAX ||
 		(strcmp(ret->source, "dashboard") != 0 && strcmp(ret->source, "agent") != 0))
+		return false;
+	ret->agent[0] = '\0';
+	if (text[end] == '.' && utf8_is_valid(text + end, strlen(text + end)) &&
+		strlen(text + end + 1) <= MAX_AGENT_ID)
+		strcpy(ret->agent, text + end + 1);
+	else if (text[end] != '\0')
 		return false;
 	ret->set = true;
 	ret->time_us = time_us;
 	ret->position = position;
 	return true;
+}
+
+static void copy_text(char *out, size_t size, const struct pg_result *rows, size_t i, size_t col)
+{
+	struct pg_bytes_view text = pg_get_text(rows, i, col);
+
+	snprintf(out, size, "%.*s", (int)text.len, (const char *)text.data);
 }
 
 static void put_member(json_t *to, const char *key, const json_t *from)
@@ -84,6 +108,7 @@ static void put_member(json_t *to, const char *key, const json_t *from)
 static json_t *entry_of(const struct pg_result *rows, size_t i, const char *source)
 {
 	struct pg_bytes_view body = pg_get_text(rows, i, 3);
+	char host[MAX_FILTER + 1];
 	json_t *said = json_loadb((const char *)body.data, body.len, 0, NULL);
 	json_t *entry = json_pack("{s:I,s:I,s:s}", "id", (json_int_t)pg_get_i64(rows, i, 1),
 		"time_us", (json_int_t)pg_get_i64(rows, i, 2), "source", source);
@@ -93,6 +118,8 @@ static json_t *entry_of(const struct pg_result *rows, size_t i, const char *sour
 	put_member(entry, "address", said);
 	put_member(entry, "request_id", said);
 	put_member(entry, "run", said);
+	copy_text(host, sizeof(host), rows, i, COL_HOST);
+	json_object_set_new(entry, "host", host[0] != '\0' ? json_string(host) : json_null());
 	if (strcmp(source, "agent") == 0)
 		json_object_set(entry, "data", said != NULL ? said : json_null());
 	else
@@ -113,12 +140,11 @@ static json_t *take_page(struct listing *l, const struct pg_result *rows, const 
 	*ret_chain = "unknown";
 	l->more = pg_rows(rows) > n;
 	for (size_t i = 0; i < n; i++) {
-		struct pg_bytes_view source = pg_get_text(rows, i, 0);
-		snprintf(l->cursor.source, sizeof(l->cursor.source), "%.*s", (int)source.len,
-			(const char *)source.data);
-		if (!pg_is_null(rows, i, 4) && !pg_get_bool(rows, i, 4))
+		copy_text(l->cursor.source, sizeof(l->cursor.source), rows, i, 0);
+		copy_text(l->cursor.agent, sizeof(l->cursor.agent), rows, i, COL_AGENT);
+		if (!pg_is_null(rows, i, COL_GOOD) && !pg_get_bool(rows, i, COL_GOOD))
 			*ret_chain = "broken";
-		else if (!pg_is_null(rows, i, 4) && strcmp(*ret_chain, "unknown") == 0)
+		else if (!pg_is_null(rows, i, COL_GOOD) && strcmp(*ret_chain, "unknown") == 0)
 			*ret_chain = "verified";
 		json_array_append_new(entries, entry_of(rows, i, l->cursor.source));
 		l->cursor.set = true;
@@ -136,11 +162,12 @@ static void listing_free(struct listing *l)
 
 static void send_page(struct listing *l, json_t *entries, const char *chain)
 {
-	char next[64];
+	char next[64 + MAX_AGENT_ID + 1];
 	json_t *doc = json_pack("{s:O,s:s}", "entries", entries, "chain", chain);
 
-	snprintf(next, sizeof(next), "%llu.%s.%llu", (unsigned long long)l->cursor.time_us,
-		l->cursor.source, (unsigned long long)l->cursor.position);
+	snprintf(next, sizeof(next), "%llu.%s.%llu%s%s", (unsigned long long)l->cursor.time_us,
+		l->cursor.source, (unsigned long long)l->cursor.position,
+		l->cursor.agent[0] != '\0' ? "." : "", l->cursor.agent);
 	json_object_set_new(doc, "next", l->more ? json_string(next) : json_null());
 	http_json(l->req, 200, doc);
 	json_decref(doc);
@@ -218,6 +245,8 @@ static void listing_ask(struct listing *l)
 		l->from_us > 0 ? pg_u64(l->from_us) : pg_null(),
 		l->has_to ? pg_u64(l->to_us) : pg_null(),
 		pg_u64(l->limit + 1),
+		pg_text(l->host[0] != '\0' ? l->host : NULL),
+		pg_text(c->agent),
 	};
 
 	l->call =
@@ -253,6 +282,7 @@ static bool listing_read(struct listing *l)
 	const char *format = request_query(req, "format"), *before = request_query(req, "before");
 
 	if (!copy_filter(req, "event", l->event) || !copy_filter(req, "actor", l->actor) ||
+		!copy_filter(req, "host", l->host) ||
 		!http_query_number(req, "from", 0, INT64_MAX, &l->from_us) ||
 		!http_query_number(req, "to", 0, INT64_MAX, &l->to_us) ||
 		!http_query_number(req, "limit", 50, 200, &l->limit))

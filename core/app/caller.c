@@ -73,6 +73,28 @@ void caller_note(struct request *req, const char *event, const char *object, con
 		snprintf(caller->run, sizeof(caller->run), "%s", run);
 }
 
+void caller_set_host(struct request *req, const struct host *host)
+{
+	struct caller *caller = caller_of(req);
+
+	if (caller != NULL)
+		snprintf(caller->host, sizeof(caller->host), "%s", host_name(host));
+}
+
+struct host *host_of(const struct request *req)
+{
+	const struct caller *caller = caller_of(req);
+
+	return hosts_find(server_of(req)->hosts, caller != NULL ? caller->host : "");
+}
+
+const char *caller_run(const struct request *req)
+{
+	const struct caller *caller = caller_of(req);
+
+	return caller != NULL && caller->ref[0] != '\0' ? caller->ref : request_param(req, "id");
+}
+
 bool caller_may_start(struct request *req, const char *id, bool dangerous)
 {
 	struct server *server = server_of(req);

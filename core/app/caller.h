@@ -17,6 +17,7 @@
 #define CALLER_ACTOR_BYTES (LIMIT_USER_BYTES + 8) /* user:NAME, token:NAME, hook:NAME */
 #define CALLER_OBJECT_BYTES 160
 
+struct host;
 struct server;
 
 struct caller {
@@ -28,6 +29,8 @@ struct caller {
 	char event[40];			/* "": what the route's name says */
 	char object[CALLER_OBJECT_BYTES];
 	char run[UUID_TEXT_BYTES];
+	char host[LIMIT_HOST_BYTES]; /* whose agent is asked; "": the primary one */
+	char ref[UUID_TEXT_BYTES];   /* the run of the path's {id}, when it was looked up */
 };
 
 /* Made by the gate; freed by whoever hears that the request is over. */
@@ -48,6 +51,13 @@ void caller_set_user(struct request *req);
 void caller_set_hook(struct request *req, const char *name);
 /* For the audit: what was done to what. NULL leaves what was said before. */
 void caller_note(struct request *req, const char *event, const char *object, const char *run);
+
+/* The host that it goes to, for the audit and for host_of(). */
+void caller_set_host(struct request *req, const struct host *host);
+/* The host noted last, the primary one before; NULL: it is gone meanwhile, or the daemon closes. */
+struct host *host_of(const struct request *req);
+/* What to ask host_of() and the database for: the run of the path's {id}. */
+const char *caller_run(const struct request *req);
 
 /* Whether the sender may start this; false: answered with 403. Sessions need to have given the
  * password lately for what is dangerous, tokens a scope of their own for it. */

@@ -100,6 +100,14 @@ int command_passwd(void)
 	return rc;
 }
 
+/* Where there is a file of them: which, and where. */
+static void print_agents(const struct agents_conf *agents)
+{
+	for (size_t i = 0; i < agents->n && agents->items[0].host != NULL; i++)
+		printf("ok: agent %s at %s%s\n", agents->items[i].host, agents->items[i].socket,
+			i == 0 ? " (primary)" : "");
+}
+
 int command_check(char *const envp[])
 {
 	struct tls_identity *identity = NULL;
@@ -124,9 +132,11 @@ int command_check(char *const envp[])
 		fprintf(stderr, "ops-dashboard: DATABASE_URL: %s\n", err.msg);
 		rc = -EINVAL;
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		printf("ok: %s, listening on %s port %u, database %s\n", cfg.public_origin,
 			cfg.listen_host, cfg.listen_port, info->where);
+		print_agents(&cfg.agents);
+	}
 	conninfo_free(info);
 	config_fini(&cfg);
 	return rc == 0 ? 0 : EX_CONFIG;

@@ -17,13 +17,11 @@
 #include "core/app/totp.h"
 
 #define MIN_AUTH_SECRET_BYTES 32
-#define MIN_AGENT_SECRET_BYTES 16
 #define MIN_DISTINCT_BYTES 8 /* in a secret; fewer is a placeholder, not chance */
 #define DEFAULT_LISTEN "127.0.0.1:3001"
 #define DEFAULT_AGENT_SOCKET "/run/ops-agent/agent.sock"
 #define DEFAULT_STATE_DIR "/var/lib/ops-dashboard"
 #define DEFAULT_RETENTION_DAYS 365
-#define MAX_UNIX_PATH 107
 
 static const char *const known_names[] = {
 	"DATABASE_URL",
@@ -43,6 +41,7 @@ static const char *const known_names[] = {
 	"TRUSTED_PROXIES",
 	"STATE_DIR",
 	"NOTIFY_FILE",
+	"AGENTS_FILE",
 };
 
 struct loader {
@@ -165,19 +164,62 @@ static void load_auth(struct loader *l)
 	mem_wipe(key, sizeof(key));
 }
 
+/* The one agent, whatever it is called. */
+static void load_one_agent(struct loader *l)
+{
+	struct agent_conf *agent = &l->cfg->agents.items[0];
+
+	agent->secret = get_required(l, "OPS_AGENT_SECRET", "the content of /etc/ops-agent/secret");
+	rtrim(agent->secret);
+	check_secret(l, "OPS_AGENT_SECRET", agent->secret, AGENTS_MIN_SECRET);
+	agent->socket = get(l, "OPS_AGENT_SOCKET", DEFAULT_AGENT_SOCKET);
+	if (agent->socket != NULL &&
+		(agent->socket[0] != '/' || strlen(agent->socket) > AGENTS_MAX_SOCKET))
+		problem(l, "OPS_AGENT_SOCKET must be an absolute path of at most %d bytes",
+			AGENTS_MAX_SOCKET);
+	l->cfg->agents.n = 1;
+}
+
+static void refuse_beside_file(struct loader *l, const char *name)
+{
+	char *value = get(l, name, NULL);
+
+	if (value != NULL) {
+		problem(l,
+			"%s and AGENTS_FILE are both given: remove %s, or all agents but one "
+			"and AGENTS_FILE",
+			name, name);
+		mem_wipe(value, strlen(value));
+	}
+	free(value);
+}
+
+static void load_agents(struct loader *l, const char *path)
+{
+	struct config_errors errors;
+	int rc;
+
+	config_errors_init(&errors);
+	rc = agents_conf_load(path, &l->cfg->agents, &errors);
+	for (size_t i = 0; i < errors.n; i++)
+		problem(l, "AGENTS_FILE: %s", errors.lines[i]);
+	if (rc < 0)
+		agents_conf_fini(&l->cfg->agents);
+	refuse_beside_file(l, "OPS_AGENT_SECRET");
+	refuse_beside_file(l, "OPS_AGENT_SOCKET");
+}
+
 static void load_agent(struct loader *l)
 {
 	struct config *cfg = l->cfg;
+	char *path = get(l, "AGENTS_FILE", NULL);
 
-	cfg->agent_secret =
-		get_required(l, "OPS_AGENT_SECRET", "the content of /etc/ops-agent/secret");
-	rtrim(cfg->agent_secret);
-	check_secret(l, "OPS_AGENT_SECRET", cfg->agent_secret, MIN_AGENT_SECRET_BYTES);
-	cfg->agent_socket = get(l, "OPS_AGENT_SOCKET", DEFAULT_AGENT_SOCKET);
-	if (cfg->agent_socket != NULL &&
-		(cfg->agent_socket[0] != '/' || strlen(cfg->agent_socket) > MAX_UNIX_PATH))
-		problem(l, "OPS_AGENT_SOCKET must be an absolute path of at most %d bytes",
-			MAX_UNIX_PATH);
+	rtrim(path);
+	if (path != NULL)
+		load_agents(l, path);
+	else
+		load_one_agent(l);
+	free(path);
 	cfg->state_dir = get(l, "STATE_DIR", DEFAULT_STATE_DIR);
 	if (cfg->state_dir != NULL && cfg->state_dir[0] != '/')
 		problem(l, "STATE_DIR must be an absolute path");
@@ -341,7 +383,7 @@ static bool name_is_known(const char *name)
 {
 	size_t n = strlen(name);
 
-	if (strcmp(name, "NOTIFY_FILE") == 0)
+	if (strcmp(name, "NOTIFY_FILE") == 0 || strcmp(name, "AGENTS_FILE") == 0)
 		return true;
 	if (n > 5 && strcmp(name + n - 5, "_FILE") == 0)
 		n -= 5;
@@ -445,9 +487,8 @@ void config_fini(struct config *cfg)
 	free_secret(cfg->auth_secret);
 	free_secret(cfg->auth_password_hash);
 	free_secret(cfg->auth_totp_secret);
-	free_secret(cfg->agent_secret);
 	free(cfg->auth_user);
-	free(cfg->agent_socket);
+	agents_conf_fini(&cfg->agents);
 	free(cfg->listen_host);
 	free(cfg->public_origin);
 	free(cfg->public_host);

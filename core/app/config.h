@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/app/address.h"
+#include "core/app/agents_conf.h"
 #include "core/app/limits.h"
 #include "core/app/notify_conf.h"
 #include "core/base/err.h"
@@ -24,10 +25,9 @@ struct config {
 	char *auth_secret;
 	char *auth_user;
 	char *auth_password_hash;
-	char *auth_totp_secret; /* NULL: no second factor */
-	char *agent_secret;
-	char *agent_socket;
-	char *listen_host; /* an address, without brackets */
+	char *auth_totp_secret;	   /* NULL: no second factor */
+	struct agents_conf agents; /* of AGENTS_FILE, or the one of OPS_AGENT_SOCKET */
+	char *listen_host;	   /* an address, without brackets */
 	uint16_t listen_port;
 	bool listen_loopback;
 	char *public_origin;	  /* scheme://host[:port] as a browser sends it */

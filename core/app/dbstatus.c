@@ -89,7 +89,9 @@ static struct db_facts read_facts(const struct pg_result *result)
 
 static void put(struct dbstatus *d, json_t *items)
 {
-	status_put_section(d->server->status, "database", items);
+	const struct host *host = hosts_primary(d->server->hosts);
+
+	status_put_section(host->status, "database", items);
 }
 
 /* PostgreSQL has told, or could not. */
@@ -125,7 +127,7 @@ static void on_time(uv_timer_t *timer)
 {
 	struct dbstatus *d = timer->data;
 
-	if (status_is_watched(d->server->status) ||
+	if (status_is_watched(hosts_primary(d->server->hosts)->status) ||
 		uv_now(d->server->loop) - d->looked_ms >= DBSTATUS_IDLE_MS)
 		look(d);
 }
@@ -135,6 +137,13 @@ static void on_pool_state(struct pool_watch *watch, const struct pool_info *info
 {
 	(void)info;
 	look(container_of(watch, struct dbstatus, watch));
+}
+
+void dbstatus_move(struct dbstatus *d)
+{
+	for (size_t i = 1; i < hosts_count(d->server->hosts); i++)
+		status_put_section(hosts_at(d->server->hosts, i)->status, "database", NULL);
+	look(d);
 }
 
 struct dbstatus *dbstatus_open(struct server *server)

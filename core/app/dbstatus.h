@@ -15,8 +15,11 @@
 struct dbstatus;
 struct server;
 
-/* Uses server->status and server->pool, which must outlive it. */
+/* Stands in the status document of the primary host. Uses server->hosts and server->pool, which
+ * must outlive it. */
 struct dbstatus *dbstatus_open(struct server *server);
+/* Another host is the primary one now, maybe. */
+void dbstatus_move(struct dbstatus *dbstatus);
 void dbstatus_close(struct dbstatus *dbstatus, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -26,13 +26,13 @@ void health_ready(struct request *req)
 	struct json json;
 	struct buf buf;
 
-	archiver_get_status(server->archiver, &archiver);
+	hosts_archiver_status(server->hosts, &archiver);
 	if (server->stopping)
 		status = "unready";
-	else if (!link_is_connected(server->link) ||
+	else if (!hosts_are_connected(server->hosts) ||
 		 archiver.state == ARCHIVER_WAITING_FOR_DATABASE)
 		status = "degraded";
-	buf_init(&buf, 4096);
+	buf_init(&buf, 65536);
 	json_init(&json, &buf);
 	json_open_object(&json);
 	json_kv_str(&json, "status", status);
@@ -46,20 +46,24 @@ void health_ready(struct request *req)
 void health_hosts(struct request *req)
 {
 	const struct server *server = server_of(req);
-	struct link_info info;
+	const struct hosts *hosts = server->hosts;
 	struct json json;
 	struct buf buf;
 
-	link_get_info(server->link, &info);
-	buf_init(&buf, 4096);
+	buf_init(&buf, 65536);
 	json_init(&json, &buf);
 	json_open_object(&json);
 	json_key(&json, "hosts");
 	json_open_array(&json);
-	json_open_object(&json);
-	json_kv_str(&json, "name", info.host);
-	parts_write_agent(&json, server, true);
-	json_close_object(&json);
+	for (size_t i = 0; i < hosts_count(hosts); i++) {
+		const struct host *host = hosts_at(hosts, i);
+
+		json_open_object(&json);
+		json_kv_str(&json, "name", host_name(host));
+		parts_write_host(&json, host);
+		parts_write_agent(&json, host, true);
+		json_close_object(&json);
+	}
 	json_close_array(&json);
 	json_close_object(&json);
 	response_json(req, 200, &buf);

@@ -51,6 +51,7 @@ static struct history_run run_of(const struct pg_result *result, size_t row)
 	" WHERE ($1::uuid IS NULL OR id < $1)"                                                     \
 	" AND ($2::text IS NULL OR status = ANY (string_to_array($2, ',')))"                       \
 	" AND ($3::text IS NULL OR name = $3)"                                                     \
+	" AND ($8::text IS NULL OR host = $8)"                                                     \
 	" AND ($4::text IS NULL OR name ILIKE $4 OR title ILIKE $4 OR actor ILIKE $4"              \
 	" OR reason ILIKE $4 OR number = $5::bigint)"                                              \
 	" ORDER BY id DESC LIMIT $6) r) s"                                                         \
@@ -124,7 +125,8 @@ struct history_call *history_list(struct pool *pool, const struct history_filter
 	uint64_t number = 0;
 
 	if (limit > HISTORY_MAX_LIMIT || !is_acceptable(filter->status) ||
-		!is_acceptable(filter->name) || !is_acceptable(filter->q) ||
+		!is_acceptable(filter->name) || !is_acceptable(filter->host) ||
+		!is_acceptable(filter->q) ||
 		(is_given(filter->before) &&
 			uuid_parse(filter->before, strlen(filter->before), &before) != 0)) {
 		*ret_err = -EINVAL;
@@ -141,6 +143,7 @@ struct history_call *history_list(struct pool *pool, const struct history_filter
 		numbered ? pg_u64(number) : pg_null(),
 		pg_u64(limit + 1),
 		pg_u64(HISTORY_MAX_LIST_BYTES),
+		pg_text(is_given(filter->host) ? filter->host : NULL),
 	};
 	struct history_call *call = xcalloc(1, sizeof(*call));
 	call->cb.list = cb;
@@ -196,5 +199,61 @@ struct history_call *history_get(struct pool *pool, const char *ref, history_get
 	call->cb.get = cb;
 	call->arg = arg;
 	call->out = pool_run(pool, sql, POOL_IDEMPOTENT, HISTORY_DEADLINE_MS, on_get, call);
+	return call;
+}
+
+/* ---- whose it is ---- */
+
+#define HOME_SQL "SELECT id, host FROM ops.runs WHERE id = $1"
+#define HOMES_SQL                                                                                  \
+	"SELECT DISTINCT ON (host) id, host FROM ops.runs WHERE number = $1"                       \
+	" AND ($2::text IS NULL OR host = $2) ORDER BY host, id DESC LIMIT 32"
+#define HOME_NOTHING_SQL "SELECT id, host FROM ops.runs WHERE false"
+
+/* An answer to history_homes(). */
+static void on_homes(const struct pg_reply *reply, void *arg)
+{
+	struct history_call *call = arg;
+	struct history_home homes[HISTORY_MAX_HOMES];
+	struct history_homes_reply answer = {.err = reply->err, .homes = homes};
+
+	if (reply->err == 0) {
+		const struct pg_result *rows = reply->results[0];
+
+		answer.n = MIN(pg_rows(rows), (size_t)HISTORY_MAX_HOMES);
+		for (size_t i = 0; i < answer.n; i++) {
+			struct wire_str host = text_of(rows, i, 1);
+
+			homes[i].run = pg_get_uuid(rows, i, 0);
+			snprintf(homes[i].host, sizeof(homes[i].host), "%.*s", (int)host.len,
+				host.data);
+		}
+	}
+	call->cb.homes(&answer, call->arg);
+	free(call);
+}
+
+struct history_call *history_homes(
+	struct pool *pool, const char *ref, const char *host, history_homes_fn cb, void *arg)
+{
+	struct history_call *call = xcalloc(1, sizeof(*call));
+	struct pg_param params[2];
+	struct pg_batch *sql;
+	struct uuid id;
+	uint64_t number;
+
+	if (uuid_parse(ref, strlen(ref), &id) == 0) {
+		params[0] = pg_uuid(&id);
+		sql = pg_batch_one(HOME_SQL, params, 1);
+	} else if (ref[0] != '#' && number_of(ref, &number)) {
+		params[0] = pg_u64(number);
+		params[1] = pg_text(is_given(host) ? host : NULL);
+		sql = pg_batch_one(HOMES_SQL, params, 2);
+	} else {
+		sql = pg_batch_one(HOME_NOTHING_SQL, NULL, 0);
+	}
+	call->cb.homes = cb;
+	call->arg = arg;
+	call->out = pool_run(pool, sql, POOL_IDEMPOTENT, HISTORY_DEADLINE_MS, on_homes, call);
 	return call;
 }

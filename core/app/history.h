@@ -30,6 +30,7 @@ struct history_filter {
 	unsigned limit;	    /* 0: HISTORY_DEFAULT_LIMIT */
 	const char *status; /* exactly; NULL or "": any. "failed,lost" names several */
 	const char *name;   /* exactly; NULL or "": any */
+	const char *host;   /* exactly; NULL or "": any */
 	const char *q;	    /* part of name, title, actor or reason, or "#1482"; NULL or "": any */
 };
 
@@ -65,6 +66,26 @@ typedef void (*history_get_fn)(const struct history_get_reply *reply, void *arg)
 /* One run; ref is a UUID or a decimal number (of several agents' equal numbers the newest). Any
  * other text is answered with -ENOENT. */
 struct history_call *history_get(struct pool *pool, const char *ref, history_get_fn cb, void *arg);
+
+#define HISTORY_MAX_HOMES 32
+
+struct history_home {
+	struct uuid run;
+	char host[64 + 1]; /* "": not known */
+};
+
+struct history_homes_reply {
+	int err;
+	size_t n; /* 0: the database knows of none */
+	const struct history_home *homes;
+};
+
+typedef void (*history_homes_fn)(const struct history_homes_reply *reply, void *arg);
+
+/* Whose run it is. ref is a UUID, or a decimal number: then the newest run with it of each host, or
+ * of the one given (NULL or "": any). */
+struct history_call *history_homes(
+	struct pool *pool, const char *ref, const char *host, history_homes_fn cb, void *arg);
 
 struct history_locate_reply {
 	int err; /* -ENOENT: no such run or nothing of its log is here */

@@ -13,6 +13,7 @@ struct history_call {
 		history_list_fn list;
 		history_get_fn get;
 		history_locate_fn locate;
+		history_homes_fn homes;
 	} cb;
 	void *arg;
 	unsigned limit; /* of a list */

@@ -126,20 +126,69 @@ static char *problems_json(const struct link_reply *reply)
 	return buf_take_str(&buf);
 }
 
+void http_unknown_host(struct request *req, const char *name)
+{
+	char names[256], detail[400];
+
+	hosts_names(server_of(req)->hosts, names, sizeof(names));
+	snprintf(detail, sizeof(detail), "There is no host '%.64s' here. There are: %s.", name,
+		names);
+	response_problem(req, 404, "unknown_host", detail);
+}
+
+struct host *http_query_host(struct request *req)
+{
+	const char *name = request_query(req, "host");
+	struct host *host = hosts_find(server_of(req)->hosts, name);
+
+	if (host == NULL)
+		http_unknown_host(req, name != NULL ? name : "");
+	else
+		caller_set_host(req, host);
+	return host;
+}
+
+/* Whose agent it is, where that could be asked: `"host":"web1"`, or NULL. */
+static char *host_json(const struct request *req)
+{
+	const struct caller *caller = caller_of(req);
+	json_t *name;
+	char *text, *extra;
+
+	if (hosts_count(server_of(req)->hosts) < 2 || caller == NULL || caller->host[0] == '\0')
+		return NULL;
+	name = json_string(caller->host);
+	text = json_dumps(name, JSON_ENCODE_ANY);
+	extra = text != NULL ? xasprintf("\"host\":%s", text) : NULL;
+	json_decref(name);
+	free(text);
+	return extra;
+}
+
 static void link_problem(struct request *req, int err)
 {
-	struct link_info info;
-	char detail[384];
+	const struct host *host = host_of(req);
+	char *extra = host_json(req);
+	struct problem problem = {.status = 503, .code = "agent_unavailable", .extra = extra};
+	struct link_info info = {.reason = "the daemon is stopping"};
+	char whose[LIMIT_HOST_BYTES + 8] = "", detail[512];
 
-	link_get_info(server_of(req)->link, &info);
+	if (host != NULL && host->link != NULL)
+		link_get_info(host->link, &info);
+	if (extra != NULL)
+		snprintf(whose, sizeof(whose), " of %s", caller_of(req)->host);
 	if (err == -ETIMEDOUT) {
-		response_problem(req, 504, "agent_timeout", "The agent did not answer in time.");
-		return;
+		problem.status = 504;
+		problem.code = "agent_timeout";
+		snprintf(detail, sizeof(detail), "The agent%s did not answer in time.", whose);
+	} else {
+		snprintf(detail, sizeof(detail), "The agent%s cannot be reached%s%s.", whose,
+			info.reason[0] != '\0' ? ": " : "", info.reason);
+		response_header(req, "Retry-After", "2");
 	}
-	snprintf(detail, sizeof(detail), "The agent cannot be reached%s%s.",
-		info.reason[0] != '\0' ? ": " : "", info.reason);
-	response_header(req, "Retry-After", "2");
-	response_problem(req, 503, "agent_unavailable", detail);
+	problem.detail = detail;
+	response_problem_ex(req, &problem);
+	free(extra);
 }
 
 void http_agent_problem(struct request *req, const struct link_reply *reply)

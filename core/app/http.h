@@ -14,6 +14,7 @@
 
 #define HTTP_MAX_DOCUMENT (8u << 20) /* of one JSON answer */
 
+struct host;
 struct server;
 
 static inline struct server *server_of(const struct request *req)
@@ -36,7 +37,13 @@ MUSTCHECK json_t *http_body(struct request *req, const char *const names[], bool
 /* A string member: NULL when it is absent, null or another type (*ret_ok = false then). */
 const char *http_string(const json_t *object, const char *name, bool *ret_ok);
 
-/* Answers for a reply of the agent that is not MSG_OK. */
+/* The host that the parameter `host` names, the primary one without it; noted for host_of(). NULL:
+ * answered, there is no such host. */
+MUSTCHECK struct host *http_query_host(struct request *req);
+/* Answers that there is no such host, and which there are. */
+void http_unknown_host(struct request *req, const char *name);
+
+/* Answers for a reply of host_of()'s agent that is not MSG_OK. */
 void http_agent_problem(struct request *req, const struct link_reply *reply);
 /* Sends a jansson document (not consumed). */
 void http_json(struct request *req, unsigned status, const json_t *doc);

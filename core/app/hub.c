@@ -26,7 +26,7 @@
 #define MAX_RETRIES 50
 
 struct hub {
-	struct server *server;
+	struct host *host;
 	struct link_watch watch;
 	struct link_call *call;	   /* for the catalogue; NULL: none is out */
 	bool again;		   /* it changed while the call was out */
@@ -37,6 +37,19 @@ struct hub {
 	size_t len;
 	json_t *doc;
 };
+
+/* Each command and flow says whose it is. */
+static void put_host(json_t *doc, const char *list, const char *host)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(doc, list), i, item)
+	{
+		if (json_is_object(item))
+			json_object_set_new(item, "host", json_string(host));
+	}
+}
 
 static void catalog_set(struct hub *hub, struct wire_str text)
 {
@@ -59,7 +72,9 @@ static void catalog_set(struct hub *hub, struct wire_str text)
 	hub->text = xstrndup(text.data, text.len);
 	hub->len = text.len;
 	hub->doc = doc;
-	live_on_catalog(hub->server->live);
+	put_host(doc, "commands", host_name(hub->host));
+	put_host(doc, "flows", host_name(hub->host));
+	hosts_on_catalog(hub->host->server->hosts);
 }
 
 /* A moment has passed since the agent's answer was still the old one. */
@@ -101,8 +116,8 @@ static void on_catalog(const struct link_reply *reply, void *arg)
 
 void hub_want_catalog(struct hub *hub)
 {
-	if (hub->call == NULL && link_is_connected(hub->server->link))
-		hub->call = link_request(hub->server->link, MSG_CATALOG, NULL, 0, on_catalog, hub);
+	if (hub->call == NULL && link_is_connected(hub->host->link))
+		hub->call = link_request(hub->host->link, MSG_CATALOG, NULL, 0, on_catalog, hub);
 }
 
 static void on_state(struct link_watch *watch, const struct link_info *info)
@@ -122,6 +137,14 @@ static void on_config(struct hub *hub, const char *digest)
 	hub_want_catalog(hub);
 }
 
+static void take_run(struct hub *hub, const json_t *run)
+{
+	struct server *server = hub->host->server;
+
+	hosts_note_run(server->hosts, hub->host, json_string_value(json_object_get(run, "id")));
+	live_on_run(server->live, run);
+}
+
 /* Something happened in the agent: a run changed, or a line of the ledger. */
 static void on_event(struct link_watch *watch, struct wire_str text)
 {
@@ -133,22 +156,22 @@ static void on_event(struct link_watch *watch, struct wire_str text)
 	if (event == NULL)
 		log_warn(LOG_EV("agent.event_malformed"), LOG_INT("bytes", text.len));
 	else if (strcmp(event, "run.changed") == 0)
-		live_on_run(hub->server->live, json_object_get(doc, "run"));
+		take_run(hub, json_object_get(doc, "run"));
 	else if (strncmp(event, "config.", 7) == 0)
 		on_config(hub, json_string_value(json_object_get(doc, "config_digest")));
 	json_decref(doc);
 }
 
-struct hub *hub_open(struct server *server)
+struct hub *hub_open(struct host *host)
 {
 	struct hub *hub = xcalloc(1, sizeof(*hub));
 
-	hub->server = server;
-	uv_timer_init(server->loop, &hub->retry);
+	hub->host = host;
+	uv_timer_init(host->server->loop, &hub->retry);
 	hub->retry.data = hub;
 	hub->watch.on_state = on_state;
 	hub->watch.on_event = on_event;
-	link_watch_add(server->link, &hub->watch);
+	link_watch_add(host->link, &hub->watch);
 	return hub;
 }
 
@@ -168,10 +191,9 @@ void hub_close(struct hub *hub)
 	uv_close((uv_handle_t *)&hub->retry, on_closed);
 }
 
-const char *hub_catalog(const struct hub *hub, size_t *ret_len)
+const json_t *hub_doc(const struct hub *hub)
 {
-	*ret_len = hub->len;
-	return hub->text;
+	return hub->doc;
 }
 
 int hub_find(const struct hub *hub, bool is_flow, const char *id, struct hub_entry *ret_entry)

@@ -1,5 +1,5 @@
 /*
- * What the daemon knows about the agent besides the connection: the catalogue, kept while its
+ * What the daemon knows about an agent besides the connection: the catalogue, kept while its
  * digest stays the same, and the stream of events, parsed once and handed to `live`.
  */
 #ifndef OPS_CORE_APP_HUB_H
@@ -11,18 +11,18 @@
 
 #include "core/base/mem.h"
 
+struct host;
 struct hub;
-struct server;
 
-/* Watches server->link, which must be open. */
-struct hub *hub_open(struct server *server);
+/* Watches host->link, which must be open. */
+struct hub *hub_open(struct host *host);
 /* At once; its memory goes with the next turn of the loop. */
 void hub_close(struct hub *hub);
 
-/* The catalogue as the agent sent it, or NULL: it was never fetched, or not since it changed. The
- * text is valid until the loop runs again. */
-const char *hub_catalog(const struct hub *hub, size_t *ret_len);
-/* Asks again when there is none; `live` is told when it comes. */
+/* The catalogue as the agent sent it, each command and flow with its `host`; NULL: it was never
+ * fetched. Valid until the loop runs again. */
+const json_t *hub_doc(const struct hub *hub);
+/* Asks again; `hosts` is told when another one comes. */
 void hub_want_catalog(struct hub *hub);
 
 struct hub_entry {

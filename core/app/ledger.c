@@ -16,10 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "proto/msg.h"
 
 #define POSITION_SQL "SELECT coalesce(max(position), 0) FROM ops.ledger WHERE agent_id = $1"
+#define AGENT_SQL                                                                                  \
+	"INSERT INTO ops.agents (agent_id, host, seen_us) VALUES ($1, $2, $3)"                     \
+	" ON CONFLICT (agent_id) DO UPDATE SET host = EXCLUDED.host, seen_us = EXCLUDED.seen_us"
 #define INSERT_SQL                                                                                 \
 	"INSERT INTO ops.ledger (agent_id, position, time_us, event, actor, run, document)"        \
 	" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (agent_id, position) DO NOTHING"
@@ -165,7 +169,7 @@ static void on_position(const struct pg_reply *reply, void *arg)
 		return;
 	}
 	l->known = true;
-	l->position = (uint64_t)pg_get_i64(reply->results[0], 0, 0);
+	l->position = (uint64_t)pg_get_i64(reply->results[1], 0, 0);
 	ledger_pump(l);
 }
 
@@ -222,6 +226,18 @@ static void ledger_write(struct ledger *l)
 	l->call = pool_run(l->pool, batch, POOL_IDEMPOTENT | POOL_BACKGROUND, 0, on_written, l);
 }
 
+/* Says whose ledger it is, and asks how much of it is there. */
+static void ledger_ask_position(struct ledger *l, const char *host)
+{
+	const struct pg_param params[] = {
+		pg_text(l->agent_id), pg_text(host), pg_u64(clock_wall_us())};
+	struct pg_batch *batch = pg_batch_new();
+
+	pg_batch_add(batch, AGENT_SQL, params, ARRAY_LEN(params));
+	pg_batch_add(batch, POSITION_SQL, params, 1);
+	l->call = pool_run(l->pool, batch, POOL_IDEMPOTENT | POOL_BACKGROUND, 0, on_position, l);
+}
+
 static void ledger_pump(struct ledger *l)
 {
 	struct pool_info database;
@@ -236,9 +252,7 @@ static void ledger_pump(struct ledger *l)
 		ledger_drop(l);
 	snprintf(l->agent_id, sizeof(l->agent_id), "%s", agent.agent_id);
 	if (!l->known) {
-		const struct pg_param id = pg_text(l->agent_id);
-		l->call = pool_run(l->pool, pg_batch_one(POSITION_SQL, &id, 1),
-			POOL_IDEMPOTENT | POOL_BACKGROUND, 0, on_position, l);
+		ledger_ask_position(l, agent.host);
 	} else if (l->n_held > 0) {
 		ledger_write(l);
 	} else if (l->stream == NULL) {

@@ -42,6 +42,14 @@
 #define LIMIT_SEARCH_DEFAULT 1000
 #define LIMIT_SEARCH_CONTEXT 2 /* lines before and behind, when not asked otherwise */
 
+/* Several agents. Each has besides: a connection (LINK_MAX_OPS calls, LINK_MAX_QUEUE bytes), its
+ * archiver (ARCHIVER_MAX_JOBS runs at once, ARCHIVER_MAX_TRACKED known), SAMPLES_MAX_HELD moments.
+ */
+#define LIMIT_HOSTS 16
+#define LIMIT_HOST_BYTES 65	 /* of a host's name, with its NUL */
+#define LIMIT_HOST_RUNS 4096	 /* runs whose host is remembered; others are looked up again */
+#define LIMIT_HOSTS_CALL_MS 2000 /* that all are waited for in what asks each of several */
+
 /* Live */
 #define LIMIT_CONNECTIONS 16384	       /* fewer where there are not as many descriptors */
 #define LIMIT_SPARE_FDS 128	       /* descriptors that are not for connections */

@@ -66,9 +66,10 @@ void sub_free(struct sub *sub)
 	sub->socket->n_subs--;
 	if (sub_is_log(sub))
 		sub->socket->n_logs--;
-	if (sub->topic == TOPIC_STATUS)
-		status_unsubscribed(sub->socket->live->server->status);
+	if (sub->watched != NULL)
+		status_unsubscribed(sub->watched->status);
 	runs_page_forget(sub->page);
+	runfind_forget(sub->find);
 	link_call_forget(sub->call);
 	history_forget(sub->history_call);
 	logview_close(sub->view);
@@ -163,6 +164,7 @@ static void subscribe(struct socket *socket, const struct live_msg *msg)
 	memcpy(sub->name, msg->name, sizeof(sub->name));
 	sub->wanted = msg->offset;
 	memcpy(sub->run, msg->run, sizeof(sub->run));
+	memcpy(sub->host, msg->host, sizeof(sub->host));
 	buf_init(&sub->held, LIMIT_HELD_BYTES);
 	list_append(&socket->subs, &sub->link);
 	socket->n_subs++;
@@ -326,11 +328,11 @@ void live_on_run(struct live *live, const json_t *run)
 void live_on_catalog(struct live *live)
 {
 	size_t len;
-	const char *text = hub_catalog(live->server->hub, &len);
+	const char *text = hosts_catalog(live->server->hosts, &len);
 
 	live_foreach(live, sub)
 	{
-		if (sub->topic == TOPIC_CATALOG) {
+		if (sub->topic == TOPIC_CATALOG && text != NULL) {
 			sub_send(sub, sub->waiting ? "snapshot" : "put", text, len);
 			sub->waiting = false;
 		}
@@ -350,16 +352,40 @@ void live_on_agent(struct live *live)
 	}
 }
 
-void live_on_status(struct live *live, const char *event, const char *text, size_t len)
+void live_on_status(const struct host *host, const char *event, const char *text, size_t len)
 {
+	const struct live *live = host->server->live;
 	bool snapshot = strcmp(event, "snapshot") == 0;
 
 	live_foreach(live, sub)
 	{
-		if (sub->topic != TOPIC_STATUS || (sub->waiting && !snapshot))
+		if (sub->watched != host || (sub->waiting && !snapshot))
 			continue;
 		sub->waiting = false;
 		sub_send(sub, event, text, len);
+	}
+}
+
+void live_on_host_gone(struct live *live, const struct host *host)
+{
+	live_foreach(live, sub)
+	{
+		if (sub->watched != host)
+			continue;
+		status_unsubscribed(host->status);
+		sub->watched = NULL;
+		sub->waiting = true;
+	}
+}
+
+void live_on_hosts(struct live *live)
+{
+	live_on_system(live);
+	live_on_agent(live);
+	live_foreach(live, sub)
+	{
+		if (sub->topic == TOPIC_STATUS)
+			topic_rehost(sub);
 	}
 }
 

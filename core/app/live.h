@@ -10,6 +10,7 @@
 
 #include "core/base/mem.h"
 
+struct host;
 struct live;
 struct request;
 struct server;
@@ -23,12 +24,17 @@ void live_handle(struct request *req);
 
 /* A run is another than before: its document. */
 void live_on_run(struct live *live, const json_t *run);
-/* The catalogue is another than before. */
+/* The catalogues together are another than before. */
 void live_on_catalog(struct live *live);
-/* The agent was reached again: what was missed meanwhile is told by new snapshots. */
+/* An agent (or the database) was reached again: what was missed meanwhile is told by new snapshots.
+ */
 void live_on_agent(struct live *live);
-/* How the machine is: event is snapshot, put or del, text its data. */
-void live_on_status(struct live *live, const char *event, const char *text, size_t len);
+/* How that host is: event is snapshot, put or del, text its data. */
+void live_on_status(const struct host *host, const char *event, const char *text, size_t len);
+/* The host is about to be closed: nothing may refer to it any more. */
+void live_on_host_gone(struct live *live, const struct host *host);
+/* There are other hosts than before. */
+void live_on_hosts(struct live *live);
 /* Agent, database or archiver changed: the topic `system`. */
 void live_on_system(struct live *live);
 

@@ -9,6 +9,7 @@
 #include "core/app/live.h"
 #include "core/app/live_msg.h"
 #include "core/app/logfan.h"
+#include "core/app/runfind.h"
 #include "core/app/runs_page.h"
 #include "core/app/server.h"
 #include "core/base/buf.h"
@@ -37,11 +38,14 @@ struct sub {
 	struct socket *socket;
 	uint32_t id;
 	enum live_topic topic;
-	char run[LIVE_RUN_BYTES];   /* as asked for */
-	char name[LIVE_NAME_BYTES]; /* of a tail */
+	char run[LIVE_RUN_BYTES];    /* as asked for */
+	char name[LIVE_NAME_BYTES];  /* of a tail */
+	char host[LIMIT_HOST_BYTES]; /* as asked for; "": the primary one, or any */
+	struct host *watched;	     /* TOPIC_STATUS: status_subscribed(); else NULL */
 
 	/* documents: a snapshot is being fetched by one of these */
 	struct runs_page *page;
+	struct runfind *find;
 	struct link_call *call;
 	struct history_call *history_call;
 	bool waiting; /* neither agent nor database could be asked; or a lost log */
@@ -70,6 +74,8 @@ void sub_fail(struct sub *sub, const char *code, const char *message);
 void topic_start(struct sub *sub);
 /* Fetches the snapshot again: the agent or the database came back. */
 void topic_restart(struct sub *sub);
+/* The host of a status may be another one, or none, now. */
+void topic_rehost(struct sub *sub);
 void topic_on_run(struct sub *sub, const char *id, const char *number, const char *text);
 char *topic_system_document(struct live *live);
 

@@ -116,20 +116,22 @@ static void on_end(struct logview *view, const struct logsource_end *end, void *
 {
 	struct sub *sub = arg;
 	bool lost = end->err == -ECONNRESET || (end->err == 0 && end->reason == MSG_END_SHUTDOWN) ||
-		    (end->err == -ENOTCONN && !link_is_connected(sub->socket->live->server->link));
+		    (end->err == -ENOTCONN && !end->agent_is_there);
 
 	(void)view;
 	sub->view = NULL;
 	if (lost) {
 		sub->waiting = true;
 		/* The agent came back while the database was being read: nobody will tell again. */
-		if (end->err == -ECONNRESET && link_is_connected(sub->socket->live->server->link))
+		if (end->err == -ECONNRESET && end->agent_is_there)
 			log_restart(sub);
 	} else if (end->err == 0 || end->err == -EINVAL) {
 		log_send_end(sub, end->err == 0 ? end->reason : MSG_END_SHORTENED, end->offset);
 		sub_free(sub);
 	} else if (end->err == -ENOENT) {
 		sub_fail(sub, "not_found", "There is no such run.");
+	} else if (end->err == -ENOTUNIQ) {
+		sub_fail(sub, "ambiguous_number", "Several hosts have a run of this number.");
 	} else {
 		sub_fail(sub, "agent_unavailable", end->message);
 	}

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "core/app/agents_conf.h"
 #include "core/app/limits.h"
 #include "core/app/runref.h"
 
@@ -60,7 +62,7 @@ static bool read_topic(const char *topic, struct live_msg *msg)
 
 static bool members_are_known(json_t *doc)
 {
-	static const char *const known[] = {"op", "id", "topic", "offset", "bytes"};
+	static const char *const known[] = {"op", "id", "topic", "host", "offset", "bytes"};
 	const char *name;
 	json_t *value;
 
@@ -73,6 +75,18 @@ static bool members_are_known(json_t *doc)
 		if (!found)
 			return false;
 	}
+	return true;
+}
+
+static bool read_host(const json_t *host, struct live_msg *msg)
+{
+	const char *text = json_string_value(host);
+
+	if (host == NULL)
+		return true;
+	if (text == NULL || !agents_is_host_name(text))
+		return false;
+	snprintf(msg->host, sizeof(msg->host), "%s", text);
 	return true;
 }
 
@@ -111,6 +125,8 @@ static const char *read_members(json_t *doc, struct live_msg *msg)
 	if (offset != NULL && (!json_is_integer(offset) || json_integer_value(offset) < -INT64_MAX))
 		return "offset must be an integer";
 	msg->offset = json_integer_value(offset);
+	if (!read_host(json_object_get(doc, "host"), msg))
+		return "host must be the name of a host";
 	return NULL;
 }
 

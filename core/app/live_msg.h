@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/app/limits.h"
 #include "core/base/mem.h"
 
 enum live_op {
@@ -33,10 +34,11 @@ struct live_msg {
 	enum live_op op;
 	uint32_t id; /* of the subscription; never 0 */
 	enum live_topic topic;
-	char run[LIVE_RUN_BYTES];   /* TOPIC_RUN, TOPIC_RUN_LOG: UUID or number */
-	char name[LIVE_NAME_BYTES]; /* TOPIC_TAIL_*: container or unit */
-	int64_t offset;		    /* subscribe; 0 when absent */
-	uint32_t bytes;		    /* credit */
+	char run[LIVE_RUN_BYTES];    /* TOPIC_RUN, TOPIC_RUN_LOG: UUID or number */
+	char name[LIVE_NAME_BYTES];  /* TOPIC_TAIL_*: container or unit */
+	char host[LIMIT_HOST_BYTES]; /* subscribe; "" when absent */
+	int64_t offset;		     /* subscribe; 0 when absent */
+	uint32_t bytes;		     /* credit */
 };
 
 /* 0, or -EINVAL with a text for whoever wrote the client; ret_msg->id is its id as far as it could

@@ -100,18 +100,25 @@ void tail_start(struct sub *sub)
 	};
 	uint8_t fields[LIVE_NAME_BYTES + 16];
 	int n = msg_tail_open_encode(&ask, fields, sizeof(fields));
+	struct host *host = hosts_find(sub->socket->live->server->hosts, sub->host);
 
 	if (n < 0)
 		abort(); /* live_msg.c bounds the name */
+	if (host == NULL) {
+		sub_fail(sub, "unknown_host", "There is no such host here.");
+		return;
+	}
 	sub->waiting = false;
 	sub->offset = 0;
 	sub->credit = sub->outstanding = FRAME_INITIAL_CREDIT;
-	sub->tail = link_stream_open(sub->socket->live->server->link, MSG_TAIL_OPEN,
+	sub->tail = link_stream_open(host->link, MSG_TAIL_OPEN,
 		&(struct wire_str){(const char *)fields, (uint32_t)n}, &callbacks, sub);
 }
 
 void tail_restart(struct sub *sub)
 {
-	if (sub->waiting && link_is_connected(sub->socket->live->server->link))
+	const struct host *host = hosts_find(sub->socket->live->server->hosts, sub->host);
+
+	if (sub->waiting && (host == NULL || host_is_connected(host)))
 		tail_start(sub);
 }

@@ -22,7 +22,8 @@
 
 static bool is_fetching(const struct sub *sub)
 {
-	return sub->page != NULL || sub->call != NULL || sub->history_call != NULL;
+	return sub->page != NULL || sub->find != NULL || sub->call != NULL ||
+	       sub->history_call != NULL;
 }
 
 /* What was held goes out behind the snapshot. */
@@ -84,6 +85,15 @@ static void send_run(struct sub *sub, struct wire_str document)
 	json_decref(run);
 }
 
+/* Whether the agent that would have it was there to be asked. */
+static bool home_is_there(const struct sub *sub)
+{
+	const struct hosts *hosts = sub->socket->live->server->hosts;
+	const struct host *host = hosts_of_run(hosts, sub->run);
+
+	return host != NULL ? host_is_connected(host) : hosts_are_connected(hosts);
+}
+
 static void on_history_run(const struct history_get_reply *reply, void *arg)
 {
 	struct sub *sub = arg;
@@ -93,7 +103,7 @@ static void on_history_run(const struct history_get_reply *reply, void *arg)
 		send_run(sub, reply->run.json);
 	else if (sub->refetch) /* the agent, which was away when it was asked, is back */
 		fetch(sub);
-	else if (reply->err == -ENOENT && link_is_connected(sub->socket->live->server->link))
+	else if (reply->err == -ENOENT && home_is_there(sub))
 		sub_fail(sub, "not_found", "There is no such run.");
 	else
 		sub->waiting = true;
@@ -113,13 +123,48 @@ static void on_agent_run(const struct link_reply *reply, void *arg)
 			history_get(sub->socket->live->server->pool, sub->run, on_history_run, sub);
 }
 
+static void fetch_run(struct sub *sub, struct host *host)
+{
+	struct server *server = sub->socket->live->server;
+	struct msg_run_ref ref = {.run = wire_str_of(sub->run)};
+	uint8_t fields[64];
+	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
+
+	if (n < 0)
+		abort(); /* live_msg.c bounds it */
+	if (host == NULL)
+		sub->history_call = history_get(server->pool, sub->run, on_history_run, sub);
+	else
+		sub->call = link_request(host->link, MSG_RUN_GET,
+			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run,
+			sub);
+}
+
+/* Whose run it is, at once or later; where there are several hosts its number is done with. */
+static void on_found(const struct runfind_reply *reply, void *arg)
+{
+	struct sub *sub = arg;
+
+	sub->find = NULL;
+	if (reply->err == 0) {
+		if (reply->run != sub->run)
+			snprintf(sub->run, sizeof(sub->run), "%s", reply->run);
+		fetch_run(sub, reply->host);
+	} else if (sub->refetch) {
+		fetch(sub);
+	} else if (reply->err == -ENOENT) {
+		sub_fail(sub, "not_found", "There is no such run.");
+	} else if (reply->err == -ENOTUNIQ) {
+		sub_fail(sub, "ambiguous_number", "Several hosts have a run of this number.");
+	} else {
+		sub->waiting = true;
+	}
+}
+
 static void fetch(struct sub *sub)
 {
 	struct server *server = sub->socket->live->server;
 	struct runs_query query = {.limit = LIMIT_RUNS_SNAPSHOT};
-	struct msg_run_ref ref = {.run = wire_str_of(sub->run)};
-	uint8_t fields[64];
-	int n;
 
 	sub->refetch = false;
 	sub->waiting = false;
@@ -128,11 +173,7 @@ static void fetch(struct sub *sub)
 		sub->page = runs_page_get(server, &query, on_page, sub);
 		return;
 	}
-	n = msg_run_ref_encode(&ref, fields, sizeof(fields));
-	if (n < 0)
-		abort(); /* live_msg.c bounds it */
-	sub->call = link_request(server->link, MSG_RUN_GET,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run, sub);
+	sub->find = runfind_start(server, sub->run, sub->host, on_found, sub);
 }
 
 void topic_restart(struct sub *sub)
@@ -141,6 +182,35 @@ void topic_restart(struct sub *sub)
 		sub->refetch = true;
 	else
 		fetch(sub);
+}
+
+/* A status document of the host that was asked for, when that is there. */
+static void status_start(struct sub *sub)
+{
+	struct host *host = hosts_find(sub->socket->live->server->hosts, sub->host);
+	const char *text;
+	size_t len;
+
+	if (host == NULL) {
+		sub_fail(sub, "unknown_host", "There is no such host here.");
+		return;
+	}
+	sub->watched = host;
+	text = status_subscribed(host->status, &len);
+	sub->waiting = text == NULL;
+	if (text != NULL)
+		sub_send(sub, "snapshot", text, len);
+}
+
+void topic_rehost(struct sub *sub)
+{
+	if (sub->watched == hosts_find(sub->socket->live->server->hosts, sub->host) &&
+		sub->watched != NULL)
+		return;
+	if (sub->watched != NULL)
+		status_unsubscribed(sub->watched->status);
+	sub->watched = NULL;
+	status_start(sub);
 }
 
 void topic_start(struct sub *sub)
@@ -155,18 +225,15 @@ void topic_start(struct sub *sub)
 		fetch(sub);
 		return;
 	case TOPIC_CATALOG:
-		text = hub_catalog(live->server->hub, &len);
+		text = hosts_catalog(live->server->hosts, &len);
 		sub->waiting = text == NULL;
 		if (text != NULL)
 			sub_send(sub, "snapshot", text, len);
 		else
-			hub_want_catalog(live->server->hub);
+			hosts_want_catalogs(live->server->hosts);
 		return;
 	case TOPIC_STATUS:
-		text = status_subscribed(live->server->status, &len);
-		sub->waiting = text == NULL;
-		if (text != NULL)
-			sub_send(sub, "snapshot", text, len);
+		status_start(sub);
 		return;
 	case TOPIC_SYSTEM:
 		live_on_system(live);
@@ -186,7 +253,10 @@ void topic_on_run(struct sub *sub, const char *id, const char *number, const cha
 	size_t len = strlen(text);
 
 	if (sub->topic == TOPIC_RUN) {
-		if (strcmp(sub->run, id) != 0 && strcmp(sub->run, number) != 0)
+		/* A number is only of this run where there is no other host. */
+		if (strcmp(sub->run, id) != 0 &&
+			(hosts_count(sub->socket->live->server->hosts) != 1 ||
+				strcmp(sub->run, number) != 0))
 			return;
 		buf_reset(&sub->held); /* only its latest state matters */
 	} else if (sub->topic != TOPIC_RUNS) {
@@ -206,19 +276,20 @@ void topic_on_run(struct sub *sub, const char *id, const char *number, const cha
 char *topic_system_document(struct live *live)
 {
 	const struct server *server = live->server;
-	struct link_info info;
+	const struct host *primary = hosts_primary(server->hosts);
 	struct json json;
 	struct buf buf;
 
-	buf_init(&buf, 16384);
+	if (primary == NULL)
+		return NULL; /* the daemon is closing */
+	buf_init(&buf, 65536);
 	json_init(&json, &buf);
 	json_open_object(&json);
 	json_kv_str(&json, "boot_id", server->boot_id);
 	json_kv_str(&json, "version", OPS_VERSION);
 	json_kv_str(&json, "assets", ui_assets_hash);
 	json_kv_uint(&json, "started_us", server->started_us);
-	link_get_info(server->link, &info);
-	json_kv_str(&json, "host", info.host);
+	json_kv_str(&json, "host", host_name(primary));
 	parts_write(&json, server, true);
 	json_close_object(&json);
 	return buf_take_str(&buf);

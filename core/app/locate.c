@@ -58,8 +58,8 @@ static void on_agent(const struct link_reply *reply, void *arg)
 		finish(locate, -ERANGE, 0, 0, 0);
 }
 
-void locate_start(struct server *server, const char *run, uint8_t kind, uint64_t value,
-	locate_fn cb, void *arg)
+void locate_start(struct server *server, struct host *host, const char *run, uint8_t kind,
+	uint64_t value, locate_fn cb, void *arg)
 {
 	struct locate *locate = xcalloc(1, sizeof(*locate));
 	struct msg_run_locate request = {.kind = kind, .value = value};
@@ -76,6 +76,9 @@ void locate_start(struct server *server, const char *run, uint8_t kind, uint64_t
 	n = msg_run_locate_encode(&request, fields, sizeof(fields));
 	if (n < 0)
 		abort(); /* all of it is of constant size */
-	link_request(server->link, MSG_RUN_LOCATE,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent, locate);
+	if (host == NULL)
+		history_get(server->pool, locate->run, on_run, locate);
+	else
+		link_request(host->link, MSG_RUN_LOCATE,
+			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent, locate);
 }

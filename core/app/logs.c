@@ -30,7 +30,7 @@
 #include "core/app/locate.h"
 #include "core/app/logfmt.h"
 #include "core/app/logsource.h"
-#include "core/app/runref.h"
+#include "core/app/runfind.h"
 #include "core/app/server.h"
 #include "core/base/json.h"
 #include "core/web/negotiate.h"
@@ -354,8 +354,8 @@ static void reader_open(struct reader *reader)
 	request_set_arg(req, reader);
 	request_on_abort(req, on_abort);
 	reader->fmt = logfmt_new(&reader->opts);
-	reader->source = logsource_open(server_of(req), request_param(req, "id"),
-		(int64_t)reader->offset, &callbacks, reader);
+	reader->source = logsource_open(
+		server_of(req), caller_run(req), (int64_t)reader->offset, &callbacks, reader);
 }
 
 /* The record that holds the range's first byte is known. */
@@ -462,15 +462,11 @@ static void choose_encoding(struct reader *reader)
 	reader->server->n_gzipped += reader->gzip != NULL;
 }
 
-void logs_get(struct request *req)
+/* Whose run it is, is known. */
+static void get_log(struct request *req, struct host *host)
 {
-	struct reader *reader;
+	struct reader *reader = xcalloc(1, sizeof(*reader));
 
-	if (!runref_is_valid(request_param(req, "id"))) {
-		response_problem(req, 404, "not_found", "There is no such run.");
-		return;
-	}
-	reader = xcalloc(1, sizeof(*reader));
 	reader->server = server_of(req);
 	reader->req = req;
 	buf_init(&reader->out, MAX_OUT);
@@ -483,10 +479,15 @@ void logs_get(struct request *req)
 	if (!reader->has_range)
 		choose_encoding(reader);
 	if (reader->has_range)
-		locate_start(server_of(req), request_param(req, "id"), MSG_LOCATE_OFFSET,
+		locate_start(server_of(req), host, caller_run(req), MSG_LOCATE_OFFSET,
 			reader->first, on_range_located, reader);
 	else
 		reader_open(reader);
+}
+
+void logs_get(struct request *req)
+{
+	runfind_request(req, get_log);
 }
 
 static void on_located(int err, uint64_t offset, uint64_t line, uint64_t time_us, void *arg)
@@ -514,22 +515,22 @@ static void on_located(int err, uint64_t offset, uint64_t line, uint64_t time_us
 	buf_fini(&buf);
 }
 
-void logs_locate(struct request *req)
+static void locate_in(struct request *req, struct host *host)
 {
-	const char *id = request_param(req, "id");
 	bool by_line = request_query(req, "line") != NULL;
 	uint64_t value;
 
-	if (!runref_is_valid(id)) {
-		response_problem(req, 404, "not_found", "There is no such run.");
-		return;
-	}
 	if (by_line == (request_query(req, "time") != NULL)) {
 		response_problem(req, 400, "bad_parameter", "Give either line or time.");
 		return;
 	}
 	if (!http_query_number(req, by_line ? "line" : "time", 0, INT64_MAX, &value))
 		return;
-	locate_start(server_of(req), id, by_line ? MSG_LOCATE_LINE : MSG_LOCATE_TIME, value,
-		on_located, req);
+	locate_start(server_of(req), host, caller_run(req),
+		by_line ? MSG_LOCATE_LINE : MSG_LOCATE_TIME, value, on_located, req);
+}
+
+void logs_locate(struct request *req)
+{
+	runfind_request(req, locate_in);
 }

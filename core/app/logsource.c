@@ -1,8 +1,9 @@
 /*
- * Owns: what it is waiting for: a locate call, an agent stream, or a history call and log.
+ * Owns: what it is waiting for: whose run it is, a locate call, an agent stream, or a history call
+ * and log.
  *
- * Happy path, agent: (negative offset: run.locate first) -> run.tail -> on_opened -> chunks with
- * the credit passed on to the agent -> END.
+ * Happy path, agent: the run's host is found -> (negative offset: run.locate first) -> run.tail ->
+ * on_opened -> chunks with the credit passed on to the agent -> END.
  *
  * Happy path, database: the agent says not_found, or cannot be asked -> history_get -> (negative
  * offset: history_locate) -> history_log, a piece at a time while there is credit -> its end, as
@@ -23,6 +24,8 @@
 #include <string.h>
 
 #include "core/app/history.h"
+#include "core/app/limits.h"
+#include "core/app/runfind.h"
 #include "core/app/server.h"
 #include "core/base/buf.h"
 #include "proto/frame.h"
@@ -38,6 +41,9 @@ struct logsource {
 	struct logsource_callbacks callbacks;
 	void *arg;
 
+	struct runfind *find;
+	bool is_here;		     /* found, and its host is one of ours: */
+	char host[LIMIT_HOST_BYTES]; /* "": the only one, before it said its name */
 	struct link_call *locate;
 	struct link_stream *stream;
 	struct history_call *history_call;
@@ -59,9 +65,17 @@ static void source_free(struct logsource *source)
 	free(source);
 }
 
+/* NULL: it is not known, or not here any more. */
+static struct host *host_of_source(const struct logsource *source)
+{
+	return source->is_here ? hosts_find(source->server->hosts, source->host) : NULL;
+}
+
 static void source_end(struct logsource *source, uint16_t reason, int err, const char *message)
 {
-	struct logsource_end end = {reason, err, source->offset, message};
+	const struct host *host = host_of_source(source);
+	struct logsource_end end = {
+		reason, err, source->offset, message, host != NULL && host_is_connected(host)};
 	struct history_log *log = source->log;
 
 	source->ended = true;
@@ -153,7 +167,7 @@ static void on_tail_end(struct link_stream *stream, const struct link_end *end)
 
 	source->stream = NULL;
 	if (end->err != 0) {
-		source_end(source, 0, end->err, "the connection to the agent was lost");
+		source_end(source, 0, -ECONNRESET, "the connection to the agent was lost");
 	} else if (end->reason == MSG_END_PRUNED) {
 		source->wanted = (int64_t)source->offset;
 		ask_database(source);
@@ -170,8 +184,13 @@ static void ask_agent(struct logsource *source, uint64_t offset)
 		.on_chunk = on_tail_chunk,
 		.on_end = on_tail_end,
 	};
+	struct host *host = host_of_source(source);
 
-	source->stream = link_tail(source->server->link, source->run, offset, &callbacks, source);
+	if (host == NULL) {
+		ask_database(source);
+		return;
+	}
+	source->stream = link_tail(host->link, source->run, offset, &callbacks, source);
 }
 
 /* Where "about n bytes before the end" is. */
@@ -345,13 +364,60 @@ static void ask_database(struct logsource *source)
 
 /* --- for everybody --- */
 
+static void begin_at_agent(struct logsource *source, struct host *host)
+{
+	struct msg_run_locate locate = {.kind = MSG_LOCATE_BEFORE_END};
+	uint8_t fields[128];
+	int n;
+
+	if (source->wanted >= 0) {
+		ask_agent(source, (uint64_t)source->wanted);
+		return;
+	}
+	locate.run = wire_str_of(source->run);
+	locate.value = (uint64_t)-source->wanted;
+	n = msg_run_locate_encode(&locate, fields, sizeof(fields));
+	assert(n > 0);
+	source->locate = link_request(host->link, MSG_RUN_LOCATE,
+		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_located, source);
+}
+
+/* It is known whose run it is. Nothing may be called back from here: it may be in the call that
+ * opens the source. */
+static void source_found(struct logsource *source, const struct runfind_reply *reply)
+{
+	if (reply->run != source->run)
+		snprintf(source->run, sizeof(source->run), "%s", reply->run);
+	if (reply->host == NULL) {
+		ask_database(source);
+		return;
+	}
+	source->is_here = true;
+	snprintf(source->host, sizeof(source->host), "%s", host_name(reply->host));
+	begin_at_agent(source, reply->host);
+}
+
+/* Whose run it is, at once or later. */
+static void on_found(const struct runfind_reply *reply, void *arg)
+{
+	struct logsource *source = arg;
+
+	source->find = NULL;
+	/* Closing is said by the database, later. */
+	if (reply->err == 0 || reply->err == -ECANCELED)
+		source_found(source, reply);
+	else if (reply->err == -ENOENT)
+		source_end(source, 0, -ENOENT, "there is no such run");
+	else if (reply->err == -ENOTUNIQ)
+		source_end(source, 0, -ENOTUNIQ, "several hosts have a run of this number");
+	else
+		source_end(source, 0, -ENOTCONN, "not every agent can be asked for it");
+}
+
 struct logsource *logsource_open(struct server *server, const char *run, int64_t offset,
 	const struct logsource_callbacks *callbacks, void *arg)
 {
 	struct logsource *source = xcalloc(1, sizeof(*source));
-	struct msg_run_locate locate = {.kind = MSG_LOCATE_BEFORE_END};
-	uint8_t fields[128];
-	int n;
 
 	assert(strlen(run) < sizeof(source->run));
 	memcpy(source->run, run, strlen(run) + 1);
@@ -361,16 +427,7 @@ struct logsource *logsource_open(struct server *server, const char *run, int64_t
 	source->callbacks = *callbacks;
 	source->arg = arg;
 	buf_init(&source->chunk, FRAME_MAX_PAYLOAD);
-	if (offset >= 0) {
-		ask_agent(source, (uint64_t)offset);
-		return source;
-	}
-	locate.run = wire_str_of(source->run);
-	locate.value = (uint64_t)-offset;
-	n = msg_run_locate_encode(&locate, fields, sizeof(fields));
-	assert(n > 0);
-	source->locate = link_request(server->link, MSG_RUN_LOCATE,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_located, source);
+	source->find = runfind_start(server, source->run, "", on_found, source);
 	return source;
 }
 
@@ -388,6 +445,7 @@ void logsource_close(struct logsource *source)
 {
 	if (source == NULL || source->ended || source->closed)
 		return;
+	runfind_forget(source->find);
 	link_call_forget(source->locate);
 	link_close_stream(source->stream);
 	history_forget(source->history_call);

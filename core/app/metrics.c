@@ -135,33 +135,113 @@ static void put_http(struct buf *out, const struct server *server)
 	put(out, NAME "live_sockets", "gauge", live_socket_count(server->live),
 		"Open live connections.");
 	put(out, NAME "log_searches", "gauge", server->n_searches, "Searches going on.");
-	put(out, NAME "samples_written_total", "counter", samples_counts(server->samples).written,
-		"Moments of the machine's values that are in the database.");
-	put(out, NAME "samples_dropped_total", "counter", samples_counts(server->samples).dropped,
-		"Moments that were dropped while the database was away.");
+}
+
+/* ---- of each host ---- */
+
+/* What is told of a host. */
+struct host_values {
+	struct link_info agent;
+	struct archiver_status archiver;
+	struct samples_counts samples;
+};
+
+static uint64_t is_up(const struct host_values *v)
+{
+	return v->agent.state == LINK_CONNECTED;
+}
+
+static uint64_t reconnects(const struct host_values *v)
+{
+	return v->agent.reconnects;
+}
+
+static uint64_t behind_bytes(const struct host_values *v)
+{
+	return v->archiver.behind_bytes;
+}
+
+static uint64_t behind_runs(const struct host_values *v)
+{
+	return v->archiver.behind_runs;
+}
+
+static uint64_t damaged_runs(const struct host_values *v)
+{
+	return v->archiver.damaged_runs;
+}
+
+static uint64_t samples_written(const struct host_values *v)
+{
+	return v->samples.written;
+}
+
+static uint64_t samples_dropped(const struct host_values *v)
+{
+	return v->samples.dropped;
+}
+
+static const struct host_metric {
+	const char *name, *type, *help;
+	uint64_t (*value)(const struct host_values *values);
+} host_metrics[] = {
+	{NAME "agent_up", "gauge", "Whether the agent is connected.", is_up},
+	{NAME "agent_reconnects_total", "counter", "Connections to the agent after the first.",
+		reconnects},
+	{NAME "archiver_behind_bytes", "gauge", "Bytes of journals that are not archived yet.",
+		behind_bytes},
+	{NAME "archiver_behind_runs", "gauge", "Runs that are not archived yet.", behind_runs},
+	{NAME "archiver_damaged_runs", "gauge", "Runs whose journal does not match its digest.",
+		damaged_runs},
+	{NAME "samples_written_total", "counter",
+		"Moments of the machine's values that are in the database.", samples_written},
+	{NAME "samples_dropped_total", "counter",
+		"Moments that were dropped while the database was away.", samples_dropped},
+};
+
+/* A host's name holds nothing that would have to be escaped, but an agent may call itself
+ * anything. */
+static void put_label(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\\' || *text == '"')
+			buf_append_byte(out, '\\');
+		buf_append_byte(out, *text == '\n' ? (uint8_t)' ' : (uint8_t)*text);
+	}
+}
+
+static void put_hosts(struct buf *out, const struct server *server)
+{
+	struct host_values values[LIMIT_HOSTS];
+	size_t n = hosts_count(server->hosts);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct host *host = hosts_at(server->hosts, i);
+
+		link_get_info(host->link, &values[i].agent);
+		archiver_get_status(host->archiver, &values[i].archiver);
+		values[i].samples = samples_counts(host->samples);
+	}
+	for (size_t k = 0; k < ARRAY_LEN(host_metrics); k++) {
+		const struct host_metric *metric = &host_metrics[k];
+
+		put_head(out, metric->name, metric->type, metric->help);
+		for (size_t i = 0; i < n; i++) {
+			buf_printf(out, "%s{host=\"", metric->name);
+			put_label(out, host_name(hosts_at(server->hosts, i)));
+			buf_printf(out, "\"} %" PRIu64 "\n", metric->value(&values[i]));
+		}
+	}
 }
 
 static void put_parts(struct buf *out, const struct server *server)
 {
-	struct archiver_status archiver;
-	struct link_info agent;
 	struct pool_info database;
 
-	link_get_info(server->link, &agent);
 	pool_get_info(server->pool, &database);
-	archiver_get_status(server->archiver, &archiver);
-	put(out, NAME "agent_up", "gauge", agent.state == LINK_CONNECTED,
-		"Whether the agent is connected.");
-	put(out, NAME "agent_reconnects_total", "counter", agent.reconnects,
-		"Connections to the agent after the first.");
 	put(out, NAME "database_up", "gauge", database.state == POOL_READY,
 		"Whether PostgreSQL can be used.");
-	put(out, NAME "archiver_behind_bytes", "gauge", archiver.behind_bytes,
-		"Bytes of journals that are not archived yet.");
-	put(out, NAME "archiver_behind_runs", "gauge", archiver.behind_runs,
-		"Runs that are not archived yet.");
-	put(out, NAME "archiver_damaged_runs", "gauge", archiver.damaged_runs,
-		"Runs whose journal does not match its digest.");
+	put_hosts(out, server);
 }
 
 void metrics_get(struct request *req)

@@ -38,13 +38,12 @@
 
 struct notify_words notify_words(const struct notify *n)
 {
-	struct link_info agent;
+	const struct host *host = hosts_primary(n->server->hosts);
 
-	link_get_info(n->server->link, &agent);
 	return (struct notify_words){
 		.language = n->conf != NULL ? n->conf->language : NOTIFY_EN,
 		.origin = n->server->cfg->public_origin,
-		.host = agent.host,
+		.host = host != NULL ? host_name(host) : "",
 	};
 }
 
@@ -264,6 +263,7 @@ static void free_lists(struct notify *n)
 		free(container_of(at, struct notify_tally, link));
 	}
 	notify_lanes_free(n);
+	json_decref(n->seen);
 	buf_fini(&n->saved);
 	if (n->dir_fd >= 0)
 		close(n->dir_fd);
@@ -281,6 +281,7 @@ struct notify *notify_open(struct server *server, struct err *err)
 	list_init(&n->lanes);
 	list_init(&n->tallies);
 	list_init(&n->lines);
+	list_init(&n->hosts);
 	notify_lanes_configure(n);
 	n->closing = true; /* nothing is written or begun while it is put together */
 	if (notify_state_load(n, err) < 0) {
@@ -303,10 +304,17 @@ struct notify *notify_open(struct server *server, struct err *err)
 
 void notify_reload(struct notify *n)
 {
-	if (n->conf == NULL)
-		n->seen_us = clock_wall_us() + NOTIFY_SLACK_US;
+	bool was_off = n->conf == NULL;
+
 	n->conf = n->server->cfg->notify;
 	notify_lanes_configure(n);
+	list_foreach(pos, tmp, &n->hosts)
+	{
+		struct notify_host *h = container_of(pos, struct notify_host, link);
+
+		if (was_off) /* what was before is no news */
+			h->seen_us = clock_wall_us() + NOTIFY_SLACK_US;
+	}
 	notify_watch_configure(n);
 	notify_lanes_pump(n);
 }
@@ -339,7 +347,7 @@ void notify_close(struct notify *n, void (*on_closed)(void *arg), void *arg)
 	n->claim = NULL;
 	n->n_claiming = 0;
 	notify_lines_forget(n);
-	n->n_closing = 5 + (n->saving ? 1 : 0);
+	n->n_closing = 3 + n->n_hosts + (n->saving ? 1 : 0);
 	notify_state_close(n);
 	notify_watch_close(n);
 	uv_close((uv_handle_t *)&n->due, on_handle_closed);

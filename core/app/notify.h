@@ -31,6 +31,7 @@
 #define NOTIFY_GIVE_UP_US (UINT64_C(24) * 3600 * 1000000)
 #define NOTIFY_MAX_LINES 4 /* logs whose last line is being looked up; more events go without */
 
+struct host;
 struct notify;
 struct request;
 struct server;
@@ -39,6 +40,10 @@ struct server;
 struct notify *notify_open(struct server *server, struct err *err);
 /* What is still to be sent is kept on the disk. Before the link and the pool. */
 void notify_close(struct notify *notify, void (*on_closed)(void *arg), void *arg);
+
+/* A host was opened, or is about to be closed. */
+void notify_host_added(struct notify *notify, struct host *host);
+void notify_host_gone(struct notify *notify, const struct host *host);
 
 /* Another configuration (server->cfg->notify is the new one, which may be NULL). What waits for
  * targets that are still there is kept. */

@@ -68,6 +68,23 @@ struct notify_lane {
 	bool orphan; /* gone from the configuration while it was sending */
 };
 
+/* What is watched of one host (notify_watch.c). */
+struct notify_host {
+	struct list link; /* notify.hosts */
+	struct notify *notify;
+	struct host *host;
+	struct link_watch watch;
+	struct link_call *list, *look;
+	json_t *found; /* by the scan, newest first */
+	uint64_t scan_began_us;
+	unsigned scan_pages;
+	bool scanned;	  /* since the agent was connected */
+	uint64_t seen_us; /* runs that ended before were looked at; 0: to be found out */
+	uv_timer_t grace, look_timer;
+	unsigned n_handles;
+	uint64_t away_us; /* since when the agent is away; 0: it is there */
+};
+
 struct notify_line; /* a last line that is being looked up */
 
 struct notify {
@@ -83,21 +100,16 @@ struct notify {
 	/* notify_state.c */
 	int dir_fd;
 	char owner[UUID_TEXT_BYTES]; /* of claims: this STATE_DIR */
-	uint64_t seen_us;	     /* runs that ended before were looked at */
+	uint64_t seen_us; /* of the primary host, as it was when it was read; 0: begun anew */
+	json_t *seen;	  /* of each, by name; NULL: none was written down */
 	uv_work_t save;
 	bool dirty, saving;
 	struct buf saved;
 	uv_timer_t save_soon;
 
 	/* notify_watch.c */
-	struct link_watch watch;
-	struct link_call *list, *look;
-	json_t *found; /* by the scan, newest first */
-	uint64_t scan_began_us;
-	unsigned scan_pages;
-	bool scanned; /* since the agent was connected */
-	uv_timer_t grace, look_timer;
-	uint64_t away_us; /* since when the agent is away; 0: it is there */
+	struct list hosts; /* notify_host.link */
+	unsigned n_hosts;  /* with those whose timers are still closing */
 
 	unsigned n_closing;
 	bool closing;
@@ -109,7 +121,7 @@ struct notify {
 
 /* Takes a copy. It is told when a rule is about it and nobody has told it before. */
 void notify_tell(struct notify *notify, const struct notify_event *event);
-/* The words of now. */
+/* The words of now; about the primary host, where nothing else is said. */
 struct notify_words notify_words(const struct notify *notify);
 /* NULL: unknown. */
 struct notify_mark *notify_find_mark(const struct notify *notify, const char *key);
@@ -145,8 +157,10 @@ void notify_state_close(struct notify *notify);
 
 void notify_watch_open(struct notify *notify);
 void notify_watch_configure(struct notify *notify);
-/* notify_part_closed() is called for each of its two handles. */
+/* notify_part_closed() is called for each host. */
 void notify_watch_close(struct notify *notify);
+/* Up to when that host's runs were looked at, for the next start. */
+uint64_t notify_host_seen_us(const struct notify_host *host);
 
 /* ---- notify_line.c ---- */
 

@@ -2,7 +2,7 @@
  * STATE_DIR/notify.json: what must survive a restart, written whole and atomically, in the thread
  * pool and at most every SAVE_MS. One JSON object:
  *
- *	{"version":1,"owner":UUID,"seen_us":N,"marks":[[key,state,time_us,is_run],…],
+ *	{"version":1,"owner":UUID,"hosts":{NAME:N},"seen_us":N,"marks":[[key,state,time_us,is_run],…],
  *	 "waiting":[event,…],"lanes":[{"rule":N,"target":NAME,"more":N,"items":[event,…]},…]}
  *
  * A file that cannot be understood is put aside as notify.json.bad, with an error in the log: it is
@@ -77,6 +77,27 @@ static void put_marks(struct json *json, const struct notify *n)
 	json_close_array(json);
 }
 
+/* Who is told from a later day on is not told what was before. */
+static void put_seen(struct json *json, const struct notify *n)
+{
+	uint64_t now_us = clock_wall_us() + NOTIFY_SLACK_US, primary_us = now_us;
+
+	json_key(json, "hosts");
+	json_open_object(json);
+	list_foreach(pos, tmp, &n->hosts)
+	{
+		const struct notify_host *h = container_of(pos, struct notify_host, link);
+		uint64_t seen_us = n->conf != NULL ? notify_host_seen_us(h) : now_us;
+
+		if (host_name(h->host)[0] != '\0')
+			json_kv_uint(json, host_name(h->host), seen_us);
+		if (hosts_is_primary(h->host))
+			primary_us = seen_us;
+	}
+	json_close_object(json);
+	json_kv_uint(json, "seen_us", primary_us);
+}
+
 static void compose(struct notify *n)
 {
 	struct json json;
@@ -87,9 +108,7 @@ static void compose(struct notify *n)
 	json_open_object(&json);
 	json_kv_uint(&json, "version", 1);
 	json_kv_str(&json, "owner", n->owner);
-	/* Who is told from a later day on is not told what was before. */
-	json_kv_uint(
-		&json, "seen_us", n->conf != NULL ? n->seen_us : clock_wall_us() + NOTIFY_SLACK_US);
+	put_seen(&json, n);
 	put_marks(&json, n);
 	put_events(&json, "waiting", &n->waiting);
 	json_key(&json, "lanes");
@@ -329,6 +348,7 @@ int notify_state_load(struct notify *n, struct err *err)
 		begin_anew(n);
 	} else if (rc == 0) {
 		n->seen_us = take_number(doc, "seen_us");
+		n->seen = json_incref(json_object_get(doc, "hosts"));
 		take_marks(n, json_object_get(doc, "marks"));
 		take_waiting(n, json_object_get(doc, "waiting"));
 		take_lanes(n, json_object_get(doc, "lanes"));

@@ -223,6 +223,15 @@ void notify_text_test(const struct notify_words *w, const char *target, struct n
 		target);
 }
 
+static bool are_of_one_host(const struct notify_event *const *events, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		if (strcmp(events[i]->host, events[0]->host) != 0)
+			return false;
+	}
+	return true;
+}
+
 void notify_text_digest(const struct notify_words *w, const struct notify_event *const *events,
 	size_t n, uint64_t more, struct notify_event *event)
 {
@@ -243,7 +252,8 @@ void notify_text_digest(const struct notify_words *w, const struct notify_event 
 	snprintf(event->link, sizeof(event->link), "%s/%s", w->origin,
 		last->run[0] != '\0' ? "history" : "");
 	TITLE(event, SAY(w, "%" PRIu64 " events on %s", "%" PRIu64 " gebeurtenissen op %s"), all,
-		last->host);
+		are_of_one_host(events, n) ? last->host
+					   : SAY(w, "several hosts", "verschillende hosts"));
 	for (size_t i = n; i > first; i--) {
 		room = sizeof(event->text) - strlen(event->text);
 		if (room < NOTIFY_TITLE_BYTES + 64)

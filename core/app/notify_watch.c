@@ -1,7 +1,7 @@
 /*
- * Where events come from: the agent's run.changed events, its list of runs whenever it has been
- * away, its absence, and its status document, which is asked for every now and then. Asking does
- * not make the probes look more often, as watching would.
+ * Where events come from, of each host for itself: the agent's run.changed events, its list of runs
+ * whenever it has been away, its absence, and its status document, which is asked for every now and
+ * then. Asking does not make the probes look more often, as watching would.
  *
  * Runs: an event run.changed carries the run's document. After (re)connecting the agent's list is
  * read back to what was seen before, oldest first then, so that what failed while nobody listened
@@ -59,6 +59,7 @@ static void run_ended(
 	struct notify_event event = {.on = on};
 	struct notify_words words = notify_words(n);
 
+	words.host = doc->host;
 	run_key(doc, "end", event.key, sizeof(event.key));
 	snprintf(event.state, sizeof(event.state), "%s", doc->status);
 	notify_text_run(&words, doc, line, &event);
@@ -107,6 +108,7 @@ static void take_waiting(struct notify *n, const json_t *run, const struct rundo
 	const json_t *step;
 	size_t i;
 
+	words.host = doc->host;
 	json_array_foreach(json_object_get(run, "steps"), i, step)
 	{
 		const char *status = json_string_value(json_object_get(step, "status"));
@@ -127,8 +129,9 @@ static void take_waiting(struct notify *n, const json_t *run, const struct rundo
 	}
 }
 
-static void take_run(struct notify *n, json_t *run)
+static void take_run(struct notify_host *h, json_t *run)
 {
+	struct notify *n = h->notify;
 	struct rundoc doc;
 	char key[200];
 
@@ -139,38 +142,57 @@ static void take_run(struct notify *n, json_t *run)
 		return;
 	}
 	run_key(&doc, "end", key, sizeof(key));
-	if (!doc.final || finished_us(&doc) + NOTIFY_SLACK_US < n->seen_us ||
+	if (!doc.final || finished_us(&doc) + NOTIFY_SLACK_US < h->seen_us ||
 		notify_find_mark(n, key) != NULL)
 		return;
 	if (has_failed(doc.status))
 		take_failed(n, run, &doc);
 	else if (strcmp(doc.status, "succeeded") == 0)
 		take_succeeded(n, &doc);
-	if (n->scanned)
-		n->seen_us = MAX(n->seen_us, clock_wall_us());
+	if (h->scanned)
+		h->seen_us = MAX(h->seen_us, clock_wall_us());
 }
 
 /* ---- what happened while nobody listened ---- */
 
-static void scan_page(struct notify *n, const char *before);
-
-static void scan_done(struct notify *n)
+/* Up to when its runs were looked at: as written down under its name, or (the primary one, also of
+ * a state from before there were several) as such. A host that is new here has no old news. */
+static uint64_t seen_at_start(const struct notify_host *h)
 {
-	size_t i = json_array_size(n->found);
+	const struct notify *n = h->notify;
+	json_int_t us = json_integer_value(json_object_get(n->seen, host_name(h->host)));
+
+	if (us > 0)
+		return (uint64_t)us;
+	if (hosts_is_primary(h->host) && n->seen_us > 0)
+		return n->seen_us;
+	return clock_wall_us() + NOTIFY_SLACK_US;
+}
+
+uint64_t notify_host_seen_us(const struct notify_host *h)
+{
+	return h->seen_us > 0 ? h->seen_us : seen_at_start(h);
+}
+
+static void scan_page(struct notify_host *h, const char *before);
+
+static void scan_done(struct notify_host *h)
+{
+	size_t i = json_array_size(h->found);
 
 	while (i-- > 0)
-		take_run(n, json_array_get(n->found, i));
-	json_decref(n->found);
-	n->found = NULL;
-	n->scanned = true;
-	n->seen_us = MAX(n->seen_us, n->scan_began_us);
-	notify_state_touch(n);
+		take_run(h, json_array_get(h->found, i));
+	json_decref(h->found);
+	h->found = NULL;
+	h->scanned = true;
+	h->seen_us = MAX(h->seen_us, h->scan_began_us);
+	notify_state_touch(h->notify);
 }
 
 /* Keeps what may be news; whether older runs may be too. */
-static bool scan_take(struct notify *n, const json_t *runs)
+static bool scan_take(struct notify_host *h, const json_t *runs)
 {
-	uint64_t since_us = n->seen_us - MIN(n->seen_us, NOTIFY_SLACK_US);
+	uint64_t since_us = h->seen_us - MIN(h->seen_us, NOTIFY_SLACK_US);
 	bool more = true;
 	json_t *run;
 	size_t i;
@@ -185,7 +207,7 @@ static bool scan_take(struct notify *n, const json_t *runs)
 			more = false;
 		if ((doc.final && finished_us(&doc) > since_us) ||
 			strcmp(doc.status, "waiting") == 0)
-			json_array_append(n->found, run);
+			json_array_append(h->found, run);
 	}
 	return more;
 }
@@ -193,28 +215,28 @@ static bool scan_take(struct notify *n, const json_t *runs)
 /* A page of the agent's runs. */
 static void on_list(const struct link_reply *reply, void *arg)
 {
-	struct notify *n = arg;
+	struct notify_host *h = arg;
 	struct msg_run_list_reply list;
 	char before[UUID_TEXT_BYTES];
 	json_t *page;
 	bool more;
 
-	n->list = NULL;
+	h->list = NULL;
 	if (reply->err != 0 || reply->status != MSG_OK ||
 		msg_run_list_reply_decode(reply->fields, reply->fields_len, &list) != 0)
 		return; /* the next connection scans again */
 	page = json_loadb(
 		list.json.data, list.json.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-	more = scan_take(n, json_object_get(page, "runs"));
+	more = scan_take(h, json_object_get(page, "runs"));
 	json_decref(page);
 	snprintf(before, sizeof(before), "%.*s", (int)list.next.len, list.next.data);
-	if (more && before[0] != '\0' && ++n->scan_pages < SCAN_MAX_PAGES)
-		scan_page(n, before);
+	if (more && before[0] != '\0' && ++h->scan_pages < SCAN_MAX_PAGES)
+		scan_page(h, before);
 	else
-		scan_done(n);
+		scan_done(h);
 }
 
-static void scan_page(struct notify *n, const char *before)
+static void scan_page(struct notify_host *h, const char *before)
 {
 	const struct msg_run_list ask = {
 		.filter = MSG_LIST_ALL, .limit = SCAN_PAGE, .before = wire_str_of(before)};
@@ -223,97 +245,120 @@ static void scan_page(struct notify *n, const char *before)
 
 	if (len < 0)
 		abort(); /* a UUID */
-	n->list = link_request(n->server->link, MSG_RUN_LIST,
-		&(struct wire_str){(const char *)fields, (uint32_t)len}, 0, on_list, n);
+	h->list = link_request(h->host->link, MSG_RUN_LIST,
+		&(struct wire_str){(const char *)fields, (uint32_t)len}, 0, on_list, h);
 }
 
-static void scan_begin(struct notify *n)
+static void scan_begin(struct notify_host *h)
 {
-	link_call_forget(n->list);
-	json_decref(n->found);
-	n->found = json_array();
-	n->scan_pages = 0;
-	n->scanned = false;
-	n->scan_began_us = clock_wall_us();
-	scan_page(n, "");
+	link_call_forget(h->list);
+	json_decref(h->found);
+	h->found = json_array();
+	h->scan_pages = 0;
+	h->scanned = false;
+	if (h->seen_us == 0)
+		h->seen_us = seen_at_start(h);
+	h->scan_began_us = clock_wall_us();
+	scan_page(h, "");
 }
 
 /* ---- the agent itself ---- */
 
-static void tell_agent(struct notify *n, enum notify_on on, const char *reason)
+/* The mark that says that it is lost. Where there is only one, its name may not be known yet. */
+static void away_key(const struct notify_host *h, char out[80])
+{
+	if (h->host->conf.host == NULL)
+		snprintf(out, 80, "agent");
+	else
+		snprintf(out, 80, "agent/%s", h->host->conf.host);
+}
+
+static struct notify_mark *away_mark(const struct notify_host *h)
+{
+	char key[80];
+
+	away_key(h, key);
+	return notify_find_mark(h->notify, key);
+}
+
+static void tell_agent(struct notify_host *h, enum notify_on on, const char *reason)
 {
 	struct notify_event event = {.on = on};
-	struct notify_words words = notify_words(n);
+	struct notify_words words = notify_words(h->notify);
 
+	words.host = host_name(h->host);
 	snprintf(event.key, sizeof(event.key), "agent/%s", words.host);
 	snprintf(event.state, sizeof(event.state), "%s", on == NOTIFY_AGENT_LOST ? "lost" : "back");
-	notify_text_agent(&words, reason, n->away_us, &event);
-	notify_tell(n, &event);
+	notify_text_agent(&words, reason, h->away_us, &event);
+	notify_tell(h->notify, &event);
 }
 
 /* The agent has been away for the grace. */
 static void on_grace(uv_timer_t *timer)
 {
-	struct notify *n = timer->data;
+	struct notify_host *h = timer->data;
 	struct link_info info;
+	char key[80];
 
-	link_get_info(n->server->link, &info);
-	if (info.state == LINK_CONNECTED || n->conf == NULL || notify_find_mark(n, "agent") != NULL)
+	link_get_info(h->host->link, &info);
+	if (info.state == LINK_CONNECTED || h->notify->conf == NULL || away_mark(h) != NULL)
 		return;
-	notify_set_mark(n, "agent", "lost", n->away_us, false);
-	tell_agent(n, NOTIFY_AGENT_LOST, info.reason);
+	away_key(h, key);
+	notify_set_mark(h->notify, key, "lost", h->away_us, false);
+	tell_agent(h, NOTIFY_AGENT_LOST, info.reason);
 }
 
-static void agent_away(struct notify *n, uint64_t since_us)
+static void agent_away(struct notify_host *h, uint64_t since_us)
 {
-	struct notify_mark *mark = notify_find_mark(n, "agent");
+	struct notify_mark *mark = away_mark(h);
 	uint64_t away_us, grace_us;
 
-	if (n->away_us == 0)
-		n->away_us = mark != NULL ? mark->time_us : since_us;
-	if (n->conf == NULL || mark != NULL || uv_is_active((uv_handle_t *)&n->grace))
+	if (h->away_us == 0)
+		h->away_us = mark != NULL ? mark->time_us : since_us;
+	if (h->notify->conf == NULL || mark != NULL || uv_is_active((uv_handle_t *)&h->grace))
 		return;
-	away_us = clock_wall_us() - MIN(n->away_us, clock_wall_us());
-	grace_us = n->conf->agent_grace_us;
-	uv_timer_start(&n->grace, on_grace, (grace_us - MIN(grace_us, away_us)) / 1000, 0);
+	away_us = clock_wall_us() - MIN(h->away_us, clock_wall_us());
+	grace_us = h->notify->conf->agent_grace_us;
+	uv_timer_start(&h->grace, on_grace, (grace_us - MIN(grace_us, away_us)) / 1000, 0);
 }
 
-static void agent_back(struct notify *n)
+static void agent_back(struct notify_host *h)
 {
-	struct notify_mark *mark = notify_find_mark(n, "agent");
+	struct notify_mark *mark = away_mark(h);
 
-	uv_timer_stop(&n->grace);
+	uv_timer_stop(&h->grace);
 	if (mark != NULL) {
-		n->away_us = mark->time_us;
-		notify_drop_mark(n, mark);
-		tell_agent(n, NOTIFY_AGENT_BACK, "");
+		h->away_us = mark->time_us;
+		notify_drop_mark(h->notify, mark);
+		tell_agent(h, NOTIFY_AGENT_BACK, "");
 	}
-	n->away_us = 0;
+	h->away_us = 0;
 }
 
 static void on_state(struct link_watch *watch, const struct link_info *info)
 {
-	struct notify *n = container_of(watch, struct notify, watch);
+	struct notify_host *h = container_of(watch, struct notify_host, watch);
 
 	if (info->state != LINK_CONNECTED) {
-		agent_away(n, info->since_us);
+		agent_away(h, info->since_us);
 		return;
 	}
-	agent_back(n);
-	if (n->conf != NULL)
-		scan_begin(n);
+	agent_back(h);
+	if (h->notify->conf != NULL)
+		scan_begin(h);
 }
 
 static void on_event(struct link_watch *watch, struct wire_str text)
 {
-	struct notify *n = container_of(watch, struct notify, watch);
+	struct notify_host *h = container_of(watch, struct notify_host, watch);
 	json_t *doc;
 
-	if (n->conf == NULL || memmem(text.data, MIN(text.len, 64u), "\"run.changed\"", 13) == NULL)
+	if (h->notify->conf == NULL ||
+		memmem(text.data, MIN(text.len, 64u), "\"run.changed\"", 13) == NULL)
 		return;
 	doc = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	if (json_is_object(json_object_get(doc, "run")))
-		take_run(n, json_object_get(doc, "run"));
+		take_run(h, json_object_get(doc, "run"));
 	json_decref(doc);
 }
 
@@ -386,13 +431,14 @@ static void forget_gone(struct notify *n)
 /* How the machine is. */
 static void on_look(const struct link_reply *reply, void *arg)
 {
-	struct notify *n = arg;
+	struct notify_host *h = arg;
+	struct notify *n = h->notify;
 	struct msg_document document;
 	const char *host, *section;
 	json_t *doc, *items, *item;
 	size_t i;
 
-	n->look = NULL;
+	h->look = NULL;
 	if (n->conf == NULL || reply->err != 0 || reply->status != MSG_OK ||
 		msg_document_decode(reply->fields, reply->fields_len, &document) != 0)
 		return;
@@ -414,55 +460,100 @@ static void on_look_timer(uv_timer_t *timer)
 {
 	static const uint32_t levels = 1u << NOTIFY_STATUS_BAD | 1u << NOTIFY_STATUS_WARN |
 				       1u << NOTIFY_STATUS_UNKNOWN | 1u << NOTIFY_STATUS_OK;
-	struct notify *n = timer->data;
+	struct notify_host *h = timer->data;
 
-	if (n->look == NULL && (wanted(n) & levels) != 0 && link_is_connected(n->server->link))
-		n->look = link_request(n->server->link, MSG_STATUS, NULL, 0, on_look, n);
+	if (h->look == NULL && (wanted(h->notify) & levels) != 0 && host_is_connected(h->host))
+		h->look = link_request(h->host->link, MSG_STATUS, NULL, 0, on_look, h);
 }
 
 /* ---- birth and death ---- */
 
-void notify_watch_configure(struct notify *n)
+static void configure(struct notify_host *h)
 {
+	const struct notify_conf *conf = h->notify->conf;
 	struct link_info info;
 
-	if (n->conf == NULL) {
-		uv_timer_stop(&n->look_timer);
-		uv_timer_stop(&n->grace);
+	uv_timer_stop(&h->grace);
+	if (conf == NULL) {
+		uv_timer_stop(&h->look_timer);
 		return;
 	}
-	uv_timer_start(&n->look_timer, on_look_timer, n->conf->look_every_us / 1000,
-		n->conf->look_every_us / 1000);
-	link_get_info(n->server->link, &info);
-	uv_timer_stop(&n->grace);
+	uv_timer_start(&h->look_timer, on_look_timer, conf->look_every_us / 1000,
+		conf->look_every_us / 1000);
+	link_get_info(h->host->link, &info);
 	if (info.state != LINK_CONNECTED)
-		agent_away(n, info.since_us);
-	else if (!n->scanned && n->list == NULL)
-		scan_begin(n);
+		agent_away(h, info.since_us);
+	else if (!h->scanned && h->list == NULL)
+		scan_begin(h);
+}
+
+void notify_watch_configure(struct notify *n)
+{
+	list_foreach(pos, tmp, &n->hosts) configure(container_of(pos, struct notify_host, link));
+}
+
+void notify_host_added(struct notify *n, struct host *host)
+{
+	struct notify_host *h = xcalloc(1, sizeof(*h));
+
+	h->notify = n;
+	h->host = host;
+	list_append(&n->hosts, &h->link);
+	n->n_hosts++;
+	uv_timer_init(n->server->loop, &h->grace);
+	uv_timer_init(n->server->loop, &h->look_timer);
+	h->n_handles = 2;
+	h->grace.data = h->look_timer.data = h;
+	h->watch.on_state = on_state;
+	h->watch.on_event = on_event;
+	link_watch_add(host->link, &h->watch);
+	configure(h);
 }
 
 void notify_watch_open(struct notify *n)
 {
-	uv_timer_init(n->server->loop, &n->grace);
-	uv_timer_init(n->server->loop, &n->look_timer);
-	n->grace.data = n->look_timer.data = n;
-	n->watch.on_state = on_state;
-	n->watch.on_event = on_event;
-	link_watch_add(n->server->link, &n->watch);
-	notify_watch_configure(n);
+	for (size_t i = 0; i < hosts_count(n->server->hosts); i++)
+		notify_host_added(n, hosts_at(n->server->hosts, i));
 }
 
+/* One of its two timers is closed. */
 static void on_handle_closed(uv_handle_t *handle)
 {
-	notify_part_closed(handle->data);
+	struct notify_host *h = handle->data;
+	struct notify *n = h->notify;
+
+	if (--h->n_handles > 0)
+		return;
+	free(h);
+	n->n_hosts--;
+	if (n->closing)
+		notify_part_closed(n);
+}
+
+static void host_close_watch(struct notify_host *h)
+{
+	list_remove(&h->link);
+	link_watch_remove(&h->watch);
+	link_call_forget(h->list);
+	link_call_forget(h->look);
+	json_decref(h->found);
+	uv_close((uv_handle_t *)&h->grace, on_handle_closed);
+	uv_close((uv_handle_t *)&h->look_timer, on_handle_closed);
+}
+
+void notify_host_gone(struct notify *n, const struct host *host)
+{
+	list_foreach(pos, tmp, &n->hosts)
+	{
+		struct notify_host *h = container_of(pos, struct notify_host, link);
+
+		if (h->host == host)
+			host_close_watch(h);
+	}
 }
 
 void notify_watch_close(struct notify *n)
 {
-	link_watch_remove(&n->watch);
-	link_call_forget(n->list);
-	link_call_forget(n->look);
-	json_decref(n->found);
-	uv_close((uv_handle_t *)&n->grace, on_handle_closed);
-	uv_close((uv_handle_t *)&n->look_timer, on_handle_closed);
+	while (!list_empty(&n->hosts))
+		host_close_watch(container_of(n->hosts.next, struct notify_host, link));
 }

@@ -3,11 +3,11 @@
 #include "core/app/limits.h"
 #include "core/app/server.h"
 
-void parts_write_agent(struct json *json, const struct server *server, bool detailed)
+void parts_write_agent(struct json *json, const struct host *host, bool detailed)
 {
 	struct link_info info;
 
-	link_get_info(server->link, &info);
+	link_get_info(host->link, &info);
 	json_key(json, "agent");
 	json_open_object(json);
 	json_kv_str(json, "state", link_state_name(info.state));
@@ -23,6 +23,35 @@ void parts_write_agent(struct json *json, const struct server *server, bool deta
 	json_kv_str(json, "config_digest", info.config_digest);
 	json_kv_uint(json, "started_us", info.agent_started_us);
 	json_close_object(json);
+}
+
+void parts_write_host(struct json *json, const struct host *host)
+{
+	struct link_info info;
+
+	link_get_info(host->link, &info);
+	json_kv_str(json, "host", host_name(host));
+	json_kv_str(json, "title", host_title(host));
+	json_kv_bool(json, "primary", hosts_is_primary(host));
+	json_kv_str(json, "state", link_state_name(info.state));
+	json_kv_uint(json, "since_us", info.since_us);
+	json_kv_str(json, "reason", info.reason);
+	json_kv_str(json, "agent_id", info.agent_id);
+	json_kv_str(json, "agent_version", info.agent_version);
+	json_kv_str(json, "config_digest", info.config_digest);
+	json_kv_uint(json, "started_us", info.agent_started_us);
+}
+
+static void put_agents(struct json *json, const struct hosts *hosts)
+{
+	json_key(json, "agents");
+	json_open_array(json);
+	for (size_t i = 0; i < hosts_count(hosts); i++) {
+		json_open_object(json);
+		parts_write_host(json, hosts_at(hosts, i));
+		json_close_object(json);
+	}
+	json_close_array(json);
 }
 
 static void put_database(struct json *json, const struct server *server, bool detailed)
@@ -45,7 +74,7 @@ static void put_archiver(struct json *json, const struct server *server, bool de
 {
 	struct archiver_status status;
 
-	archiver_get_status(server->archiver, &status);
+	hosts_archiver_status(server->hosts, &status);
 	json_key(json, "archiver");
 	json_open_object(json);
 	json_kv_str(json, "state", archiver_state_name(status.state));
@@ -63,7 +92,12 @@ static void put_archiver(struct json *json, const struct server *server, bool de
 
 void parts_write(struct json *json, const struct server *server, bool detailed)
 {
-	parts_write_agent(json, server, detailed);
+	const struct host *primary = hosts_primary(server->hosts);
+
+	if (primary != NULL)
+		parts_write_agent(json, primary, detailed);
+	if (detailed)
+		put_agents(json, server->hosts);
 	put_database(json, server, detailed);
 	put_archiver(json, server, detailed);
 }

@@ -24,7 +24,6 @@ static void keep_text(char **live, char **next, const char *name)
 static void keep_fixed(struct config *live, struct config *next)
 {
 	keep_text(&live->database_url, &next->database_url, "DATABASE_URL");
-	keep_text(&live->agent_socket, &next->agent_socket, "OPS_AGENT_SOCKET");
 	keep_text(&live->state_dir, &next->state_dir, "STATE_DIR");
 	if (live->listen_port != next->listen_port && !differ(live->listen_host, next->listen_host))
 		log_warn(LOG_EV("config.needs_restart"), LOG_STR("name", "LISTEN"));
@@ -91,8 +90,7 @@ void server_reload(struct server *server, struct config *cfg, char *const envp[]
 		web_server_set_identity(server->web, identity);
 	apply_sign_in(server);
 	notify_reload(server->notify);
-	if (differ(before.agent_secret, cfg->agent_secret))
-		link_set_secret(server->link, cfg->agent_secret);
+	hosts_reload(server->hosts);
 	config_fini(&before);
 	log_info(LOG_EV("config.reloaded"));
 }

@@ -14,25 +14,37 @@
 #include "core/app/history.h"
 #include "core/app/http.h"
 #include "core/app/limits.h"
-#include "core/app/runref.h"
+#include "core/app/runfind.h"
 #include "core/app/runs_page.h"
 #include "core/app/server.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 
 void runs_catalog(struct request *req)
 {
-	struct server *server = server_of(req);
+	struct hosts *hosts = server_of(req)->hosts;
 	struct link_reply away = {.err = -ENOTCONN};
+	const char *name = request_query(req, "host"), *text;
+	struct host *host = name != NULL ? http_query_host(req) : NULL;
+	char *own = NULL;
 	size_t len;
-	const char *text = hub_catalog(server->hub, &len);
 
+	if (name != NULL && host == NULL)
+		return;
+	if (name != NULL) {
+		text = own = hosts_catalog_of(hosts, host);
+		len = own != NULL ? strlen(own) : 0;
+	} else {
+		text = hosts_catalog(hosts, &len);
+	}
 	if (text != NULL) {
 		response_send(req, 200, "application/json", text, len);
-		return;
+	} else {
+		hosts_want_catalogs(hosts);
+		http_agent_problem(req, &away);
 	}
-	hub_want_catalog(server->hub);
-	http_agent_problem(req, &away);
+	free(own);
 }
 
 static bool copy_query(struct request *req, const char *name, char *out, size_t cap)
@@ -45,6 +57,11 @@ static bool copy_query(struct request *req, const char *name, char *out, size_t 
 	if (strlen(text) >= cap) {
 		snprintf(detail, sizeof(detail), "The parameter %s is longer than %zu bytes.", name,
 			cap - 1);
+		response_problem(req, 400, "bad_parameter", detail);
+		return false;
+	}
+	if (!utf8_is_valid(text, strlen(text))) {
+		snprintf(detail, sizeof(detail), "The parameter %s is not UTF-8.", name);
 		response_problem(req, 400, "bad_parameter", detail);
 		return false;
 	}
@@ -89,6 +106,7 @@ void runs_list(struct request *req)
 		!copy_query(req, "before", query.before, sizeof(query.before)) ||
 		!copy_query(req, "status", query.status, sizeof(query.status)) ||
 		!copy_query(req, "name", query.name, sizeof(query.name)) ||
+		!copy_query(req, "host", query.host, sizeof(query.host)) ||
 		!copy_query(req, "q", query.q, sizeof(query.q)))
 		return;
 	if (query.before[0] != '\0' &&
@@ -123,14 +141,14 @@ static void send_run(struct request *req, unsigned status, struct wire_str docum
 static void on_history_run(const struct history_get_reply *reply, void *arg)
 {
 	struct request *req = arg;
-	const struct link *link = server_of(req)->link; /* NULL: the daemon is closing */
+	const struct host *host = host_of(req); /* NULL: it is gone, or the daemon is closing */
 
 	if (reply->err == 0)
 		send_run(req, 200, reply->run.json);
 	else if (reply->err != -ENOENT)
 		response_problem(req, 503, "history_unavailable",
 			"The agent does not have this run, and the database cannot be asked now.");
-	else if (link == NULL || !link_is_connected(link))
+	else if (host == NULL || !host_is_connected(host))
 		response_problem(req, 503, "agent_unavailable",
 			"The database does not know this run, and the agent cannot be asked now.");
 	else
@@ -148,37 +166,30 @@ static void on_agent_run(const struct link_reply *reply, void *arg)
 		return;
 	}
 	if (reply->err != 0 || reply->status == MSG_NOT_FOUND)
-		history_get(server_of(req)->pool, request_param(req, "id"), on_history_run, req);
+		history_get(server_of(req)->pool, caller_run(req), on_history_run, req);
 	else
 		http_agent_problem(req, reply);
 }
 
-/* The id in the path, or NULL and a 404. */
-static const char *run_param(struct request *req)
+static void get_from(struct request *req, struct host *host)
 {
-	const char *id = request_param(req, "id");
+	struct msg_run_ref ref = {.run = wire_str_of(caller_run(req))};
+	uint8_t fields[64];
+	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
 
-	if (runref_is_valid(id))
-		return id;
-	response_problem(req, 404, "not_found", "There is no such run.");
-	return NULL;
+	if (n < 0)
+		abort(); /* runfind_request() bounds it */
+	if (host == NULL)
+		history_get(server_of(req)->pool, caller_run(req), on_history_run, req);
+	else
+		link_request(host->link, MSG_RUN_GET,
+			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run,
+			req);
 }
 
 void runs_get(struct request *req)
 {
-	const char *id = run_param(req);
-	struct msg_run_ref ref;
-	uint8_t fields[64];
-	int n;
-
-	if (id == NULL)
-		return;
-	ref.run = wire_str_of(id);
-	n = msg_run_ref_encode(&ref, fields, sizeof(fields));
-	if (n < 0)
-		abort(); /* run_param() bounds it */
-	link_request(server_of(req)->link, MSG_RUN_GET,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run, req);
+	runfind_request(req, get_from);
 }
 
 static void on_cancelled(const struct link_reply *reply, void *arg)
@@ -194,11 +205,10 @@ static void on_cancelled(const struct link_reply *reply, void *arg)
 		http_agent_problem(req, reply);
 }
 
-void runs_cancel(struct request *req)
+static void cancel_at(struct request *req, struct host *host)
 {
 	static const char *const names[] = {"reason", NULL};
-	struct server *server = server_of(req);
-	const char *id = run_param(req), *reason;
+	const char *id = caller_run(req), *reason;
 	char actor[CALLER_ACTOR_BYTES];
 	uint8_t fields[1024];
 	struct msg_run_cancel cancel;
@@ -206,7 +216,12 @@ void runs_cancel(struct request *req)
 	bool ok = true;
 	int n;
 
-	body = id != NULL ? http_body(req, names, true) : NULL;
+	if (host == NULL) {
+		response_problem(
+			req, 409, "finished", "The run is of a host that is not here any more.");
+		return;
+	}
+	body = http_body(req, names, true);
 	if (body == NULL)
 		return;
 	reason = http_string(body, "reason", &ok);
@@ -223,8 +238,13 @@ void runs_cancel(struct request *req)
 	json_decref(body);
 	if (n < 0)
 		abort(); /* all of it is bounded above */
-	log_info(LOG_EV("run.cancel"), LOG_STR("run", id), LOG_STR("actor", actor),
-		LOG_STR("request_id", request_id(req)));
-	link_request(server->link, MSG_RUN_CANCEL,
+	log_info(LOG_EV("run.cancel"), LOG_STR("run", id), LOG_STR("host", host_name(host)),
+		LOG_STR("actor", actor), LOG_STR("request_id", request_id(req)));
+	link_request(host->link, MSG_RUN_CANCEL,
 		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_cancelled, req);
+}
+
+void runs_cancel(struct request *req)
+{
+	runfind_request(req, cancel_at);
 }

@@ -1,12 +1,15 @@
 /*
- * Owns: one history call and one agent call at a time, and the documents that came so far.
+ * Owns: one history call, one call to each agent at a time, and the documents that came so far.
  *
- * Happy path: history and agent are asked at once; the agent's answer is filtered and, when the
- * filter left too little, the agent is asked for its next page (AGENT_PAGES at most); when both are
- * done the two sorted lists are merged by id and written.
+ * Happy path: history and agents are asked at once; an agent's answer is filtered and, when the
+ * filter left too little, it is asked for its next page (AGENT_PAGES at most); when all are done
+ * the sorted lists are merged by id and written.
  *
- * Failure modes: the agent away: its part is empty, "agent":"away". PostgreSQL down:
- * "history":"unavailable". Neither is an error of the page.
+ * What was not looked at to the end ("cut") says up to where: nothing older than that is written,
+ * since there may be something between; the next page begins there.
+ *
+ * Failure modes: an agent away, or one of several that does not answer in time: its part is empty,
+ * "agent":"away". PostgreSQL down: "history":"unavailable". Neither is an error of the page.
  */
 #include "core/app/runs_page.h"
 
@@ -33,18 +36,28 @@ struct items {
 	size_t n;
 };
 
+/* Of one agent. */
+struct part {
+	struct runs_page *page;
+	struct link_call *call; /* NULL: done */
+	char host[LIMIT_HOST_BYTES];
+	bool ok, more;
+	bool cut; /* not all of its runs were looked at: before says how far */
+	unsigned pages;
+	char before[UUID_TEXT_BYTES];
+	struct items items;
+};
+
 struct runs_page {
 	struct server *server;
 	struct runs_query query;
 	runs_page_fn cb;
 	void *arg;
 	struct history_call *history_call; /* NULL: done */
-	struct link_call *agent_call;	   /* NULL: done */
-	bool history_ok, history_more, agent_ok, agent_more;
-	bool agent_cut; /* not all of the agent's runs were looked at: agent_before says how far */
-	unsigned agent_pages;
-	char agent_before[UUID_TEXT_BYTES];
-	struct items agent, history;
+	bool history_ok, history_more;
+	struct items history;
+	size_t n_parts;
+	struct part parts[]; /* of each host that is asked */
 };
 
 static void items_fini(struct items *items)
@@ -55,7 +68,8 @@ static void items_fini(struct items *items)
 
 static void page_free(struct runs_page *page)
 {
-	items_fini(&page->agent);
+	for (size_t i = 0; i < page->n_parts; i++)
+		items_fini(&page->parts[i].items);
 	items_fini(&page->history);
 	free(page);
 }
@@ -65,7 +79,8 @@ void runs_page_forget(struct runs_page *page)
 	if (page == NULL)
 		return;
 	history_forget(page->history_call);
-	link_call_forget(page->agent_call);
+	for (size_t i = 0; i < page->n_parts; i++)
+		link_call_forget(page->parts[i].call);
 	page_free(page);
 }
 
@@ -111,50 +126,119 @@ static bool run_matches(const json_t *run, const struct runs_query *query)
 	       text_contains(run, "reason", query->q);
 }
 
-static void put_item(struct json *json, const struct item *item, const char **last)
+/* ---- the lists as one ---- */
+
+/* Where the lists are read: [0] the history, then the parts. */
+struct merge {
+	const struct items *lists[LIMIT_HOSTS + 1];
+	size_t at[LIMIT_HOSTS + 1];
+	size_t n;
+};
+
+/* The newest that is left, an agent's before the history's when they are the same; its list, or
+ * NULL when nothing is left. The canonical text of a version 7 id sorts by time. */
+static const struct item *merge_next(const struct merge *m)
 {
-	json_raw(json, item->text, strlen(item->text));
-	*last = item->id;
+	const struct item *best = NULL;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct item *item = &m->lists[i]->list[m->at[i]];
+
+		if (m->at[i] < m->lists[i]->n && (best == NULL || strcmp(item->id, best->id) >= 0))
+			best = item;
+	}
+	return best;
 }
 
-/* Both lists are sorted, newest first: the canonical text of a version 7 id sorts by time. */
+static void merge_skip(struct merge *m, const char *id)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->at[i] < m->lists[i]->n && strcmp(m->lists[i]->list[m->at[i]].id, id) == 0)
+			m->at[i]++;
+	}
+}
+
+static void raise_floor(const char **floor, const char *id)
+{
+	if (*floor == NULL || strcmp(id, *floor) > 0)
+		*floor = id;
+}
+
+/* Nothing older than this may be written: something that was not seen may come before it. */
+static const char *page_floor(const struct runs_page *page)
+{
+	const char *floor = NULL;
+
+	for (size_t i = 0; i < page->n_parts; i++) {
+		if (page->parts[i].cut)
+			raise_floor(&floor, page->parts[i].before);
+	}
+	if (page->history_more && page->history.n > 0 && page->history.n < page->query.limit)
+		raise_floor(&floor, page->history.list[page->history.n - 1].id);
+	return floor;
+}
+
+static bool page_has_more(const struct runs_page *page, const struct merge *m)
+{
+	bool more = page->history_more || merge_next(m) != NULL;
+
+	for (size_t i = 0; i < page->n_parts; i++)
+		more = more || page->parts[i].more;
+	return more;
+}
+
+/* What the next page is asked for by. */
+static const char *page_next(const struct runs_page *page, const struct merge *m, size_t n,
+	const char *last, const char *floor)
+{
+	if (!page_has_more(page, m))
+		return NULL;
+	return n == page->query.limit || floor == NULL ? last : floor;
+}
+
+static void write_parts(struct json *json, const struct runs_page *page)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < page->n_parts; i++)
+		all = all && page->parts[i].ok;
+	json_kv_str(json, "agent", all ? "connected" : "away");
+	json_key(json, "hosts");
+	json_open_array(json);
+	for (size_t i = 0; i < page->n_parts; i++) {
+		json_open_object(json);
+		json_kv_str(json, "host", page->parts[i].host);
+		json_kv_str(json, "agent", page->parts[i].ok ? "connected" : "away");
+		json_close_object(json);
+	}
+	json_close_array(json);
+}
+
 static void page_write(struct runs_page *page, struct buf *body)
 {
-	size_t a = 0, h = 0, n = 0;
-	const char *last = NULL;
+	struct merge m = {.lists = {&page->history}, .n = 1};
+	const char *floor = page_floor(page), *last = NULL;
+	const struct item *item;
 	struct json json;
+	size_t n = 0;
 
+	for (size_t i = 0; i < page->n_parts; i++)
+		m.lists[m.n++] = &page->parts[i].items;
 	json_init(&json, body);
 	json_open_object(&json);
 	json_key(&json, "runs");
 	json_open_array(&json);
-	for (; n < page->query.limit && (a < page->agent.n || h < page->history.n); n++) {
-		int order;
-
-		if (a == page->agent.n)
-			order = 1;
-		else if (h == page->history.n)
-			order = -1;
-		else
-			order = strcmp(page->history.list[h].id, page->agent.list[a].id);
-		/* Older than what was seen of the agent's: some of its runs may come first. */
-		if (order > 0 && page->agent_cut &&
-			strcmp(page->history.list[h].id, page->agent_before) < 0)
+	for (; n < page->query.limit && (item = merge_next(&m)) != NULL; n++) {
+		if (floor != NULL && strcmp(item->id, floor) < 0)
 			break;
-		if (order <= 0) {
-			put_item(&json, &page->agent.list[a++], &last);
-			h += order == 0;
-		} else {
-			put_item(&json, &page->history.list[h++], &last);
-		}
+		json_raw(&json, item->text, strlen(item->text));
+		last = item->id;
+		merge_skip(&m, last);
 	}
 	json_close_array(&json);
 	json_key(&json, "next");
-	if (a < page->agent.n || h < page->history.n || page->agent_more || page->history_more)
-		json_str(&json, page->agent_cut || last == NULL ? page->agent_before : last);
-	else
-		json_str(&json, NULL);
-	json_kv_str(&json, "agent", page->agent_ok ? "connected" : "away");
+	json_str(&json, page_next(page, &m, n, last, floor));
+	write_parts(&json, page);
 	json_kv_str(&json, "history", page->history_ok ? "ok" : "unavailable");
 	json_close_object(&json);
 }
@@ -163,8 +247,12 @@ static void page_maybe_done(struct runs_page *page)
 {
 	struct buf body;
 
-	if (page->agent_call != NULL || page->history_call != NULL)
+	if (page->history_call != NULL)
 		return;
+	for (size_t i = 0; i < page->n_parts; i++) {
+		if (page->parts[i].call != NULL)
+			return;
+	}
 	buf_init(&body, HTTP_MAX_DOCUMENT);
 	page_write(page, &body);
 	page->cb(buf_err(&body), &body, page->arg);
@@ -172,74 +260,112 @@ static void page_maybe_done(struct runs_page *page)
 	page_free(page);
 }
 
-static void agent_ask(struct runs_page *page);
+/* ---- the agents ---- */
 
-static void agent_take(struct runs_page *page, json_t *runs)
+static void part_ask(struct part *part, struct host *host);
+
+static void part_take(struct part *part, json_t *runs)
 {
+	const struct runs_page *page = part->page;
+	struct hosts *hosts = page->server->hosts;
+	struct host *host = hosts_find(hosts, part->host);
 	json_t *run;
 	size_t i;
 
 	json_array_foreach(runs, i, run)
 	{
 		const char *id = json_string_value(json_object_get(run, "id"));
-		struct item *item = &page->agent.list[page->agent.n];
+		struct item *item = &part->items.list[part->items.n];
 
-		if (id == NULL || strlen(id) >= sizeof(item->id) || !run_matches(run, &page->query))
+		if (id == NULL || strlen(id) >= UUID_TEXT_BYTES)
 			continue;
-		if (page->agent.n == page->query.limit) {
-			page->agent_more = true;
+		if (host != NULL)
+			hosts_note_run(hosts, host, id);
+		if (!run_matches(run, &page->query))
+			continue;
+		if (part->items.n == page->query.limit) {
+			part->more = true;
 			return;
 		}
 		json_object_del(run, "steps");
 		snprintf(item->id, sizeof(item->id), "%s", id);
 		item->text = json_dumps(run, JSON_COMPACT);
-		page->agent.n += item->text != NULL;
+		part->items.n += item->text != NULL;
 	}
 }
 
-/* The agent has sent a page of its runs, or could not. */
+/* Its filtered runs are too few, and there are more: whether it was asked again. */
+static bool part_goes_on(struct part *part)
+{
+	struct host *host = hosts_find(part->page->server->hosts, part->host);
+
+	if (!part->cut || host == NULL || ++part->pages == AGENT_PAGES)
+		return false;
+	part->cut = part->more = false;
+	part_ask(part, host);
+	return true;
+}
+
+/* An agent has sent a page of its runs, or could not. */
 static void on_agent(const struct link_reply *reply, void *arg)
 {
-	struct runs_page *page = arg;
+	struct part *part = arg;
 	struct msg_run_list_reply list;
 	json_t *doc = NULL;
 
-	page->agent_call = NULL;
-	page->agent_ok = reply->err == 0 && reply->status == MSG_OK &&
-			 msg_run_list_reply_decode(reply->fields, reply->fields_len, &list) == 0;
-	if (page->agent_ok) {
+	part->call = NULL;
+	part->ok = reply->err == 0 && reply->status == MSG_OK &&
+		   msg_run_list_reply_decode(reply->fields, reply->fields_len, &list) == 0;
+	if (part->ok) {
 		doc = json_loadb(list.json.data, list.json.len,
 			JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-		agent_take(page, json_object_get(doc, "runs"));
+		part_take(part, json_object_get(doc, "runs"));
 		json_decref(doc);
-		page->agent_more = page->agent_more || list.next.len > 0;
-		snprintf(page->agent_before, sizeof(page->agent_before), "%.*s", (int)list.next.len,
+		part->more = part->more || list.next.len > 0;
+		snprintf(part->before, sizeof(part->before), "%.*s", (int)list.next.len,
 			list.next.data != NULL ? list.next.data : "");
-		page->agent_cut = list.next.len > 0 && page->agent.n < page->query.limit;
-		if (page->agent_cut && ++page->agent_pages < AGENT_PAGES) {
-			page->agent_cut = page->agent_more = false;
-			agent_ask(page);
-		}
+		part->cut = list.next.len > 0 && part->items.n < part->page->query.limit;
+		if (part_goes_on(part))
+			return;
 	}
-	page_maybe_done(page);
+	page_maybe_done(part->page);
 }
 
-static void agent_ask(struct runs_page *page)
+static void part_ask(struct part *part, struct host *host)
 {
-	bool filtered = page->query.status[0] != '\0' || page->query.name[0] != '\0' ||
-			page->query.q[0] != '\0';
+	const struct runs_query *query = &part->page->query;
+	bool filtered = query->status[0] != '\0' || query->name[0] != '\0' || query->q[0] != '\0';
 	struct msg_run_list list = {
 		.filter = MSG_LIST_ALL,
-		.limit = (uint16_t)(filtered ? LIMIT_RUN_LIST : page->query.limit),
-		.before = wire_str_of(page->agent_before),
+		.limit = (uint16_t)(filtered ? LIMIT_RUN_LIST : query->limit),
+		.before = wire_str_of(part->before),
 	};
 	uint8_t fields[128];
 	int n = msg_run_list_encode(&list, fields, sizeof(fields));
 
 	if (n < 0)
 		abort(); /* all of it is of constant size */
-	page->agent_call = link_request(page->server->link, MSG_RUN_LIST,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent, page);
+	part->call = link_request(host->link, MSG_RUN_LIST,
+		&(struct wire_str){(const char *)fields, (uint32_t)n},
+		hosts_call_ms(part->page->server->hosts), on_agent, part);
+}
+
+static void ask_agents(struct runs_page *page)
+{
+	const struct hosts *hosts = page->server->hosts;
+
+	for (size_t i = 0; i < hosts_count(hosts); i++) {
+		struct host *host = hosts_at(hosts, i);
+		struct part *part = &page->parts[page->n_parts];
+
+		if (page->query.host[0] != '\0' && strcmp(host_name(host), page->query.host) != 0)
+			continue;
+		page->n_parts++;
+		part->page = page;
+		snprintf(part->host, sizeof(part->host), "%s", host_name(host));
+		memcpy(part->before, page->query.before, sizeof(part->before));
+		part_ask(part, host);
+	}
 }
 
 /* The database has answered, or could not. */
@@ -263,7 +389,8 @@ static void on_history(const struct history_list_reply *reply, void *arg)
 struct runs_page *runs_page_get(
 	struct server *server, const struct runs_query *query, runs_page_fn cb, void *arg)
 {
-	struct runs_page *page = xcalloc(1, sizeof(*page));
+	struct runs_page *page =
+		xcalloc(1, sizeof(*page) + hosts_count(server->hosts) * sizeof(page->parts[0]));
 	struct history_filter filter = {.limit = query->limit};
 	int err = 0;
 
@@ -271,12 +398,12 @@ struct runs_page *runs_page_get(
 	page->query = *query;
 	page->cb = cb;
 	page->arg = arg;
-	snprintf(page->agent_before, sizeof(page->agent_before), "%s", query->before);
 	filter.before = page->query.before;
 	filter.status = page->query.status;
 	filter.name = page->query.name;
 	filter.q = page->query.q;
+	filter.host = page->query.host;
 	page->history_call = history_list(server->pool, &filter, on_history, page, &err);
-	agent_ask(page);
+	ask_agents(page);
 	return page;
 }

@@ -33,6 +33,7 @@ struct moment {
 
 struct samples {
 	struct server *server;
+	struct host *host;
 	struct pool_watch watch;
 	struct pool_call *call;
 	struct list held; /* moment.link, oldest first */
@@ -166,14 +167,14 @@ static void make_room(struct samples *s)
 
 static void take(struct samples *s, uint64_t slot_us)
 {
-	const json_t *doc = status_document(s->server->status);
+	const json_t *doc = status_document(s->host->status);
 	const char *host = json_string_value(json_object_get(doc, "host"));
 	struct moment *moment;
 	size_t left_out;
 	char *text;
 
 	if (doc == NULL || host == NULL || slot_us <= s->last_us ||
-		status_age_us(s->server->status) > SAMPLES_MAX_AGE_US)
+		status_age_us(s->host->status) > SAMPLES_MAX_AGE_US)
 		return;
 	text = sample_text(doc, &left_out);
 	if (left_out > 0 && !s->told_left_out)
@@ -202,7 +203,7 @@ static void on_slot(uv_timer_t *timer)
 
 	if (now < s->last_us) /* the clock was set back: go on from there */
 		s->last_us = 0;
-	status_ensure(s->server->status);
+	status_ensure(s->host->status);
 	take(s, now - now % SLOT_US);
 	if (s->n_held >= SAMPLES_BATCH)
 		write_held(s);
@@ -223,11 +224,13 @@ struct samples_counts samples_counts(const struct samples *samples)
 	return samples->counts;
 }
 
-struct samples *samples_open(struct server *server)
+struct samples *samples_open(struct host *host)
 {
+	struct server *server = host->server;
 	struct samples *s = xcalloc(1, sizeof(*s));
 
 	s->server = server;
+	s->host = host;
 	list_init(&s->held);
 	s->watch.on_state = on_pool_state;
 	pool_watch_add(server->pool, &s->watch);

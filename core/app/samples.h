@@ -23,12 +23,12 @@
 #define SAMPLES_MAX_KEYS 32	 /* values in one question */
 #define SAMPLES_QUERY_MS 15000
 
+struct host;
 struct request;
 struct samples;
-struct server;
 
-/* Uses server->status and server->pool, which must outlive it. */
-struct samples *samples_open(struct server *server);
+/* Uses host->status and server->pool, which must outlive it. */
+struct samples *samples_open(struct host *host);
 /* Writes what is held, when that is possible within SAMPLES_CLOSE_MS; on_closed comes later. */
 void samples_close(struct samples *samples, void (*on_closed)(void *arg), void *arg);
 

@@ -156,7 +156,7 @@ static void ask(struct request *req, bool many)
 {
 	struct server *server = server_of(req);
 	struct question *q = xcalloc(1, sizeof(*q));
-	struct link_info agent;
+	struct host *host;
 	char *keys;
 
 	q->req = req;
@@ -166,10 +166,14 @@ static void ask(struct request *req, bool many)
 		question_free(q);
 		return;
 	}
-	link_get_info(server->link, &agent);
+	host = http_query_host(req);
+	if (host == NULL) {
+		question_free(q);
+		return;
+	}
 	keys = json_dumps(q->keys, JSON_COMPACT);
-	const struct pg_param params[] = {pg_text(agent.host), pg_text(keys), pg_u64(q->from_us),
-		pg_u64(q->to_us), pg_i32((int32_t)q->steps.step_s),
+	const struct pg_param params[] = {pg_text(host_name(host)), pg_text(keys),
+		pg_u64(q->from_us), pg_u64(q->to_us), pg_i32((int32_t)q->steps.step_s),
 		pg_i32((int32_t)q->steps.tier_s)};
 	(void)pool_run(server->pool, pg_batch_one(HISTORY_SQL, params, ARRAY_LEN(params)),
 		POOL_IDEMPOTENT, SAMPLES_QUERY_MS, on_history, q);

@@ -5,12 +5,13 @@
 
 #include "core/web/request.h"
 
-/* The agent's schedule document, as it is. */
+/* The schedules of all hosts, or of the one named, as one document. */
 void schedule_get(struct request *req);
-/* Switches a flow's schedule, or all starts, off or on; answers with the schedule of then. */
+/* Switches a flow's schedule, or all starts, off or on, at the primary host, the one named, or (all
+ * starts) everywhere; answers with the schedules of then. */
 void schedule_pause(struct request *req);
 void schedule_maintenance(struct request *req);
-/* Asks every active run to end; answers with how many. */
+/* Asks every active run there to end; answers with how many. */
 void schedule_cancel_all(struct request *req);
 
 #endif

@@ -28,7 +28,7 @@
 #include "core/app/limits.h"
 #include "core/app/logscan.h"
 #include "core/app/logsource.h"
-#include "core/app/runref.h"
+#include "core/app/runfind.h"
 #include "core/app/server.h"
 #include "proto/frame.h"
 #include "proto/record.h"
@@ -312,7 +312,7 @@ static bool read_options(struct request *req, struct logscan_opts *opts)
 	return opts->stream != 0;
 }
 
-void search_get(struct request *req)
+static void search_in(struct request *req, struct host *host)
 {
 	static const struct logsource_callbacks callbacks = {
 		.on_opened = on_opened,
@@ -324,10 +324,7 @@ void search_get(struct request *req)
 	struct search *search;
 	struct pattern *pattern;
 
-	if (!runref_is_valid(request_param(req, "id"))) {
-		response_problem(req, 404, "not_found", "There is no such run.");
-		return;
-	}
+	(void)host; /* logsource.h finds it by the run */
 	if (!read_options(req, &opts) || (pattern = read_pattern(req)) == NULL)
 		return;
 	if (server->n_searches == LIMIT_SEARCHES) {
@@ -348,5 +345,10 @@ void search_get(struct request *req)
 	buf_init(&search->out, LIMIT_SEARCH_HELD_BYTES);
 	request_set_arg(req, search);
 	request_on_abort(req, on_abort);
-	search->source = logsource_open(server, request_param(req, "id"), 0, &callbacks, search);
+	search->source = logsource_open(server, caller_run(req), 0, &callbacks, search);
+}
+
+void search_get(struct request *req)
+{
+	runfind_request(req, search_in);
 }

@@ -5,9 +5,9 @@
  * agent and database, which are connected to in their own time: the page is there before either.
  *
  * Stop: the web server drains (WebSockets 1001, requests finish) within LIMIT_SHUTDOWN_MS, then it
- * is closed, then notify, archiver, samples, hub and link, then pool, sessions and store, since
- * each uses what comes after it (a call the link cancels may go on to the pool). At the end the
- * rest is freed and on_stopped is called.
+ * is closed, then notify, then the hosts with all they have, then pool, sessions and store, since
+ * each uses what comes after it (a call a link cancels may go on to the pool). At the end the rest
+ * is freed and on_stopped is called.
  */
 #include "core/app/server.h"
 
@@ -62,21 +62,6 @@ static void on_fallback(struct request *req)
 	assets_handle(server->assets, req);
 }
 
-static void on_link_state(struct link_watch *watch, const struct link_info *info)
-{
-	struct server *server = container_of(watch, struct server, link_watch);
-
-	if (info->state == LINK_CONNECTED)
-		log_info(LOG_EV("agent.connected"), LOG_STR("host", info->host),
-			LOG_STR("version", info->agent_version), LOG_STR("agent", info->agent_id));
-	else
-		log_warn(LOG_EV("agent.lost"), LOG_STR("state", link_state_name(info->state)),
-			LOG_STR("reason", info->reason));
-	live_on_system(server->live);
-	if (info->state == LINK_CONNECTED)
-		live_on_agent(server->live);
-}
-
 static void on_pool_state(struct pool_watch *watch, const struct pool_info *info)
 {
 	struct server *server = container_of(watch, struct server, pool_watch);
@@ -101,14 +86,6 @@ static void on_channel(struct channel_watch *watch, const char *text)
 static void on_channel_up(struct channel_watch *watch)
 {
 	access_sessions_load(container_of(watch, struct server, channel_watch));
-}
-
-static void on_archiver(const struct archiver_status *status, void *arg)
-{
-	struct server *server = arg;
-
-	(void)status;
-	live_on_system(server->live);
 }
 
 static void on_partitions(const char *problem, void *arg)
@@ -193,10 +170,7 @@ static void make_boot_id(struct server *server)
 
 int server_start(struct server *server, uv_loop_t *loop, const struct config *cfg, struct err *err)
 {
-	struct link_opts link_opts = {
-		cfg->agent_socket, cfg->agent_secret, "ops-dashboard/" OPS_VERSION};
 	struct pool_opts pool_opts = {.database_url = cfg->database_url, .migrate = true};
-	struct archiver_opts archiver_opts = {.on_change = on_archiver, .arg = server};
 	int rc;
 
 	server->loop = loop;
@@ -228,23 +202,12 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 		return EX_CONFIG;
 	server->partitions =
 		partitions_open(loop, server->pool, cfg->retention_days, on_partitions, server);
-	server->link = link_open(loop, &link_opts);
-	server->ledger = ledger_open(loop, server->link, server->pool);
-	server->hub = hub_open(server);
-	server->status = status_open(server);
-	server->samples = samples_open(server);
+	server->hosts = hosts_new(server);
 	server->dbstatus = dbstatus_open(server);
-	archiver_opts.link = server->link;
-	archiver_opts.pool = server->pool;
-	archiver_opts.channel = server->channel;
-	archiver_opts.watched_bytes = &server->watched_bytes;
-	server->archiver = archiver_open(loop, &archiver_opts);
 	server->hooks = hooks_new();
 	server->notify = notify_open(server, err);
 	if (server->notify == NULL)
 		return EX_CONFIG;
-	server->link_watch.on_state = on_link_state;
-	link_watch_add(server->link, &server->link_watch);
 	server->pool_watch.on_state = on_pool_state;
 	pool_watch_add(server->pool, &server->pool_watch);
 	rc = open_web(server, err);
@@ -263,6 +226,7 @@ static void on_member_closed(void *arg)
 	throttle_free(server->throttle);
 	assets_free(server->assets);
 	live_free(server->live);
+	hosts_free(server->hosts);
 	hooks_free(server->hooks);
 	mem_wipe(&server->keys, sizeof(server->keys));
 	server->on_stopped(server);
@@ -304,34 +268,22 @@ static void on_tokens_closed(void *arg)
 	audit_close(server->audit, on_audit_closed, server);
 }
 
-/* No answer of the agent comes any more, so nobody goes on to ask the database. */
-static void on_link_closed(void *arg)
-{
-	struct server *server = arg;
-
-	server->link = NULL;
-	channel_watch_remove(&server->channel_watch);
-	tokens_close(server->tokens, on_tokens_closed, server);
-}
-
-/* Nobody streams from the agent any more. */
-static void on_ledger_closed(void *arg)
-{
-	struct server *server = arg;
-
-	link_watch_remove(&server->link_watch);
-	pool_watch_remove(&server->pool_watch);
-	hub_close(server->hub);
-	status_close(server->status);
-	link_close(server->link, on_link_closed, server);
-}
-
-/* What the archiver used may go now. */
+/* Nothing writes to the database any more but the audit and tokens. */
 static void on_partitions_closed(void *arg)
 {
 	struct server *server = arg;
 
-	ledger_close(server->ledger, on_ledger_closed, server);
+	channel_watch_remove(&server->channel_watch);
+	pool_watch_remove(&server->pool_watch);
+	tokens_close(server->tokens, on_tokens_closed, server);
+}
+
+/* No answer of an agent comes any more, so nobody goes on to ask the database. */
+static void on_hosts_closed(void *arg)
+{
+	struct server *server = arg;
+
+	partitions_close(server->partitions, on_partitions_closed, server);
 }
 
 /* The status document gets nothing from the database any more. */
@@ -339,23 +291,7 @@ static void on_dbstatus_closed(void *arg)
 {
 	struct server *server = arg;
 
-	partitions_close(server->partitions, on_partitions_closed, server);
-}
-
-/* What was sampled is in the database, or lost. */
-static void on_samples_closed(void *arg)
-{
-	struct server *server = arg;
-
-	dbstatus_close(server->dbstatus, on_dbstatus_closed, server);
-}
-
-/* Nothing writes to the log any more. */
-static void on_archiver_closed(void *arg)
-{
-	struct server *server = arg;
-
-	samples_close(server->samples, on_samples_closed, server);
+	hosts_close(server->hosts, on_hosts_closed, server);
 }
 
 /* Nothing is told any more; what was not is on the disk. */
@@ -363,7 +299,7 @@ static void on_notify_closed(void *arg)
 {
 	struct server *server = arg;
 
-	archiver_close(server->archiver, on_archiver_closed, server);
+	dbstatus_close(server->dbstatus, on_dbstatus_closed, server);
 }
 
 /* No connection is left. */

@@ -9,23 +9,18 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/agentlink/link.h"
-#include "core/app/archiver.h"
 #include "core/app/audit.h"
 #include "core/app/config.h"
 #include "core/app/cookie.h"
 #include "core/app/dbstatus.h"
 #include "core/app/hooks.h"
-#include "core/app/hub.h"
-#include "core/app/ledger.h"
+#include "core/app/hosts.h"
 #include "core/app/live.h"
 #include "core/app/logfan.h"
 #include "core/app/metrics.h"
 #include "core/app/notify.h"
 #include "core/app/password.h"
-#include "core/app/samples.h"
 #include "core/app/sessions.h"
-#include "core/app/status.h"
 #include "core/app/store.h"
 #include "core/app/throttle.h"
 #include "core/app/tokens.h"
@@ -50,20 +45,15 @@ struct server {
 	struct password_pool *passwords;
 	struct assets *assets;
 	struct web_server *web;
-	struct link *link;
 	struct pool *pool;
 	struct channel *channel;
 	struct tokens *tokens;
 	struct audit *audit;
-	struct ledger *ledger;
 	struct list callers; /* caller.link: of requests that are not over */
 	struct partitions *partitions;
-	struct archiver *archiver;
-	struct hub *hub;
-	struct status *status;
+	struct hosts *hosts; /* the agents, and what there is of each */
 	struct logfan *logfan;
 	uint64_t watched_bytes; /* of logs, fetched for viewers since the start */
-	struct samples *samples;
 	struct dbstatus *dbstatus;
 	struct live *live;
 	struct notify *notify;
@@ -72,7 +62,6 @@ struct server {
 	struct metrics metrics;
 	struct channel_watch channel_watch;
 	struct pool_watch pool_watch;
-	struct link_watch link_watch;
 	unsigned n_gzipped;  /* logs that are being sent compressed */
 	unsigned n_searches; /* of logs, going on now */
 	unsigned n_closing;  /* members that are still closing */

@@ -18,7 +18,7 @@
 #include "core/app/history.h"
 #include "core/app/http.h"
 #include "core/app/limits.h"
-#include "core/app/runref.h"
+#include "core/app/runfind.h"
 #include "core/app/server.h"
 #include "core/base/log.h"
 
@@ -29,6 +29,7 @@
 struct order {
 	bool is_flow, dry_run;
 	const char *id, *confirm, *trigger, *key;
+	const char *host;     /* NULL: the only one that has it */
 	const json_t *inputs; /* NULL: none */
 };
 
@@ -37,8 +38,12 @@ static void note_run(struct request *req, struct wire_str document)
 {
 	json_t *doc = json_loadb(
 		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	const char *id = json_string_value(json_object_get(doc, "id"));
+	struct host *host = host_of(req);
 
-	caller_note(req, NULL, NULL, json_string_value(json_object_get(doc, "id")));
+	caller_note(req, NULL, NULL, id);
+	if (host != NULL)
+		hosts_note_run(server_of(req)->hosts, host, id);
 	json_decref(doc);
 }
 
@@ -128,13 +133,91 @@ static bool collect_inputs(struct request *req, const json_t *inputs, struct msg
 	return ok;
 }
 
-/* What the catalogue asks of the person who starts it; false: answered. */
-static bool person_may_start(struct request *req, const struct order *order)
+/* ---- whose agent ---- */
+
+/* It is none, or several, of those that have it: which there are. */
+static void host_problem(struct request *req, const char *message, const json_t *choices)
 {
-	struct server *server = server_of(req);
+	json_t *errors = json_pack("[{s:s,s:s}]", "name", "host", "message", message);
+	char *text = json_dumps(errors, JSON_COMPACT), *list = json_dumps(choices, JSON_COMPACT);
+	char *extra = xasprintf("\"errors\":%s,\"choices\":%s", text, list);
+
+	response_problem_ex(req, &(struct problem){
+					 .status = 422,
+					 .code = "invalid_input",
+					 .detail = message,
+					 .extra = extra,
+				 });
+	free(extra);
+	free(list);
+	free(text);
+	json_decref(errors);
+}
+
+static struct host *host_by_name(struct request *req, const char *name)
+{
+	const struct hosts *hosts = server_of(req)->hosts;
+	struct host *host = name[0] != '\0' ? hosts_find(hosts, name) : NULL;
+	json_t *choices;
+
+	if (host != NULL) {
+		caller_set_host(req, host);
+		return host;
+	}
+	choices = json_array();
+	for (size_t i = 0; i < hosts_count(hosts); i++)
+		json_array_append_new(choices, json_string(host_name(hosts_at(hosts, i))));
+	host_problem(req, "There is no such host here.", choices);
+	json_decref(choices);
+	return NULL;
+}
+
+/* The only host whose catalogue has it; where none has, one whose catalogue is not known, else the
+ * primary one, to say so. NULL: answered, since there are several. */
+static struct host *host_that_has(struct request *req, bool is_flow, const char *id)
+{
+	const struct hosts *hosts = server_of(req)->hosts;
+	struct host *found = NULL, *unknown = NULL;
+	json_t *choices = json_array();
+	struct hub_entry entry;
+
+	for (size_t i = 0; i < hosts_count(hosts); i++) {
+		struct host *host = hosts_at(hosts, i);
+		int rc = hub_find(host->hub, is_flow, id, &entry);
+
+		if (rc == 0) {
+			found = host;
+			json_array_append_new(choices, json_string(host_name(host)));
+		} else if (rc == -EAGAIN && unknown == NULL) {
+			unknown = host;
+		}
+	}
+	if (json_array_size(choices) > 1) {
+		host_problem(req, "Several hosts have this: say which one in host.", choices);
+		json_decref(choices);
+		return NULL;
+	}
+	json_decref(choices);
+	if (found == NULL)
+		found = unknown != NULL ? unknown : hosts_primary(hosts);
+	caller_set_host(req, found);
+	return found;
+}
+
+static struct host *choose_host(struct request *req, const struct order *order)
+{
+	if (order->host != NULL)
+		return host_by_name(req, order->host);
+	return host_that_has(req, order->is_flow, order->id);
+}
+
+/* What the catalogue asks of the person who starts it; false: answered. */
+static bool person_may_start(
+	struct request *req, const struct host *host, const struct order *order)
+{
 	struct link_reply away = {.err = -ENOTCONN};
 	struct hub_entry entry;
-	int rc = hub_find(server->hub, order->is_flow, order->id, &entry);
+	int rc = hub_find(host->hub, order->is_flow, order->id, &entry);
 
 	if (rc == -EAGAIN) {
 		http_agent_problem(req, &away);
@@ -156,11 +239,10 @@ static bool person_may_start(struct request *req, const struct order *order)
 	return caller_may_start(req, order->id, entry.danger_high);
 }
 
-/* Sends it to the agent; the answer follows by way of cb. */
-static void order_send(
-	struct request *req, const struct order *order, const char *actor, link_reply_fn cb)
+/* Sends it to the host's agent; the answer follows by way of cb. */
+static void order_send(struct request *req, struct host *host, const struct order *order,
+	const char *actor, link_reply_fn cb)
 {
-	struct server *server = server_of(req);
 	struct msg_run_start start = {
 		.actor = wire_str_of(actor),
 		.kind = order->is_flow ? MSG_KIND_FLOW : MSG_KIND_COMMAND,
@@ -180,9 +262,10 @@ static void order_send(
 	if (n < 0) {
 		response_problem(req, 413, "too_large", "The inputs are too large together.");
 	} else {
-		log_info(LOG_EV("run.start"), LOG_STR("id", order->id), LOG_STR("actor", actor),
+		log_info(LOG_EV("run.start"), LOG_STR("id", order->id),
+			LOG_STR("host", host_name(host)), LOG_STR("actor", actor),
 			LOG_STR("trigger", order->trigger), LOG_STR("request_id", request_id(req)));
-		link_request(server->link, MSG_RUN_START,
+		link_request(host->link, MSG_RUN_START,
 			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, cb, req);
 		mem_wipe(fields, (size_t)n);
 	}
@@ -192,12 +275,14 @@ static void order_send(
 static void order_place(struct request *req, const struct order *order)
 {
 	char actor[CALLER_ACTOR_BYTES];
+	struct host *host;
 
 	caller_note(req, order->dry_run ? "run.plan" : "run.start", order->id, NULL);
-	if (!person_may_start(req, order))
+	host = choose_host(req, order);
+	if (host == NULL || !person_may_start(req, host, order))
 		return;
 	snprintf(actor, sizeof(actor), "%s", caller_actor(req));
-	order_send(req, order, actor, on_started);
+	order_send(req, host, order, actor, on_started);
 }
 
 void start_from_outside(
@@ -211,16 +296,21 @@ void start_from_outside(
 		.key = outside->key,
 		.inputs = outside->inputs,
 	};
+	struct host *host = outside->host != NULL ? host_by_name(req, outside->host)
+						  : host_that_has(req, true, outside->flow);
 	struct hub_entry entry;
-	int rc = hub_find(server_of(req)->hub, true, outside->flow, &entry);
+	int rc;
 
+	if (host == NULL)
+		return;
+	rc = hub_find(host->hub, true, outside->flow, &entry);
 	if (rc == -EAGAIN)
 		http_agent_problem(req, &away);
 	else if (rc < 0)
 		response_problem(req, 409, "no_such_flow",
 			"The catalogue has no flow of the name that is configured for this.");
 	else
-		order_send(req, &order, outside->actor, on_reply);
+		order_send(req, host, &order, outside->actor, on_reply);
 }
 
 /* The header, or "": a printable text of at most MAX_KEY bytes. NULL: answered. */
@@ -247,6 +337,7 @@ static bool read_order(struct request *req, const json_t *body, struct order *or
 	const json_t *dry_run = json_object_get(body, "dry_run");
 
 	order->id = http_string(body, "id", &ok);
+	order->host = http_string(body, "host", &ok);
 	order->confirm = http_string(body, "confirm", &ok);
 	order->inputs = json_object_get(body, "inputs");
 	order->dry_run = json_is_true(dry_run);
@@ -255,8 +346,8 @@ static bool read_order(struct request *req, const json_t *body, struct order *or
 	if (!ok || kind == NULL || order->id == NULL ||
 		(strcmp(kind, "command") != 0 && strcmp(kind, "flow") != 0)) {
 		response_problem(req, 422, "invalid_input",
-			"kind must be command or flow, id a text, inputs an object, dry_run a "
-			"boolean.");
+			"kind must be command or flow, id and host texts, inputs an object, "
+			"dry_run a boolean.");
 		return false;
 	}
 	order->is_flow = strcmp(kind, "flow") == 0;
@@ -265,7 +356,8 @@ static bool read_order(struct request *req, const json_t *body, struct order *or
 
 void start_run(struct request *req)
 {
-	static const char *const names[] = {"kind", "id", "inputs", "confirm", "dry_run", NULL};
+	static const char *const names[] = {
+		"kind", "id", "host", "inputs", "confirm", "dry_run", NULL};
 	struct order order = {.trigger = "manual"};
 	json_t *body;
 
@@ -309,9 +401,12 @@ static void rerun_from(struct request *req, struct wire_str document)
 	ok = value == NULL || (json_is_object(value) && json_object_update(inputs, value) == 0);
 	order.confirm = http_string(body, "confirm", &ok);
 	order.id = json_string_value(json_object_get(run, "name"));
+	/* Where there is one host, it may have been called otherwise then. */
+	if (hosts_count(server_of(req)->hosts) > 1)
+		order.host = json_string_value(json_object_get(run, "host"));
 	order.inputs = inputs;
 	order.is_flow = kind != NULL && strcmp(kind, "flow") == 0;
-	snprintf(trigger, sizeof(trigger), "rerun:%s", request_param(req, "id"));
+	snprintf(trigger, sizeof(trigger), "rerun:%s", caller_run(req));
 	order.trigger = trigger;
 	if (order.id == NULL)
 		response_problem(req, 502, "agent_error", "The run's document makes no sense.");
@@ -329,7 +424,7 @@ static void on_history_run(const struct history_get_reply *reply, void *arg)
 {
 	struct request *req = arg;
 
-	if (server_of(req)->link == NULL)
+	if (hosts_count(server_of(req)->hosts) == 0)
 		response_abandon(req); /* the daemon is closing */
 	else if (reply->err == 0)
 		rerun_from(req, reply->run.json);
@@ -349,25 +444,28 @@ static void on_agent_run(const struct link_reply *reply, void *arg)
 		msg_document_decode(reply->fields, reply->fields_len, &document) == 0)
 		rerun_from(req, document.json);
 	else if (reply->err == 0 && reply->status == MSG_NOT_FOUND)
-		history_get(server_of(req)->pool, request_param(req, "id"), on_history_run, req);
+		history_get(server_of(req)->pool, caller_run(req), on_history_run, req);
 	else
 		http_agent_problem(req, reply);
 }
 
+static void rerun_at(struct request *req, struct host *host)
+{
+	struct msg_run_ref ref = {.run = wire_str_of(caller_run(req))};
+	uint8_t fields[64];
+	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
+
+	if (n < 0)
+		abort(); /* runfind_request() bounds it */
+	if (host == NULL)
+		history_get(server_of(req)->pool, caller_run(req), on_history_run, req);
+	else
+		link_request(host->link, MSG_RUN_GET,
+			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run,
+			req);
+}
+
 void start_rerun(struct request *req)
 {
-	const char *id = request_param(req, "id");
-	struct msg_run_ref ref = {.run = wire_str_of(id)};
-	uint8_t fields[64];
-	int n;
-
-	if (!runref_is_valid(id)) {
-		response_problem(req, 404, "not_found", "There is no such run.");
-		return;
-	}
-	n = msg_run_ref_encode(&ref, fields, sizeof(fields));
-	if (n < 0)
-		abort(); /* runref_is_valid() bounds it */
-	link_request(server_of(req)->link, MSG_RUN_GET,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run, req);
+	runfind_request(req, rerun_at);
 }

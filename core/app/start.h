@@ -14,6 +14,7 @@ void start_rerun(struct request *req);
 /* A flow that somebody outside starts, who was let in already. */
 struct start_order {
 	const char *flow, *actor, *key; /* actor is the trigger too; key: of idempotency */
+	const char *host;		/* NULL: the only one that has it */
 	const json_t *inputs;
 };
 /* Sends it to the agent: on_reply (with the request as its argument) owes the answer then. Or

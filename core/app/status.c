@@ -24,7 +24,7 @@
 #include "core/base/log.h"
 
 struct status {
-	struct server *server;
+	struct host *host;
 	struct link_watch watch;
 	struct link_stream *stream; /* NULL: not watched */
 	bool refused;		    /* the agent will not; asked again when it is reached anew */
@@ -60,7 +60,7 @@ static void tell(struct status *status, const char *event, json_t *data)
 	char *text = json_dumps(data, JSON_COMPACT);
 
 	if (text != NULL)
-		live_on_status(status->server->live, event, text, strlen(text));
+		live_on_status(status->host, event, text, strlen(text));
 	free(text);
 	json_decref(data);
 }
@@ -121,7 +121,7 @@ static void renew(struct status *status, json_t *agent)
 	if (first && status->n_subscribed > 0) {
 		text_make(status);
 		if (status->text != NULL)
-			live_on_status(status->server->live, "snapshot", status->text, status->len);
+			live_on_status(status->host, "snapshot", status->text, status->len);
 	}
 	status_levels_take(
 		&status->levels, json_object_get(status->doc, "sections"), true, clock_mono_us());
@@ -129,6 +129,10 @@ static void renew(struct status *status, json_t *agent)
 
 void status_put_section(struct status *status, const char *section, json_t *items)
 {
+	if (json_array_size(items) == 0 && json_object_get(status->own, section) == NULL) {
+		json_decref(items);
+		return;
+	}
 	if (json_array_size(items) == 0)
 		json_object_del(status->own, section);
 	else
@@ -239,12 +243,12 @@ static void watch(struct status *status)
 	link_close_stream(status->stream);
 	status->stream = NULL;
 	status->refused = false;
-	if (!link_is_connected(status->server->link))
+	if (!link_is_connected(status->host->link))
 		return;
 	n = msg_status_watch_encode(&ask, fields, sizeof(fields));
 	if (n < 0)
 		abort(); /* four bytes */
-	status->stream = link_stream_open(status->server->link, MSG_STATUS_WATCH,
+	status->stream = link_stream_open(status->host->link, MSG_STATUS_WATCH,
 		&(struct wire_str){(const char *)fields, (uint32_t)n}, &callbacks, status);
 }
 
@@ -287,9 +291,10 @@ static void on_document(const struct link_reply *reply, void *arg)
 {
 	struct request *req = arg;
 	struct msg_document document;
+	const struct host *host = host_of(req);
 	json_t *agent, *doc;
 
-	if (reply->err != 0 || reply->status != MSG_OK) {
+	if (host == NULL || reply->err != 0 || reply->status != MSG_OK) {
 		http_agent_problem(req, reply);
 		return;
 	}
@@ -298,7 +303,7 @@ static void on_document(const struct link_reply *reply, void *arg)
 		response_problem(req, 502, "agent_malformed", "The agent's answer makes no sense.");
 		return;
 	}
-	doc = compose(agent, server_of(req)->status->own);
+	doc = compose(agent, host->status->own);
 	http_json(req, 200, doc);
 	json_decref(doc);
 	json_decref(agent);
@@ -306,24 +311,28 @@ static void on_document(const struct link_reply *reply, void *arg)
 
 void status_get(struct request *req)
 {
-	struct status *status = server_of(req)->status;
+	struct host *host = http_query_host(req);
+	struct status *status;
 
+	if (host == NULL)
+		return;
+	status = host->status;
 	text_make(status);
 	if (status->text != NULL)
 		response_send(req, 200, "application/json", status->text, status->len);
 	else
-		link_request(status->server->link, MSG_STATUS, NULL, 0, on_document, req);
+		link_request(status->host->link, MSG_STATUS, NULL, 0, on_document, req);
 }
 
-struct status *status_open(struct server *server)
+struct status *status_open(struct host *host)
 {
 	struct status *status = xcalloc(1, sizeof(*status));
 
-	status->server = server;
+	status->host = host;
 	status->own = json_object();
 	status_levels_init(&status->levels);
 	status->watch.on_state = on_state;
-	link_watch_add(server->link, &status->watch);
+	link_watch_add(host->link, &status->watch);
 	return status;
 }
 

@@ -20,12 +20,12 @@
 #define STATUS_GONE_US                                                                             \
 	UINT64_C(60000000) /* an item that is missing for so long is watched no more */
 
+struct host;
 struct request;
-struct server;
 struct status;
 
-/* Watches server->link, which must be open. */
-struct status *status_open(struct server *server);
+/* Watches host->link, which must be open. */
+struct status *status_open(struct host *host);
 void status_close(struct status *status);
 
 /* Handles GET /api/v1/status. */

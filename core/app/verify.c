@@ -1,5 +1,5 @@
 /*
- * Owns a loop of its own, a pool without migrations, and for verify a connection to the agent.
+ * Owns a loop of its own, a pool without migrations, and for verify a connection to each agent.
  *
  * Happy path: LIST (a page of runs, newest first) → per run WALK (its rows one by one, through a
  * projection) → verify: the next run; rebuild: WRITE (steps and end) → … → the summary.
@@ -40,13 +40,16 @@ struct item {
 	uint64_t archived, size, stored;
 	bool known, complete;
 	uint8_t digest[CRYPTO_SHA256_BYTES];
+	char host[LIMIT_HOST_BYTES]; /* "": not known */
 };
 
 struct verify {
 	uv_loop_t loop;
 	bool rebuild, started, ended, refilled; /* refilled: this run, just now */
 	struct pool *pool;
-	struct link *link; /* NULL: rebuild */
+	struct link *links[LIMIT_HOSTS]; /* of each host; NULL: rebuild */
+	const struct agents_conf *agents;
+	size_t n_links; /* that are not closed */
 	struct link_stream *probe;
 	struct archive_job *job;
 	uv_timer_t patience;
@@ -74,7 +77,9 @@ static void on_nothing(void *arg)
 static void on_link_closed(void *arg)
 {
 	struct verify *v = arg;
-	pool_close(v->pool, on_nothing, NULL);
+
+	if (--v->n_links == 0)
+		pool_close(v->pool, on_nothing, NULL);
 }
 
 static void verify_end(struct verify *v, int rc)
@@ -84,10 +89,10 @@ static void verify_end(struct verify *v, int rc)
 	v->ended = true;
 	v->rc = rc;
 	uv_close((uv_handle_t *)&v->patience, NULL);
-	if (v->link != NULL)
-		link_close(v->link, on_link_closed, v);
-	else
+	if (v->n_links == 0)
 		pool_close(v->pool, on_nothing, NULL);
+	for (size_t i = 0, n = v->n_links; i < n; i++)
+		link_close(v->links[i], on_link_closed, v);
 }
 
 static void verify_failed(struct verify *v, const struct pg_reply *reply)
@@ -166,6 +171,7 @@ static void on_page(const struct pg_reply *reply, void *arg)
 	for (size_t i = 0; i < v->n_page; i++) {
 		struct item *item = &v->page[i];
 		struct pg_bytes_view digest = pg_get_bytes(rows, i, 5);
+		struct pg_bytes_view host = pg_get_text(rows, i, 7);
 
 		*item = (struct item){.id = pg_get_uuid(rows, i, 0),
 			.archived = (uint64_t)pg_get_i64(rows, i, 1),
@@ -174,6 +180,8 @@ static void on_page(const struct pg_reply *reply, void *arg)
 			.size = (uint64_t)pg_get_i64(rows, i, 4),
 			.known = pg_get_bool(rows, i, 6)};
 		uuid_format(&item->id, item->text);
+		snprintf(item->host, sizeof(item->host), "%.*s", (int)host.len,
+			(const char *)host.data);
 		if (digest.len == sizeof(item->digest))
 			memcpy(item->digest, digest.data, sizeof(item->digest));
 	}
@@ -197,6 +205,18 @@ static void verify_damaged(struct verify *v, const char *why)
 	v->n_damaged++;
 	printf("%s: %s: %s\n", v->page[v->at].text, v->damage, why);
 	verify_next(v);
+}
+
+/* The agent that has, or had, the run: where there is one, that. NULL: none that is configured. */
+static struct link *link_of(const struct verify *v, const struct item *item)
+{
+	for (size_t i = 0; i < v->n_links; i++) {
+		const char *host = v->agents->items[i].host;
+
+		if (host == NULL || strcmp(host, item->host) == 0)
+			return v->links[i];
+	}
+	return NULL;
 }
 
 /* The run was copied again, or not. */
@@ -225,7 +245,7 @@ static void on_emptied(const struct pg_reply *reply, void *arg)
 {
 	struct verify *v = arg;
 	const struct item *item = &v->page[v->at];
-	const struct archive_job_opts opts = {.link = v->link,
+	const struct archive_job_opts opts = {.link = link_of(v, item),
 		.pool = v->pool,
 		.run = item->id,
 		.durable = item->size,
@@ -281,8 +301,10 @@ static void verify_mend(struct verify *v)
 		verify_damaged(v, "`ops-dashboard rebuild` makes it again");
 	else if (!item->complete)
 		verify_damaged(v, "it is not finished; the archiver will find it");
+	else if (link_of(v, item) == NULL)
+		verify_damaged(v, "its host is not in AGENTS_FILE");
 	else
-		v->probe = link_tail(v->link, item->text, 0, &callbacks, v);
+		v->probe = link_tail(link_of(v, item), item->text, 0, &callbacks, v);
 }
 
 /* ---- WALK ---- */
@@ -416,7 +438,16 @@ static void verify_start(struct verify *v)
 	verify_list(v);
 }
 
-/* Looks whether both are there. When the agent does not come in time, what is damaged will only be
+static bool agents_are_there(const struct verify *v)
+{
+	for (size_t i = 0; i < v->n_links; i++) {
+		if (!link_is_connected(v->links[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Looks whether all are there. When an agent does not come in time, what is damaged will only be
  * named. */
 static void on_patience(uv_timer_t *timer)
 {
@@ -425,7 +456,7 @@ static void on_patience(uv_timer_t *timer)
 	struct pool_info info;
 
 	pool_get_info(v->pool, &info);
-	if (info.state == POOL_READY && (late || v->link == NULL || link_is_connected(v->link))) {
+	if (info.state == POOL_READY && (late || agents_are_there(v))) {
 		verify_start(v);
 	} else if (late) {
 		fprintf(stderr, "ops-dashboard: %s: %s\n", info.where, info.reason);
@@ -454,8 +485,6 @@ static void read_head(struct verify *v, const struct config *cfg)
 static int verify_run(struct verify *v, const struct config *cfg)
 {
 	const struct pool_opts opts = {.database_url = cfg->database_url};
-	const struct link_opts link_opts = {
-		cfg->agent_socket, cfg->agent_secret, "ops-dashboard verify"};
 	struct err err = {0};
 
 	if (uv_loop_init(&v->loop) < 0)
@@ -467,8 +496,14 @@ static int verify_run(struct verify *v, const struct config *cfg)
 	}
 	if (!v->rebuild)
 		read_head(v, cfg);
-	if (!v->rebuild)
-		v->link = link_open(&v->loop, &link_opts);
+	v->agents = &cfg->agents;
+	for (size_t i = 0; !v->rebuild && i < cfg->agents.n; i++) {
+		const struct agent_conf *agent = &cfg->agents.items[i];
+
+		v->links[v->n_links++] =
+			link_open(&v->loop, &(struct link_opts){agent->socket, agent->secret,
+						    "ops-dashboard verify", agent->host});
+	}
 	uv_timer_init(&v->loop, &v->patience);
 	v->give_up_ms = uv_now(&v->loop) + AGENT_WAIT_MS;
 	uv_timer_start(&v->patience, on_patience, 0, LOOK_MS);

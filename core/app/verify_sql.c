@@ -6,7 +6,8 @@
 	"WITH ids AS (SELECT id FROM ops.runs WHERE $1::uuid IS NULL OR id < $1"                   \
 	" UNION SELECT run_id FROM ops.run_log WHERE $1::uuid IS NULL OR run_id < $1)"             \
 	" SELECT ids.id, coalesce(r.archived_offset, s.stored), s.stored,"                         \
-	" coalesce(r.complete, false), coalesce(r.size, s.stored), r.digest, r.id IS NOT NULL"     \
+	" coalesce(r.complete, false), coalesce(r.size, s.stored), r.digest, r.id IS NOT NULL,"    \
+	" coalesce(r.host, '')"                                                                    \
 	" FROM ids LEFT JOIN ops.runs r ON r.id = ids.id CROSS JOIN LATERAL (SELECT"               \
 	" coalesce(sum(end_offset - start_offset), 0)::bigint AS stored FROM ops.run_log l"        \
 	" WHERE l.run_id = ids.id) s ORDER BY ids.id DESC LIMIT $2"
@@ -21,9 +22,10 @@ struct pg_batch *verify_sql_page(const struct uuid *before)
 /* The first record is run.created: 24 bytes of header, whose first four are the payload's length.
  */
 #define MAKE_SQL                                                                                   \
-	"INSERT INTO ops.runs (id, number, kind, name, title, actor, \"trigger\", config_digest,"  \
-	" created_us, archived_offset, size, document)"                                            \
-	" SELECT $1, (e->>'number')::bigint, coalesce(e->>'kind', ''), coalesce(e->>'name', ''),"  \
+	"INSERT INTO ops.runs (id, number, host, kind, name, title, actor, \"trigger\","           \
+	" config_digest, created_us, archived_offset, size, document)"                             \
+	" SELECT $1, (e->>'number')::bigint, coalesce(e->>'host', ''), coalesce(e->>'kind', ''),"  \
+	" coalesce(e->>'name', ''),"                                                               \
 	" coalesce(e->>'title', e->>'name', ''), coalesce(e->>'actor', ''),"                       \
 	" coalesce(e->>'trigger', ''), coalesce(e->>'config_digest', ''), time_us, $2::bigint,"    \
 	" $2::bigint, (e - 'event') || jsonb_build_object('id', $1::text, 'number', e->'number',"  \

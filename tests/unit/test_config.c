@@ -105,7 +105,7 @@ static void fills_in_what_is_safe_to_leave_out(void **state)
 	assert_int_equal(cfg.listen_port, 3001);
 	assert_string_equal(cfg.public_origin, "http://127.0.0.1:3001");
 	assert_string_equal(cfg.public_host, "127.0.0.1:3001");
-	assert_string_equal(cfg.agent_socket, "/run/ops-agent/agent.sock");
+	assert_string_equal(cfg.agents.items[0].socket, "/run/ops-agent/agent.sock");
 	assert_null(cfg.auth_totp_secret);
 	assert_false(cfg.https);
 	done(&b);

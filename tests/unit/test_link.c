@@ -278,7 +278,7 @@ static void on_link_closed(void *arg)
 
 static void open_link(struct test *t, const char *secret)
 {
-	struct link_opts opts = {t->fake.path, secret, "test/1"};
+	struct link_opts opts = {t->fake.path, secret, "test/1", NULL};
 
 	t->link = link_open(&t->loop, &opts);
 	t->watch.on_state = on_state;

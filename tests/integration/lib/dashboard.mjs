@@ -356,10 +356,10 @@ export class Live extends EventEmitter {
 
 	send(message) { this.write(1, Buffer.from(typeof message === 'string' ? message : JSON.stringify(message))); }
 
-	subscribe(topic, { offset, id = this.nextId++, autoCredit = true } = {}) {
+	subscribe(topic, { offset, host, id = this.nextId++, autoCredit = true } = {}) {
 		const sub = new Subscription(this, id, topic, autoCredit);
 		this.subs.set(id, sub);
-		this.send({ op: 'subscribe', id, topic, ...(offset === undefined ? {} : { offset }) });
+		this.send({ op: 'subscribe', id, topic, ...(offset === undefined ? {} : { offset }), ...(host === undefined ? {} : { host }) });
 		return sub;
 	}
 

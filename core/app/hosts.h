@@ -1,0 +1,68 @@
+/*
+ * The hosts of this dashboard, in the order of AGENTS_FILE, and what is one thing over all of them:
+ * finding one by name, whose run it is, their catalogues as one.
+ *
+ * A host may go while something waits for it (a reload): who comes back after a callback asks for
+ * it by name again.
+ */
+#ifndef OPS_CORE_APP_HOSTS_H
+#define OPS_CORE_APP_HOSTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/app/agents_conf.h"
+#include "core/app/archiver.h"
+#include "core/app/host.h"
+#include "core/base/uuid.h"
+
+struct hosts;
+struct server;
+
+/* Opens one host for each of server->cfg->agents. */
+struct hosts *hosts_new(struct server *server);
+/* Closes all of them; from now on there is none. on_closed comes once, later. */
+void hosts_close(struct hosts *hosts, void (*on_closed)(void *arg), void *arg);
+void hosts_free(struct hosts *hosts);
+/* server->cfg->agents is another one: new hosts are opened, gone ones closed, those that are in
+ * both stay as they are. */
+void hosts_reload(struct hosts *hosts);
+
+size_t hosts_count(const struct hosts *hosts);
+struct host *hosts_at(const struct hosts *hosts, size_t i);
+/* The first; NULL: the daemon is closing. */
+struct host *hosts_primary(const struct hosts *hosts);
+bool hosts_is_primary(const struct host *host);
+/* The host of that name; "" or NULL: the primary one. NULL: there is none. */
+struct host *hosts_find(const struct hosts *hosts, const char *name);
+/* "web1, db1" for a person; cut at the end of out. */
+void hosts_names(const struct hosts *hosts, char *out, size_t size);
+bool hosts_are_connected(const struct hosts *hosts); /* all of them */
+/* Deadline of a request that goes to each of several, else 0 (the usual one). */
+unsigned hosts_call_ms(const struct hosts *hosts);
+
+/* ---- runs ---- */
+
+/* That a run is this host's, as far as somebody said so lately. */
+void hosts_note_run(struct hosts *hosts, struct host *host, const char *run);
+/* NULL: not known here. Where there is one host, it is that. */
+struct host *hosts_of_run(const struct hosts *hosts, const char *run);
+
+/* ---- the catalogue ---- */
+
+/* All catalogues as one document, or NULL: none is known. Valid until the loop runs again. */
+const char *hosts_catalog(struct hosts *hosts, size_t *ret_len);
+/* That of one host, in the same form. New text, or NULL. */
+char *hosts_catalog_of(const struct hosts *hosts, const struct host *host);
+/* A hub has another catalogue than before. */
+void hosts_on_catalog(struct hosts *hosts);
+/* Asks those again whose catalogue is not known. */
+void hosts_want_catalogs(struct hosts *hosts);
+
+/* ---- all of them together ---- */
+
+/* Sums; state is that of who has the most to do. */
+void hosts_archiver_status(const struct hosts *hosts, struct archiver_status *ret_status);
+
+#endif
