@@ -417,7 +417,7 @@ describe('without an agent', () => {
 		assert.equal(start.status, 503);
 		assert.equal(start.json.code, 'agent_unavailable');
 		const list = await session.get('/api/v1/runs');
-		assert.deepEqual(list.json, { runs: [], next: null, agent: 'away', history: 'unavailable' });
+		assert.deepEqual(list.json, { runs: [], next: null, agent: 'away', hosts: [{ host: '', agent: 'away' }], history: 'unavailable' });
 		await agent.restart();
 		await dashboard.connected();
 		await until('the catalogue', async () => (await session.get('/api/v1/catalog')).status === 200);
