@@ -17,7 +17,7 @@ const out = path.join(here, 'src/api/document.gen.ts');
 const { schemas } = JSON.parse(fs.readFileSync(path.join(here, '../core/app/api/openapi.json'), 'utf8')).components;
 
 /** What the page asks for; what these refer to comes with them. */
-const WANTED = ['Session', 'Catalogue', 'Run', 'RunSummary', 'RunList', 'Plan', 'Schedule', 'AuditList', 'SessionList', 'TokenList', 'NewToken', 'TotpVerifyAnswer', 'Notify', 'NotifyTestAnswer'];
+const WANTED = ['Session', 'Catalogue', 'Run', 'RunSummary', 'RunList', 'Plan', 'Schedule', 'AuditList', 'SessionList', 'TokenList', 'NewToken', 'TotpVerifyAnswer', 'Notify', 'NotifyTestAnswer', 'System', 'Status', 'LiveStatusPut', 'StatusHistories'];
 
 const enums = new Map();
 const tables = new Map();

@@ -2,6 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { liveBackup, waitingDeploy } from './fixture/data.mjs';
+import { MAIN, severalHosts } from './fixture/hosts.mjs';
 import { axe, DESKTOP, PHONE, skip, World } from './harness.mjs';
 
 let world;
@@ -23,6 +24,20 @@ const STATES = [
   ['host', () => '/host', async (p) => (await p.waitForSelector('.resource'), await p.waitForSelector('.time-chart canvas'))],
   ['host, as a table', () => '/host', async (p) => (await p.waitForSelector('.time-chart canvas'), await p.getByRole('button', { name: 'As a table' }).click(), await p.waitForSelector('.panel-table'))],
   ['containers, log and history', () => '/containers#web-app-1', async (p) => (await p.getByRole('button', { name: 'Live log' }).click(), await log(p), await p.getByRole('button', { name: 'Over time' }).click(), await p.waitForSelector('.time-chart canvas'))],
+  ['containers, log searched', () => '/containers#web-app-1', async (p) => {
+    await p.getByRole('button', { name: 'Live log' }).click();
+    await log(p);
+    await p.keyboard.press('/');
+    await p.waitForSelector('.find input');
+    await p.keyboard.type('slow');
+    await p.waitForSelector('.mark');
+  }],
+  ['containers, log in focus mode', () => '/containers#web-app-1', async (p) => {
+    await p.getByRole('button', { name: 'Live log' }).click();
+    await log(p);
+    await p.keyboard.press('z');
+    await p.waitForSelector('.log.focus');
+  }],
   ['units', () => '/units#apt-daily.timer', async (p) => p.waitForSelector('.resource details[open]')],
   ['database', () => '/database#server', async (p) => p.waitForSelector('.resource details[open]')],
   ['certificates', () => '/certs#mail.example.org%3A443', async (p) => p.waitForSelector('.resource details[open]')],
@@ -34,6 +49,16 @@ const STATES = [
   ['nothing matches', () => '/history?status=active', async (p) => p.waitForSelector('.run-row')],
   ['history, filtered', () => '/history?status=failed&q=back&name=backup', async (p) => p.waitForSelector('.run-row')],
   ['history, last lines of a failed run', () => '/history?status=failed', async (p) => (await p.waitForSelector('.run-row'), await p.keyboard.press('j'), await p.keyboard.press('Space'), await p.waitForSelector('.first-error'))],
+  ['history, runs picked', () => '/history', async (p) => {
+    await p.waitForSelector('.run-row');
+    for (const key of ['j', 'x', 'j', 'x']) await p.keyboard.press(key);
+    await p.waitForSelector('.pick-bar');
+  }],
+  ['history, cancel asked of picked runs', () => '/history', async (p) => {
+    await p.waitForSelector('.run-row');
+    for (const key of ['j', 'x', 'Shift+X']) await p.keyboard.press(key);
+    await p.waitForSelector('.popover');
+  }],
   ['schedule', () => '/schedule', async (p) => (await p.waitForSelector('.schedule-row'), await p.waitForSelector('.cal-item'))],
   ['schedule, not offered', () => '/schedule', async (p) => p.waitForSelector('.empty'), { without: ['schedule'] }],
   ['audit', () => '/audit', async (p) => p.waitForSelector('.audit-row')],
@@ -67,16 +92,49 @@ const STATES = [
   }],
 ];
 
+const picked = async (p) => {
+  await p.waitForSelector('.run-row');
+  for (const key of ['j', 'x', 'j', 'x']) await p.keyboard.press(key);
+  await p.waitForSelector('.pick-bar');
+};
+
+/** Of a dashboard of three machines, of which one is away. */
+const SEVERAL = [
+  ['all machines', () => '/', async (p) => (await p.waitForSelector('.host-card'), await p.waitForSelector('.attention-card'), await p.waitForSelector('.banner'))],
+  ['one machine', () => '/?host=web1', async (p) => p.waitForSelector('.metric-card')],
+  ['one that is away', () => '/?host=db1', async (p) => p.waitForSelector('.banner')],
+  ['containers of one', () => `/containers?host=${MAIN}`, async (p) => p.waitForSelector('.resource')],
+  ['commands by machine', () => '/commands', async (p) => p.waitForSelector('.entry-row')],
+  ['form with a choice of machines', () => '/commands?flow=backup&host=db1', async (p) => p.waitForSelector('dialog .segmented')],
+  ['form of one machine', () => '/commands?run=demo.flood', async (p) => p.waitForSelector('dialog .note')],
+  ['history by machine', () => '/history?host=db1', async (p) => p.waitForSelector('.run-host')],
+  ['history of all, runs picked', () => '/history', picked],
+  ['schedule of all', () => '/schedule', async (p) => (await p.waitForSelector('.schedule-row'), await p.waitForSelector('.maintenance'))],
+  ['audit of all', () => '/audit', async (p) => p.waitForSelector('.audit-host')],
+  ['a number of several runs', () => '/runs/1480', async (p) => p.waitForSelector('.problem a, .run-facts')],
+  ['run on a machine', (f) => `/runs/${number(f, 'pg.dump')}?host=db1`, log],
+  ['palette with machines', () => '/', async (p) => (await p.waitForSelector('.run-row'), await p.keyboard.press('Control+k'), await p.waitForSelector('dialog.palette[open]'), await p.keyboard.type('up'))],
+];
+
+/** What is new enough to be looked at in Dutch as well: words are longer there, and some are English. */
+const DUTCH = [
+  ['overview', () => '/', async (p) => (await p.waitForSelector('.watched-row'), await p.waitForSelector('.attention-card'))],
+  ['containers, log searched', () => '/containers#web-app-1', async (p) => (await p.getByRole('button', { name: 'Live-log' }).click(), await log(p), await p.keyboard.press('/'), await p.waitForSelector('.find input'))],
+  ['history, runs picked', () => '/history', picked],
+  ['audit', () => '/audit', async (p) => p.waitForSelector('.audit-row')],
+];
+
 // One browser page for each size, which goes from state to state; both at the same time. What is not a
 // matter of colours is looked at once, colours in both themes.
-async function states(t, viewport) {
+async function states(t, viewport, list, { prepare = () => undefined, language = 'en-GB' } = {}) {
   const fixture = await world.server();
+  prepare(fixture);
   fixture.add(liveBackup(500));
   fixture.add(waitingDeploy());
-  const { page, complaints, done } = await world.open(fixture, '/licences.txt', { viewport });
+  const { page, complaints, done } = await world.open(fixture, '/licences.txt', { viewport, language });
   page.setDefaultTimeout(8000);
   try {
-    for (const [name, at, act, { signedIn = true, without = [] } = {}] of STATES) {
+    for (const [name, at, act, { signedIn = true, without = [] } = {}] of list) {
       await t.test(name, async () => {
         fixture.session = signedIn;
         fixture.reauthed = false;
@@ -105,5 +163,16 @@ async function states(t, viewport) {
 }
 
 test('no violation in any state', { skip, concurrency: 2 }, async (t) => {
-  await Promise.all([t.test('desktop', (u) => states(u, DESKTOP)), t.test('phone', (u) => states(u, PHONE))]);
+  await Promise.all([t.test('desktop', (u) => states(u, DESKTOP, STATES)), t.test('phone', (u) => states(u, PHONE, STATES))]);
+});
+
+test('no violation with several machines', { skip, concurrency: 2 }, async (t) => {
+  await Promise.all([t.test('desktop', (u) => states(u, DESKTOP, SEVERAL, { prepare: severalHosts })), t.test('phone', (u) => states(u, PHONE, SEVERAL, { prepare: severalHosts }))]);
+});
+
+test('no violation in Dutch', { skip, concurrency: 2 }, async (t) => {
+  for (const [name, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
+    await t.test(name, (u) => states(u, viewport, DUTCH, { language: 'nl-NL' }));
+    await t.test(`${name}, several machines`, (u) => states(u, viewport, SEVERAL.filter(([what]) => !what.startsWith('containers')), { prepare: severalHosts, language: 'nl-NL' }));
+  }
 });

@@ -27,10 +27,15 @@ export class Fixture {
     this.requests = [];
     this.agent = { state: 'connected', since_us: 0, reason: '', host: 'thoth.example.org', version: '0.1.0', config_digest: CATALOG.config_digest };
     this.archiver = { state: 'idle', since_us: 0, catching_up: false, behind_runs: 0, behind_bytes: 0 };
-    this.database = { state: 'ready', since_us: 0, reason: '' };
+    this.database = { state: 'ready', since_us: 0, reason: '', read_only: false };
     this.assets = /name="ops-build" content="([^"]*)"/.exec(fs.readFileSync(path.join(dist, 'index.html'), 'utf8'))?.[1] ?? '';
     this.totp = false;
     this.status = makeStatus();
+    /** Of a dashboard of several machines (fixture/hosts.mjs); null: of one. */
+    this.hosts = null;
+    this.catalog = CATALOG;
+    /** Of the other machines, by host. */
+    this.statuses = new Map();
     /** What containers and units write: by topic. */
     this.tails = new Map();
     for (const topic of ['tail/docker/web-app-1', 'tail/unit/caddy.service']) {
@@ -89,12 +94,23 @@ export class Fixture {
     return this.runs.get(ref) ?? [...this.runs.values()].find((r) => String(r.doc.number) === ref);
   }
 
+  /** The machine that a question is about; the primary one when it names none. */
+  #host(name) {
+    return name || this.agent.host;
+  }
+
   byName(name) {
     return [...this.runs.values()].filter((r) => r.doc.name === name).pop();
   }
 
   system() {
-    return { version: '0.1.0', boot_id: BOOT, assets: this.assets, started_us: 1, host: 'thoth.example.org', agent: this.agent, database: this.database, archiver: this.archiver };
+    return { version: '0.1.0', boot_id: BOOT, assets: this.assets, started_us: 1, host: 'thoth.example.org', agent: this.agent, database: this.database, archiver: this.archiver, ...(this.hosts ? { agents: this.hosts } : {}) };
+  }
+
+  /** How the agent of one of several machines is. */
+  setHost(host, more) {
+    this.hosts = this.hosts.map((h) => (h.host === host ? { ...h, ...more } : h));
+    this.tellSystem();
   }
 
   tellSystem() {
@@ -186,11 +202,14 @@ export class Fixture {
     const page = this.#pages(res, route, url, body);
     if (page) return;
     if (route === 'GET /status/histories') return this.histories === false ? this.#problem(res, 503, 'history_unavailable', 'The database cannot be asked just now.') : this.#send(res, 200, makeHistories(url.searchParams));
-    if (route === 'GET /catalog') return this.#send(res, 200, CATALOG);
+    if (route === 'GET /catalog') return this.#send(res, 200, this.catalog);
     if (route === 'GET /runs') return this.#runs(res, url.searchParams);
     if (route === 'POST /runs') return this.#start(req, res, body);
     const m = /^(GET|POST) \/runs\/([^/]+)(\/.*)?$/.exec(route);
-    const run = m && this.find(m[2]);
+    const alike = m && this.hosts ? [...this.runs.values()].filter((r) => String(r.doc.number) === m[2]) : [];
+    const named = url.searchParams.get('host');
+    if (alike.length > 1 && !named) return this.#problem(res, 409, 'ambiguous_number', 'Several hosts have a run of this number: give host.', { hosts: alike.map((r) => r.doc.host) });
+    const run = alike.length > 0 && named ? alike.find((r) => r.doc.host === named) : m && this.find(m[2]);
     if (!run) return this.#problem(res, 404, 'not_found', 'There is no such run.');
     if (m[1] === 'GET' && !m[3]) return this.#send(res, 200, { run: run.doc });
     if (m[3] === '/approve') return this.#approve(res, run, body);
@@ -207,19 +226,29 @@ export class Fixture {
     if (!['schedule', 'maintenance', 'audit', 'sessions', 'tokens', 'totp', 'notify'].includes(at)) return false;
     const reply = () => {
       if (this.without.has(at)) return this.#problem(res, 501, 'unsupported', 'This is not part of this build.');
-      if (route === 'GET /schedule') return this.#send(res, 200, (this.schedule ??= schedule([...this.runs.values()])));
+      if (route === 'GET /schedule') {
+        this.schedule ??= schedule([...this.runs.values()]);
+        if (this.hosts && !this.schedule.hosts) {
+          const flows = this.schedule.flows.map((f) => ({ ...f, host: this.agent.host }));
+          this.schedule.flows = [...flows, { ...flows[0], host: 'web1', last_run: null }];
+          this.schedule.hosts = this.hosts.map((h) => ({ host: h.host, maintenance: false, maintenance_reason: null }));
+        }
+        return this.#send(res, 200, this.schedule);
+      }
       if (route === 'POST /schedule/pause') {
-        const flow = this.schedule.flows.find((f) => f.flow === body.flow);
+        const flow = this.schedule.flows.find((f) => f.flow === body.flow && (!this.hosts || f.host === this.#host(body.host)));
         Object.assign(flow, { paused: body.pause, paused_by: body.pause ? 'user:admin' : null, reason: body.reason ?? null });
         return this.#send(res, 200, this.schedule);
       }
       if (route === 'POST /maintenance') {
-        Object.assign(this.schedule, { maintenance: body.on, maintenance_reason: body.reason ?? null });
+        const one = this.schedule.hosts?.find((h) => h.host === this.#host(body.host)) ?? this.schedule;
+        Object.assign(one, { maintenance: body.on, maintenance_reason: body.reason ?? null });
         return this.#send(res, 200, this.schedule);
       }
       if (route === 'GET /audit') {
         const q = url.searchParams;
-        const entries = audit().filter((e) => e.event.startsWith(q.get('event') ?? '') && (e.actor ?? '').includes(q.get('actor') ?? ''));
+        const whose = (e) => (this.hosts && e.source === 'agent' ? { ...e, host: e.id % 2 ? 'web1' : this.agent.host } : e);
+        const entries = audit([...this.runs.values()]).map(whose).filter((e) => !q.get('host') || e.host === q.get('host')).filter((e) => e.event.startsWith(q.get('event') ?? '') && (e.actor ?? '').includes(q.get('actor') ?? ''));
         const older = q.get('before') === '7';
         const list = older ? entries.filter((e) => e.id < 7) : entries.filter((e) => e.id >= 7);
         return this.#send(res, 200, { entries: list, next: !older && entries.length > list.length ? '7' : null, chain: 'verified' });
@@ -273,7 +302,8 @@ export class Fixture {
     const wanted = query.get('status')?.split(',');
     const q = (query.get('q') ?? '').toLowerCase();
     const name = query.get('name');
-    let list = this.#list().filter((r) => (!wanted || wanted.includes(r.status)) && (!name || r.name === name) && (q === '' || `#${r.number}` === q || `${r.name} ${r.title} ${r.actor}`.toLowerCase().includes(q)));
+    const host = query.get('host');
+    let list = this.#list().filter((r) => (!host || r.host === host) && (!wanted || wanted.includes(r.status)) && (!name || r.name === name) && (q === '' || `#${r.number}` === q || `${r.name} ${r.title} ${r.actor}`.toLowerCase().includes(q)));
     const before = list.findIndex((r) => r.id === query.get('before'));
     if (before >= 0) list = list.slice(before + 1);
     const page = list.slice(0, limit);
@@ -281,7 +311,9 @@ export class Fixture {
   }
 
   #start(req, res, body) {
-    const entry = (body.kind === 'flow' ? CATALOG.flows : CATALOG.commands).find((e) => e.id === body.id);
+    const same = (body.kind === 'flow' ? this.catalog.flows : this.catalog.commands).filter((e) => e.id === body.id);
+    if (same.length > 1 && !body.host) return this.#problem(res, 422, 'invalid_input', 'Several hosts have this.', { errors: [{ name: 'host', message: same.map((e) => e.host).join(', ') }] });
+    const entry = same.find((e) => !body.host || (e.host ?? this.agent.host) === body.host);
     if (!entry) return this.#problem(res, 404, 'not_found', 'The catalogue has no such command.');
     const values = {};
     const errors = [];
@@ -303,7 +335,7 @@ export class Fixture {
     if (entry.danger === 'high' && !this.reauthed) return this.#problem(res, 403, 'reauth_required', 'This is dangerous: give the password again first.');
     const key = req.headers['idempotency-key'];
     if (key && this.keys.has(key)) return this.#send(res, 200, { run: this.keys.get(key).doc });
-    const run = this.add(makeRun({ kind: body.kind, name: entry.id, title: entry.title, inputs: values, steps: entry.steps ?? [{ id: 'main', title: entry.title }] }));
+    const run = this.add(makeRun({ kind: body.kind, name: entry.id, title: entry.title, inputs: values, steps: entry.steps ?? [{ id: 'main', title: entry.title }], host: entry.host }));
     if (key) this.keys.set(key, run);
     this.#play(run);
     return this.#send(res, 201, { run: run.doc });
@@ -394,11 +426,11 @@ export class Fixture {
     const log = /^run\/([^/]+)\/log$/.exec(m.topic);
     if (log) return this.#tail(client, m, log[1]);
     if (m.topic.startsWith('tail/')) return this.#source(client, m);
-    subs.set(m.id, { topic: m.topic });
+    subs.set(m.id, { topic: m.topic, host: m.host });
     const one = /^run\/([^/]+)$/.exec(m.topic);
-    const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)), next: null, agent: 'connected', history: 'ok' } : m.topic === 'catalog' ? CATALOG : m.topic === 'system' ? this.system() : m.topic === 'status' ? this.status : null;
+    const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)), next: null, agent: 'connected', history: 'ok' } : m.topic === 'catalog' ? this.catalog : m.topic === 'system' ? this.system() : m.topic === 'status' ? (this.#host(m.host) === this.agent.host ? this.status : (this.statuses.get(m.host) ?? null)) : null;
     if (snapshot) socket.text({ id: m.id, event: 'snapshot', data: snapshot });
-    else socket.text({ id: m.id, event: 'error', data: { code: 'not_found', message: 'There is no such topic.' } });
+    else socket.text({ id: m.id, event: 'error', data: m.topic === 'status' ? { code: 'agent_unavailable', message: `${m.host} cannot be asked.` } : { code: 'not_found', message: 'There is no such topic.' } });
   }
 
   #tail(client, m, ref) {
@@ -417,7 +449,7 @@ export class Fixture {
 
   /** A container or unit: from 0, whatever was asked for. */
   #source(client, m) {
-    const journal = this.tails.get(m.topic);
+    const journal = this.tails.get(m.host ? `${m.host} ${m.topic}` : m.topic);
     if (!journal) return client.socket.text({ id: m.id, event: 'error', data: { code: 'not_found', message: 'status.yml does not name it.' } });
     client.socket.text({ id: m.id, event: 'snapshot', data: { offset: 0 } });
     this.#stream(client, m, journal, 0);

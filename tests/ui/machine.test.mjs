@@ -113,6 +113,50 @@ journey('a container\'s log is live, and says when it ends', { at: '/containers#
   await row.locator('.tail').waitFor({ state: 'detached' });
 });
 
+const ERRORS = (f) => {
+  const journal = f.tails.get('tail/docker/web-app-1');
+  journal.output(0, 2, '\x1b[31mERROR\x1b[0m cannot reach the database\n');
+};
+journey('a live log is searched, filtered and gone through like a run\'s', { at: '/containers#web-app-1', prepare: ERRORS }, async (page) => {
+  const row = page.locator('[id="item-web-app-1"]');
+  await row.getByRole('button', { name: 'Live log' }).click();
+  await row.locator('.lr:not(.wait)').first().waitFor();
+  await row.locator('.errors-count', { hasText: '1' }).waitFor();
+  await page.keyboard.press('/');
+  await page.keyboard.type('reach');
+  await row.locator('.find-count', { hasText: '1 line' }).waitFor();
+  await page.keyboard.press('Enter');
+  await row.locator('.find-count', { hasText: '1 of 1' }).waitFor();
+  await row.locator('.mark', { hasText: 'reach' }).first().waitFor();
+  await row.locator('.only-hits').click();
+  await page.waitForFunction(() => document.querySelectorAll('.lr').length === 3); // with two before it
+  await row.locator('.find input').press('Escape');
+  await row.locator('.find-button').waitFor();
+  await page.keyboard.press('z');
+  await page.waitForFunction(() => document.querySelector('.log.tail').getBoundingClientRect().height === innerHeight);
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('.log.tail').getBoundingClientRect().height < innerHeight);
+  await row.locator('.menu-box > button').click();
+  assert.equal(await row.locator('.menu a').count(), 0, 'nothing of it is kept: there is nothing to download');
+});
+
+journey('keys act on the live log that has the focus', { at: '/units#caddy.service', prepare: (f) => f.tails.set('tail/unit/logrotate.service', f.tails.get('tail/docker/web-app-1')) }, async (page) => {
+  const first = page.locator('[id="item-caddy.service"]');
+  const second = page.locator('[id="item-logrotate.service"]');
+  await first.getByRole('button', { name: 'Live log' }).click();
+  await first.locator('.lr:not(.wait)').first().waitFor();
+  await second.locator('summary').click();
+  await second.getByRole('button', { name: 'Live log' }).click();
+  await second.locator('.lr:not(.wait)').first().waitFor();
+  await first.locator('.log-scroll').focus();
+  await page.keyboard.press('/');
+  await first.locator('.find input').waitFor();
+  assert.equal(await second.locator('.find input').count(), 0);
+  await second.locator('.log-scroll').focus();
+  await page.keyboard.press('/');
+  await second.locator('.find input').waitFor();
+});
+
 journey('after a cut the live log begins anew, without doubles', { at: '/units#caddy.service' }, async (page, fixture) => {
   const row = page.locator('[id="item-caddy.service"]');
   await row.getByRole('button', { name: 'Live log' }).click();
@@ -135,6 +179,14 @@ const engineOnly = (f) => {
 journey('what is no container has no log to open', { at: '/containers#docker', prepare: engineOnly }, async (page) => {
   await page.locator('.resource details[open]', { hasText: 'the engine is not reached' }).waitFor();
   assert.equal(await page.getByRole('button', { name: 'Live log' }).count(), 0);
+});
+
+journey('in Dutch what is wrong is told in Dutch; what is not known stays English, and says so', { language: 'nl-NL' }, async (page) => {
+  await page.locator('.attention-card', { hasText: '92 % vol' }).waitFor();
+  await page.getByRole('button', { name: /^Alle / }).click();
+  const unknown = page.locator('.attention-card', { hasText: 'unhealthy for 4 minutes' }).locator('[lang=en]');
+  assert.equal(await unknown.innerText(), 'unhealthy for 4 minutes');
+  assert.equal(await page.locator('.attention-card', { hasText: 'de map is voor de agent niet te lezen' }).locator('[lang=en]').count(), 0);
 });
 
 journey('in Dutch the values have Dutch names', { at: '/host', language: 'nl-NL' }, async (page) => {

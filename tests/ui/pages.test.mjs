@@ -364,6 +364,56 @@ journey('the schedule says what runs next, and is paused and resumed', { at: '/s
   assert.deepEqual(fixture.requests.filter((r) => r.method === 'POST' && r.path.includes('maintenance')).map((r) => r.body), [{ on: true, reason: 'new disk' }]);
 });
 
+journey('runs are picked with x and cancelled together, after a question', { at: '/history', prepare: (f) => (f.add(liveBackup(0)), f.add(liveBackup(0))) }, async (page, fixture) => {
+  await page.waitForSelector('.run-row');
+  for (const key of ['j', 'x', 'j', 'x', 'j', 'x']) await page.keyboard.press(key);
+  await sees(page, '.pick-bar', '3 runs picked');
+  assert.equal(await page.locator('.pick input:checked').count(), 3);
+  await page.keyboard.press('x');
+  await sees(page, '.pick-bar', '2 runs picked');
+  await page.keyboard.press('x');
+  await page.keyboard.press('Shift+X');
+  await sees(page, '[role=alertdialog]', 'Cancel 2 runs?');
+  await page.keyboard.press('Enter'); // the harmless answer has the focus
+  await page.locator('[role=alertdialog]').waitFor({ state: 'detached' });
+  assert.equal(fixture.requests.some((r) => r.path.endsWith('/cancel')), false);
+  await page.getByRole('button', { name: 'Cancel 2 runs' }).click();
+  await page.getByTestId('cancel-confirm').click();
+  await page.waitForFunction(() => document.querySelectorAll('.run-row .status.quiet').length >= 3);
+  assert.equal(fixture.requests.filter((r) => r.path.endsWith('/cancel')).length, 2, 'what has ended is not cancelled');
+  await page.getByRole('button', { name: 'Cancel 0 runs' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('.pick-bar').waitFor({ state: 'detached' });
+});
+
+journey('on a phone rows are picked when that is wanted', { at: '/history', viewport: PHONE }, async (page) => {
+  await page.waitForSelector('.run-row');
+  assert.equal(await page.locator('.pick').first().isVisible(), false);
+  await page.getByRole('button', { name: 'Pick', exact: true }).click();
+  await page.locator('.pick').first().click();
+  await sees(page, '.pick-bar', '1 run picked');
+  await page.getByRole('button', { name: 'Pick none' }).click();
+  await page.locator('.pick').first().waitFor({ state: 'hidden' });
+});
+
+journey('in Dutch a refusal is told in Dutch', { at: '/commands?run=demo.types', language: 'nl-NL' }, async (page) => {
+  await page.getByLabel('Text').fill('x');
+  await page.getByLabel('Label').fill('taken');
+  await page.getByTestId('start').click();
+  await page.locator('.field-error').first().waitFor();
+  await page.locator('.preview summary').click();
+  await sees(page, '.problem', 'Er klopt iets niet aan wat is ingevuld.');
+  assert.equal(await page.locator('.problem [lang=en]').count(), 0);
+});
+
+journey('the audit names runs by what they are called; one that is gone by its id', { at: '/audit' }, async (page, fixture) => {
+  await sees(page, '.audit-row', 'Backup #');
+  const failed = [...fixture.runs.values()].find((r) => r.doc.status === 'failed').doc;
+  await sees(page, '.audit-row', `Backup #${failed.number}`);
+  assert.match(await page.locator('.audit-row', { hasText: `Backup #${failed.number}` }).first().innerText(), /run\.released/);
+  await page.locator('.audit-row', { hasText: 'run.released' }).filter({ hasText: '019ab4c5' }).waitFor();
+});
+
 journey('the audit tells who did what, and all of one entry', { at: '/audit' }, async (page, fixture) => {
   await sees(page, '.audit-row', 'run.started');
   await sees(page, '.status.pill', 'Chain verified');

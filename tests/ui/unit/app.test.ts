@@ -10,7 +10,7 @@ import { initialValues, problemOf, toInputs } from '../../../ui/src/lib/validate
 import { bytes, duration, offsetTime, running } from '../../../ui/src/lib/format.ts';
 import { quoteArgv } from '../../../ui/src/pages/commands/quote.ts';
 import { decodeAudit, decodeCatalog, decodePlan, decodeRun, decodeRuns, decodeSchedule, type InputSpec, type InputType } from '../../../ui/src/api/types.ts';
-import { readSystem } from '../../../ui/src/live/system.ts';
+import { decodeSystem, isAway } from '../../../ui/src/live/system.ts';
 
 function spec(type: InputType, more: Partial<InputSpec> = {}): InputSpec {
   return { name: 'x', type, title: '', description: '', required: false, default: null, min: null, max: null, max_length: null, pattern: '', values: [], under: '', schemes: [], ...more };
@@ -131,11 +131,18 @@ test('documents of another shape are refused with the place', () => {
   assert.throws(() => decodePlan({ plan: [{ step: 'a', argv: [1], user: 'u' }] }, 'plan'), /plan\.plan\[0\]\.argv\[0\]/);
 });
 
-test('the system document is read whatever it lacks', () => {
-  assert.equal(readSystem(null).agent.away, false);
-  const s = readSystem({ assets: 'abc', host: 'h', agent: { state: 'refused', reason: 'wrong secret' }, database: { state: 'down' }, archiver: { catching_up: false } });
-  assert.ok(s.agent.away && s.agent.refused && s.history.down && s.history.catchingUp);
-  assert.equal(readSystem({ agent: { state: 'connected', host: 'thoth' } }).host, 'thoth');
+const part = (state: string, more = {}) => ({ state, since_us: 1, reason: '', ...more });
+const systemOf = (more = {}) => ({ version: '1', boot_id: 'b', host: 'h', agent: part('connected', { host: 'thoth' }), database: part('ready', { read_only: false }), archiver: part('idle', { catching_up: false, behind_runs: 0, behind_bytes: 0 }), ...more });
+
+test('the system document is looked at; of one agent or of several', () => {
+  const one = decodeSystem(systemOf({ agent: part('refused', { reason: 'wrong secret' }), database: part('down', { read_only: false }) }), 'system');
+  assert.deepEqual(one.agents, [{ host: 'h', title: '', primary: true, state: 'refused', reason: 'wrong secret' }]);
+  assert.ok(isAway(one.agents[0]!) && one.history.down && one.history.catchingUp);
+  assert.equal(decodeSystem(systemOf(), 'system').host, 'thoth');
+  const two = decodeSystem(systemOf({ agents: [{ host: 'web1', title: 'Web', primary: true, state: 'connected', reason: '', since_us: 1 }, { host: 'db1', primary: false, state: 'gone', reason: 'x' }] }), 'system');
+  assert.deepEqual(two.agents.map((a) => [a.host, a.title, a.primary, a.state]), [['web1', 'Web', true, 'connected'], ['db1', '', false, 'connecting']]);
+  assert.throws(() => decodeSystem(systemOf({ agent: {} }), 'system'), /system\.agent\.state/);
+  assert.throws(() => decodeSystem(systemOf({ agents: [{ title: 'x' }] }), 'system'), /system\.agents\[0\]\.host/);
 });
 
 test('an answer says which one it was, whose, and why', () => {

@@ -8,6 +8,9 @@ import { until } from '../../../ui/src/lib/format.ts';
 import { qrMatrix } from '../../../ui/src/lib/qr.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 import { isBad, summary } from '../../../ui/src/pages/audit/summary.ts';
+import { ApiError } from '../../../ui/src/api/http.ts';
+import { knownNames, missing } from '../../../ui/src/pages/audit/runNames.ts';
+import { cancelAll } from '../../../ui/src/pages/history/PickBar.tsx';
 import { merge, wantedOf } from '../../../ui/src/pages/history/History.tsx';
 import { stepName } from '../../../ui/src/ui/runText.ts';
 import { browserName } from '../../../ui/src/pages/settings/browserName.ts';
@@ -43,13 +46,15 @@ test('what is to come is told in one unit', () => {
 const run = (number: number, more: Partial<Run>): Run => ({ id: String(number), number, name: 'a', title: 'A', status: 'succeeded', created_us: number, actor: 'user:x', reason: '', ...more }) as Run;
 
 test('the address of history says what is looked for, and live runs have to fit it', () => {
-  assert.deepEqual(wantedOf('?status=failed&name=backup&q=%20x%20'), { status: 'failed', name: 'backup', q: 'x' });
-  assert.deepEqual(wantedOf('?status=bogus'), { status: 'all', name: '', q: '' });
+  assert.deepEqual(wantedOf('?status=failed&name=backup&q=%20x%20'), { status: 'failed', name: 'backup', q: 'x', host: '' });
+  assert.deepEqual(wantedOf('?status=bogus'), { status: 'all', name: '', q: '', host: '' });
+  assert.equal(wantedOf('?host=db1').host, 'db1');
   const loaded = [run(5, {}), run(3, {})];
   const numbers = (q: string, fresh: Run[]) => merge(loaded, fresh, wantedOf(q)).map((r) => r.number);
   assert.deepEqual(numbers('', [run(9, {}), run(2, {})]), [9, 5, 3], 'what is older than the page is not squeezed in');
   assert.deepEqual(numbers('?status=failed', [run(9, { status: 'failed' }), run(5, { status: 'lost' })]), [9, 5]);
   assert.deepEqual(numbers('?name=a', [run(9, { name: 'b' })]), [5, 3]);
+  assert.deepEqual(merge([], [run(9, { host: 'web1' }), run(8, { host: 'db1' })], wantedOf('?host=db1')).map((r) => r.number), [8]);
   assert.deepEqual(numbers('?q=nightly', [run(9, { title: 'Nightly' }), run(8, { title: 'Daily' })]), [9, 5, 3]);
   assert.deepEqual(numbers('?q=%238', [run(9, {}), run(8, {}), run(88, {})]), [8, 5, 3]);
 });
@@ -60,12 +65,35 @@ test('pages have their addresses', () => {
 });
 
 test('an audit entry is told in one line, without what other columns say', () => {
-  const entry = (event: string, data: Record<string, unknown>): AuditEntry => ({ id: 1, time_us: 1, source: 'agent', event, actor: '', address: '', request_id: '', run: '', data });
+  const entry = (event: string, data: Record<string, unknown>): AuditEntry => ({ id: 1, time_us: 1, source: 'agent', event, actor: '', address: '', request_id: '', run: '', host: '', data });
   assert.equal(summary(entry('run.started', { event: 'run.started', name: 'backup', number: 7, kind: 'flow', prev: 'ab', inputs: {} })), 'backup #7 kind=flow');
   assert.equal(summary(entry('run.start', { object: 'backup', status: 201, host: 'vm', position: 12, trigger: 'manual' })), 'backup');
   assert.equal(summary(entry('run.start', { object: 'backup', status: 403 })), 'backup status=403');
   assert.equal(summary(entry('x', {})), '');
+  assert.equal(summary(entry('run.sealed', { size: 4821, sha256: 'ab' }), 'Backup #7'), 'Backup #7 size=4821');
+  assert.equal(summary(entry('run.finished', { number: 7, status: 'failed' }), 'Backup #7'), 'Backup #7 status=failed', 'its number once');
+  assert.equal(summary(entry('run.started', { name: 'backup', number: 7 }), 'Backup #7'), 'backup #7');
   assert.ok(isBad(entry('login.failed', {})) && isBad(entry('secret.wrong', {})) && !isBad(entry('login.succeeded', {})));
+});
+
+test('runs that entries name by id alone are named by what is known; the others are asked for, each once', () => {
+  const entry = (id: string, event: string, data: Record<string, unknown>): AuditEntry => ({ id: 1, time_us: 1, source: 'agent', event, actor: '', address: '', request_id: '', run: id, host: '', data });
+  const entries = [entry('c', 'run.released', {}), entry('b', 'run.sealed', {}), entry('a', 'run.sealed', {}), entry('a', 'run.started', { name: 'backup', number: 3 }), entry('', 'config.loaded', {}), entry('c', 'run.sealed', {})];
+  const names = knownNames(entries, [run(7, { id: 'b', title: 'Backup' })]);
+  assert.deepEqual([...names], [['b', 'Backup #7'], ['a', 'backup #3']]);
+  assert.deepEqual(missing(entries, names), ['c']);
+});
+
+test('of several runs that are cancelled, one that has ended is no error, and the first error is told', async () => {
+  const asked: string[] = [];
+  const answers: Record<string, unknown> = { b: new ApiError(409, 'finished', ''), c: new ApiError(503, 'agent_unavailable', 'away'), d: new ApiError(500, 'internal', '') };
+  const cancel = async (id: string) => {
+    asked.push(id);
+    if (answers[id]) throw answers[id];
+  };
+  assert.equal(await cancelAll([{ id: 'a' }, { id: 'b' }], cancel), null);
+  assert.equal(await cancelAll(['a', 'b', 'c', 'd'].map((id) => ({ id })), cancel), answers['c']);
+  assert.deepEqual(asked, ['a', 'b', 'a', 'b', 'c', 'd']);
 });
 
 test('steps of one title are told apart by their ids', () => {

@@ -14,15 +14,15 @@ import { itemTitle } from '../../../ui/src/i18n/values.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 
 const item = (id: string, level: Level = 'ok', since_us = 0): Item => ({ id, title: id, level, message: '', since_us, checked_us: 0, action: '', values: {} });
-const status = (sections: Record<string, Item[]>) => ({ host: 'h', time_us: 1, interval_ms: 1000, sections });
+const status = (sections: Record<string, Item[]>) => ({ host: 'h', time_us: 1, level: 'ok' as const, interval_ms: 1000, sections });
 
 test('a put replaces whole items, keeps their place and adds new ones', () => {
   const before = status({ host: [item('a'), item('b')], urls: [item('u')] });
-  const after = merge(before, { time_us: 2, sections: { host: [item('c'), item('a', 'bad')], units: [item('x')] } });
+  const after = merge(before, { time_us: 2, level: 'bad', sections: { host: [item('c'), item('a', 'bad')], units: [item('x')] } });
   assert.deepEqual(after.sections['host']!.map((i) => [i.id, i.level]), [['a', 'bad'], ['b', 'ok'], ['c', 'ok']]);
   assert.equal(after.sections['urls'], before.sections['urls']);
   assert.equal(after.sections['units']!.length, 1);
-  assert.equal(after.time_us, 2);
+  assert.deepEqual([after.time_us, after.level], [2, 'bad']);
   assert.equal(before.sections['host']![0]!.level, 'ok');
 });
 
@@ -42,9 +42,11 @@ test('problems come first: bad, warn, unknown; the newest of each before older o
 });
 
 test('documents of a newer agent do no harm', () => {
-  const read = decodeStatus({ host: 'h', time_us: 5, more: 1, sections: { weather: [{ id: 'rain', level: 'wet', values: null, new: true }] } }, 'status');
-  assert.deepEqual([read.sections['weather']![0]!.level, read.sections['weather']![0]!.title], ['unknown', '']);
-  assert.throws(() => decodeStatus({ time_us: 5, sections: [] }, 'status'));
+  const read = decodeStatus({ host: 'h', time_us: 5, level: 'ok', interval_ms: 5000, more: 1, sections: { weather: [{ id: 'rain', title: 'Rain', level: 'wet', checked_us: null, values: {}, new: true }] } }, 'status');
+  const [rain] = read.sections['weather']!;
+  assert.deepEqual(rain, { id: 'rain', title: 'Rain', level: 'unknown', message: '', since_us: 0, checked_us: 0, action: '', values: {} });
+  assert.throws(() => decodeStatus({ host: 'h', time_us: 5, level: 'ok', interval_ms: 1, sections: [] }, 'status'), /status\.sections/);
+  assert.throws(() => decodeStatus({ host: 'h', time_us: 5, level: 'ok', interval_ms: 1, sections: { a: [{ id: 1 }] } }, 'status'), /status\.sections\.a\[0\]\.id/);
 });
 
 test('a line ends at the right and shows the last ninety seconds', () => {
@@ -132,9 +134,11 @@ test('of an item what changes is drawn, best first', () => {
 
 test('the question for samples names pairs; what comes back may have gaps', () => {
   assert.equal(historiesPath([['host/cpu', 'used_pct'], ['docker/a b', 'x']], 1.5, 2), '/status/histories?item=host%2Fcpu&value=used_pct&item=docker%2Fa+b&value=x&from=2000&to=2000');
-  const { series } = decodeHistories({ series: [{ item: 'host/cpu', value: 'v', step_us: 1e7, samples: [[5000, 1.5], [10005000, null]] }] }, 'x');
+  assert.match(historiesPath([['host/cpu', 'used_pct']], 1, 2, 'db1'), /&to=2000&host=db1$/);
+  const series = decodeHistories({ from_us: 0, to_us: 1, series: [{ item: 'host/cpu', value: 'v', step_us: 1e7, samples: [[5000, 1.5], [10005000, null]] }] }, 'x');
   assert.deepEqual(series, [{ item: 'host/cpu', value: 'v', stepMs: 10000, points: [[5, 1.5], [10005, null]] }]);
-  assert.throws(() => decodeHistories({ series: [{ item: 'a', value: 'v', step_us: 1, samples: [[1, 'x']] }] }, 'x'));
+  assert.throws(() => decodeHistories({ from_us: 0, to_us: 1, series: [{ item: 'a', value: 'v', step_us: 1, samples: [[1, 'x']] }] }, 'x'));
+  assert.throws(() => decodeHistories({ from_us: 0, to_us: 1, series: [{ item: 'a', value: 'v', step_us: 1, samples: [[null, 1]] }] }, 'x'), /without a time/);
 });
 
 test('a table tells averages, without what was not measured', () => {

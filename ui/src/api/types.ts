@@ -1,23 +1,44 @@
 // The documents of the API as the page has them: generated (ui/types.mjs), and a few put together otherwise.
 
-import { object, type Decoder } from './decode.ts';
-import { WORDS, type AuditList, type CatalogueCommand, type CatalogueStep, type Input, type NotifyTestAnswerResultsItem, type PlanStep, type Run, type RunKind, type RunStatus, type ScheduleFlowsItem, type SessionInfo, type StepStatus, type Token } from './document.gen.ts';
+import { bool, list, object, or, shape, str, type Decoder } from './decode.ts';
+import { WORDS, type AuditEntry as AuditDocument, type AuditList, type CatalogueCommand, type CatalogueStep, type Input, type NotifyTestAnswerResultsItem, type PlanStep, type Run, type RunKind, type RunStatus, type ScheduleFlowsItem, type SessionInfo, type StepStatus, type Token } from './document.gen.ts';
 import { decoder } from './documents.ts';
 
-export type { ApprovePrompt as Approval, AuditEntry, InputType, NotifyHook, NotifyRule, NotifyTarget, PlanStep, Run, RunStatus, RunSummary, Schedule, ScheduleRule, Session, SessionInfo, Step, StepStatus, Token } from './document.gen.ts';
+export type { ApprovePrompt as Approval, InputType, NotifyHook, NotifyRule, NotifyTarget, PlanStep, Run, RunStatus, RunSummary, ScheduleRule, Session, SessionInfo, Step, StepStatus, Token } from './document.gen.ts';
 
 export const STEP_STATUSES: readonly StepStatus[] = WORDS.StepStatus;
 export type AnyStatus = RunStatus | StepStatus;
 export type InputSpec = Input;
 export type InputValue = string | number | boolean;
 export type FlowStep = CatalogueStep;
-export type ScheduledFlow = ScheduleFlowsItem;
-export type AuditPage = AuditList;
+export type ScheduledFlow = ScheduleFlowsItem & { host: string };
+/** No run starts there. */
+export interface Maintenance {
+  host: string;
+  on: boolean;
+  reason: string;
+}
+export interface Schedule {
+  flows: ScheduledFlow[];
+  /** One for each machine. */
+  maintenance: Maintenance[];
+}
+export type AuditEntry = AuditDocument & { host: string };
+export type AuditPage = Omit<AuditList, 'entries'> & { entries: AuditEntry[] };
 export type NotifyResult = NotifyTestAnswerResultsItem;
+
+/** What the dashboard of several machines says of each thing: whose it is. '': of the only one, or of the primary one. */
+export const hostOf = (v: unknown): string => {
+  const host = typeof v === 'object' && v !== null ? (v as Record<string, unknown>)['host'] : '';
+  return typeof host === 'string' ? host : '';
+};
+
+const hostAt = (v: unknown, list: string, i: number): string => hostOf((v as Record<string, unknown[]>)[list]?.[i]);
 
 /** A command or a flow, as what may be started. */
 export interface CatalogEntry extends Pick<CatalogueCommand, 'id' | 'title' | 'description' | 'group' | 'icon' | 'inputs' | 'confirm' | 'danger' | 'user'> {
   kind: RunKind;
+  host: string;
   /** None: a command. */
   steps: FlowStep[];
 }
@@ -33,7 +54,7 @@ export const decodeCatalog: Decoder<Catalog> = (v, at) => {
   const c = catalogue(v, at);
   return {
     digest: c.config_digest,
-    entries: [...c.flows.map((f): CatalogEntry => ({ ...f, kind: 'flow', group: '', user: '' })), ...c.commands.map((e): CatalogEntry => ({ ...e, kind: 'command', steps: [] }))],
+    entries: [...c.flows.map((f, i): CatalogEntry => ({ ...f, kind: 'flow', host: hostAt(v, 'flows', i), group: '', user: '' })), ...c.commands.map((e, i): CatalogEntry => ({ ...e, kind: 'command', host: hostAt(v, 'commands', i), steps: [] }))],
   };
 };
 
@@ -63,8 +84,22 @@ const sessionList = decoder('SessionList');
 const tokenList = decoder('TokenList');
 
 export const decodeSession = decoder('Session');
-export const decodeSchedule = decoder('Schedule');
-export const decodeAudit = decoder('AuditList');
+const schedule = decoder('Schedule');
+const maintenances = or(list(shape<{ host: string; maintenance: boolean; maintenance_reason: string }>({ host: str, maintenance: or(bool, false), maintenance_reason: or(str, '') })), []);
+const audit = decoder('AuditList');
+
+export const decodeSchedule: Decoder<Schedule> = (v, at) => {
+  const s = schedule(v, at);
+  const each = maintenances(object(v, at)['hosts'], `${at}.hosts`);
+  return {
+    flows: s.flows.map((f, i) => ({ ...f, host: hostAt(v, 'flows', i) })),
+    maintenance: each.length > 0 ? each.map((m) => ({ host: m.host, on: m.maintenance, reason: m.maintenance_reason })) : [{ host: '', on: s.maintenance, reason: s.maintenance_reason }],
+  };
+};
+export const decodeAudit: Decoder<AuditPage> = (v, at) => {
+  const a = audit(v, at);
+  return { ...a, entries: a.entries.map((e, i) => ({ ...e, host: hostAt(v, 'entries', i) })) };
+};
 export const decodePlan: Decoder<PlanStep[]> = (v, at) => plan(v, at).plan;
 export const decodeSessions: Decoder<SessionInfo[]> = (v, at) => sessionList(v, at).sessions;
 export const decodeTokens: Decoder<Token[]> = (v, at) => tokenList(v, at).tokens;

@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { go, here, match, route } from '../lib/router.ts';
 import { lazy } from '../lib/lazy.tsx';
+import { entryKey } from '../live/hosts.ts';
 import { expired, loadSession, session, sessionError } from '../live/store.ts';
 import { runForm } from '../pages/commands/start.ts';
 import { Login } from '../pages/login/Login.tsx';
@@ -37,7 +38,7 @@ function Page(): JSX.Element {
     case 'commands':
       return <Commands />;
     case 'run':
-      return <RunPage key={r.id} id={r.id} />;
+      return <RunPage key={r.id + here.value.query} id={r.id} />;
     case 'history':
       return <History />;
     case 'schedule':
@@ -67,7 +68,7 @@ function Shell() {
         <Banners />
         <Page />
       </main>
-      {runForm.value && <RunForm key={runForm.value.entry.id} request={runForm.value} />}
+      {runForm.value && <RunForm key={entryKey(runForm.value.entry)} request={runForm.value} />}
       {paletteOpen.value && <Palette />}
       {shortcutsOpen.value && <Shortcuts />}
       {expired.value && <SignInAgain />}

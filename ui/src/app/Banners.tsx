@@ -3,7 +3,9 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { clock, now } from '../lib/format.ts';
+import { hostTitle, several } from '../live/hosts.ts';
 import { connection, socket, system } from '../live/store.ts';
+import { isAway } from '../live/system.ts';
 import { Button } from '../ui/Button.tsx';
 import { Icon } from '../ui/Icon.tsx';
 
@@ -73,15 +75,22 @@ export function Banners() {
   const m = t.value;
   const s = system.value;
   const open = connection.value.kind === 'open';
+  const away = (s?.agents ?? []).filter(isAway);
   return (
     <div class="banners">
       <Connection />
-      {open && s?.agent.away && (
-        <Banner tone="err" icon="plug-zap">
-          {s.agent.refused ? m.agentRefused : m.agentAway}
-          {s.agent.reason !== '' && <span class="muted"> {s.agent.reason}</span>}
-        </Banner>
-      )}
+      {open &&
+        away.map((a) => (
+          <Banner key={a.host} tone="err" icon="plug-zap">
+            {several.value ? (a.state === 'refused' ? m.hostRefused : m.hostAway)(hostTitle(a.host)) : a.state === 'refused' ? m.agentRefused : m.agentAway}
+            {a.reason !== '' && (
+              <span class="muted" lang="en">
+                {' '}
+                {a.reason}
+              </span>
+            )}
+          </Banner>
+        ))}
       {open && s?.history.catchingUp && (
         <Banner tone="info" icon="database">
           {s.history.down ? m.databaseDown : m.historyCatchingUp}

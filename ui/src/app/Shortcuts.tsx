@@ -26,6 +26,8 @@ export function Shortcuts() {
         ['j · k', m.nextPreviousRow],
         ['Enter', m.openRow],
         ['Space', m.previewRow],
+        ['x', m.pickRow],
+        ['Shift X', m.cancelPicked],
         ['[ · ]', m.weekBackForth],
       ],
     ],

@@ -1,11 +1,15 @@
 import { t } from '../i18n/index.ts';
+import { lazy } from '../lib/lazy.tsx';
 import { path } from '../lib/router.ts';
+import { pagePath, several } from '../live/hosts.ts';
 import { activeRuns, connection, hostName } from '../live/store.ts';
 import { sectionAt } from '../pages/resources/sections.ts';
 import { Icon } from '../ui/Icon.tsx';
 import { Link } from '../ui/Link.tsx';
 import { MOD, NAV } from './nav.ts';
 import { paletteOpen } from './state.ts';
+
+const HostSwitch = lazy(() => import('./HostSwitch.tsx').then((m) => m.HostSwitch));
 
 function current(href: string, p: string): boolean {
   if (href === '/') return p === '/' || sectionAt(p) !== null;
@@ -43,7 +47,7 @@ export function Sidebar() {
   const active = activeRuns.value.length;
   return (
     <header class="side">
-      <Link href="/" class="brand" label="Ops Dashboard">
+      <Link href={pagePath('/')} class="brand" label="Ops Dashboard">
         <Logo />
         <span class="brand-name">Ops</span>
       </Link>
@@ -54,7 +58,7 @@ export function Sidebar() {
       </button>
       <nav aria-label={m.mainNavigation}>
         {NAV.map((n) => (
-          <Link key={n.href} href={n.href} current={current(n.href, p)} class={`nav-item ${n.wide ? 'nav-wide' : ''}`}>
+          <Link key={n.href} href={pagePath(n.href)} current={current(n.href, p)} class={`nav-item ${n.wide ? 'nav-wide' : ''}`}>
             <Icon name={n.icon} />
             <span>{m[n.word]}</span>
             {n.href === '/history' && active > 0 && (
@@ -65,16 +69,19 @@ export function Sidebar() {
             )}
           </Link>
         ))}
-        <Link href="/more" current={current('/more', p)} class="nav-item nav-more">
+        <Link href={pagePath('/more')} current={current('/more', p)} class="nav-item nav-more">
           <Icon name="ellipsis" />
           <span>{m.more}</span>
         </Link>
       </nav>
+      {several.value && <HostSwitch />}
       <div class="side-foot">
         <ConnectionState />
-        <span class="host" title={hostName.value}>
-          {hostName.value}
-        </span>
+        {!several.value && (
+          <span class="host" title={hostName.value}>
+            {hostName.value}
+          </span>
+        )}
       </div>
     </header>
   );

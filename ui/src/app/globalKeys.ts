@@ -1,15 +1,16 @@
 import { useEffect } from 'preact/hooks';
 import { useKeys, type Keys } from '../lib/keys.ts';
 import { go } from '../lib/router.ts';
+import { pagePath } from '../live/hosts.ts';
 import { paletteOpen, shortcutsOpen } from './state.ts';
 
 const KEYS: Keys = {
-  'g o': () => go('/'),
-  'g c': () => go('/commands'),
-  'g h': () => go('/history'),
-  'g e': () => go('/schedule'),
-  'g a': () => go('/audit'),
-  'g s': () => go('/settings'),
+  'g o': () => go(pagePath('/')),
+  'g c': () => go(pagePath('/commands')),
+  'g h': () => go(pagePath('/history')),
+  'g e': () => go(pagePath('/schedule')),
+  'g a': () => go(pagePath('/audit')),
+  'g s': () => go(pagePath('/settings')),
   '?': () => (shortcutsOpen.value = true),
 };
 

@@ -105,6 +105,20 @@ export const en = {
   running: (n: number) => (n === 1 ? '1 running' : `${n} running`),
   connectionsOf: (n: string, of: string) => `${n} of ${of} connections`,
 
+  // several machines
+  hosts: 'Hosts',
+  allHosts: 'All hosts',
+  anyHost: 'Any host',
+  nHosts: (n: number) => `${n} hosts`,
+  onHost: (host: string) => `It runs on ${host}.`,
+  runsOn: 'Runs on',
+  runNamedOn: (name: string, host: string) => `Run ${name} on ${host}`,
+  overviewOf: (host: string) => `Overview: ${host}`,
+  hostAway: (host: string) => `${host} cannot be reached. Its runs go on; nothing new can be started there.`,
+  hostRefused: (host: string) => `${host} refuses this dashboard. Check the secret both of them use.`,
+  whichHost: 'Several hosts have a run of this number:',
+  agentState: { connecting: 'connecting', connected: 'connected', away: 'cannot be reached', refused: 'refuses this dashboard' },
+
   // sign-in
   signIn: 'Sign in',
   signInTo: (host: string) => `Sign in to ${host}`,
@@ -230,6 +244,15 @@ export const en = {
 
   // history, schedule, audit
   filterRuns: 'Name, who, reason or #number',
+  pickRow: 'Pick a run',
+  pickRun: (name: string) => `Pick ${name}`,
+  pickRuns: 'Pick',
+  picked: (n: number) => (n === 1 ? '1 run picked' : `${n} runs picked`),
+  clearPicked: 'Pick none',
+  copyLinks: 'Copy links',
+  cancelPicked: 'Cancel the picked runs',
+  cancelRuns: (n: number) => (n === 1 ? 'Cancel 1 run' : `Cancel ${n} runs`),
+  cancelRunsQuestion: (n: number) => (n === 1 ? 'Cancel 1 run?' : `Cancel ${n} runs?`),
   command: 'Command',
   anyCommand: 'Any command',
   paused: 'Paused',

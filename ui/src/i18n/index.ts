@@ -1,5 +1,5 @@
 // The words of the page. Two dictionaries of one type: a string that is missing in one does not
-// compile. The daemon sends codes and numbers, never sentences of its own.
+// compile. The daemon sends codes and numbers; the English sentence beside a code is for those who read English.
 
 import { computed, signal } from '@preact/signals';
 import { load, save } from '../lib/storage.ts';
@@ -16,12 +16,12 @@ function initial(): Language {
 
 export const lang = signal<Language>(initial());
 /** Dutch, once somebody reads it. */
-const dutch = signal<Words | null>(null);
-export const t = computed<Words>(() => (lang.value === 'nl' ? (dutch.value ?? en) : en));
+const dutch = signal<typeof import('./nl.ts') | null>(null);
+export const t = computed<Words>(() => (lang.value === 'nl' ? (dutch.value?.nl ?? en) : en));
 
 /** Brings the words of the page's language. English is always here. */
 export async function loadWords(l: Language = lang.value): Promise<void> {
-  if (l === 'nl' && !dutch.peek()) dutch.value = (await import('./nl.ts')).nl;
+  if (l === 'nl' && !dutch.peek()) dutch.value = await import('./nl.ts');
 }
 
 export async function setLanguage(l: Language): Promise<void> {
@@ -29,6 +29,19 @@ export async function setLanguage(l: Language): Promise<void> {
   lang.value = l;
   save('lang', l);
   document.documentElement.lang = l;
+}
+
+/** What a problem's code means, in the page's language. `sent`: what its English sentence says beyond that; '' when
+ * nothing. null: the sentence has to do. */
+export function problemWords(code: string, sentence: string): { words: string; sent: string } | null {
+  const known = lang.value === 'nl' && dutch.value !== null && Object.hasOwn(dutch.value.problems, code) ? dutch.value.problems[code]! : null;
+  return known && { words: known[0], sent: sentence === '' || known.includes(sentence, 1) ? '' : sentence };
+}
+
+/** Why an item of a section is not well, in the page's language; null: it is to be shown as it was sent, in English. */
+export function statusWords(section: string, sent: string): string | null {
+  const d = lang.value === 'nl' ? dutch.value : null;
+  return d && d.translate(d.sentences, section, sent);
 }
 
 /** A count with its noun. */

@@ -1,5 +1,8 @@
 import type { Words } from './en.ts';
 
+export { problems } from './problems.nl.ts';
+export { sentences, translate } from './status.nl.ts';
+
 const range = (min: number | null, max: number | null): string =>
   min !== null && max !== null ? `${min} tot en met ${max}` : min !== null ? `${min} of meer` : `hoogstens ${max ?? ''}`;
 
@@ -106,6 +109,20 @@ export const nl: Words = {
   lastAt: 'laatste',
   running: (n: number) => (n === 1 ? '1 draait' : `${n} draaien`),
   connectionsOf: (n: string, of: string) => `${n} van ${of} verbindingen`,
+
+  // several machines
+  hosts: 'Hosts',
+  allHosts: 'Alle hosts',
+  anyHost: 'Elke host',
+  nHosts: (n: number) => `${n} hosts`,
+  onHost: (host: string) => `Draait op ${host}.`,
+  runsOn: 'Draait op',
+  runNamedOn: (name: string, host: string) => `${name} starten op ${host}`,
+  overviewOf: (host: string) => `Overzicht: ${host}`,
+  hostAway: (host: string) => `${host} is niet bereikbaar. Runs daar lopen door; iets nieuws starten kan er niet.`,
+  hostRefused: (host: string) => `${host} weigert dit dashboard. Controleer het geheim dat beide gebruiken.`,
+  whichHost: 'Meer hosts hebben een run met dit nummer:',
+  agentState: { connecting: 'wordt verbonden', connected: 'verbonden', away: 'niet bereikbaar', refused: 'weigert dit dashboard' },
 
   // sign-in
   signIn: 'Inloggen',
@@ -232,6 +249,15 @@ export const nl: Words = {
 
   // history, schedule, audit
   filterRuns: 'Naam, wie, reden of #nummer',
+  pickRow: 'Een run kiezen',
+  pickRun: (name: string) => `${name} kiezen`,
+  pickRuns: 'Kiezen',
+  picked: (n: number) => (n === 1 ? '1 run gekozen' : `${n} runs gekozen`),
+  clearPicked: 'Niets kiezen',
+  copyLinks: 'Links kopiëren',
+  cancelPicked: 'De gekozen runs afbreken',
+  cancelRuns: (n: number) => (n === 1 ? '1 run afbreken' : `${n} runs afbreken`),
+  cancelRunsQuestion: (n: number) => (n === 1 ? '1 run afbreken?' : `${n} runs afbreken?`),
   command: 'Commando',
   anyCommand: 'Elk commando',
   paused: 'Gepauzeerd',

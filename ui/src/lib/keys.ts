@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { load, save } from './storage.ts';
 
-/** A handler that has nothing to do says 'pass': the key stays the browser's. */
+/** A handler that has nothing to do says 'pass': the key is of the map below, or stays the browser's. */
 export type Keys = Readonly<Record<string, (e: KeyboardEvent) => unknown>>;
 
 export const singleKeys = signal(load('keys') !== 'off');
@@ -57,7 +57,8 @@ function dispatch(e: KeyboardEvent): void {
     const layer = layers[i]!;
     const handler = layer[full];
     if (handler) {
-      if (handler(e) !== 'pass') e.preventDefault();
+      if (handler(e) === 'pass') continue;
+      e.preventDefault();
       return;
     }
     if (Object.keys(layer).some((k) => k.startsWith(`${full} `))) {

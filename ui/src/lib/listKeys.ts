@@ -1,5 +1,5 @@
-// j and k go through the rows of a page, whatever they are; Enter is the browser's own on a link or button, and
-// Space shows more of a row where a page has more to show.
+// j and k go through the rows of a page, whatever they are; Enter is the browser's own on a link or button, Space shows
+// more of a row where a page has more to show, and x picks one where rows can be picked.
 
 import { useEffect } from 'preact/hooks';
 import { useKeys } from './keys.ts';
@@ -21,6 +21,13 @@ function step(by: 1 | -1): void {
   list[next]?.scrollIntoView({ block: 'nearest' });
 }
 
+/** The row that has the focus, or was gone to. */
+function pick(): unknown {
+  const box = document.activeElement?.closest('#main .row')?.querySelector<HTMLInputElement>('input[type=checkbox]');
+  if (!box) return 'pass';
+  return box.click();
+}
+
 /** `preview`: Space on a row, by the address its link goes to. */
 export function useListKeys(preview?: (href: string) => void): void {
   useEffect(
@@ -28,6 +35,7 @@ export function useListKeys(preview?: (href: string) => void): void {
       useKeys({
         j: () => step(1),
         k: () => step(-1),
+        x: pick,
         ...(preview
           ? {
               ' ': () => {

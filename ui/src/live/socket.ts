@@ -22,6 +22,8 @@ export interface Chunk {
 
 export interface Subscriber {
   topic: string;
+  /** For `status` and tails: of which machine; none: of the primary one. */
+  host?: string;
   /** For logs: where to go on. Negative: about so many bytes before the end. */
   offset?: () => number;
   onEvent(event: string, data: unknown): void;
@@ -140,8 +142,9 @@ export class LiveSocket {
     entry.id = this.nextId++;
     entry.failed = false;
     this.byId.set(entry.id, entry);
+    const { topic, host } = entry.subscriber;
     const offset = entry.subscriber.offset?.();
-    this.send({ op: 'subscribe', topic: entry.subscriber.topic, id: entry.id, ...(offset === undefined ? {} : { offset }) });
+    this.send({ op: 'subscribe', topic, id: entry.id, ...(host ? { host } : {}), ...(offset === undefined ? {} : { offset }) });
   }
 
   private release(entry: Entry): void {

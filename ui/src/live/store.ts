@@ -5,7 +5,7 @@ import { computed, effect, signal } from '@preact/signals';
 import { act, ApiError, get, onUnauthorized, post } from '../api/http.ts';
 import { decodeCatalog, decodeRunAnswer, decodeRuns, decodeSession, type Catalog, type Run, type Session } from '../api/types.ts';
 import { LiveSocket, type Connection, type Subscription } from './socket.ts';
-import { readSystem, type System } from './system.ts';
+import { decodeSystem, isAway, type System } from './system.ts';
 
 /** undefined: not asked yet; null: signed out. */
 export const session = signal<Session | null | undefined>(undefined);
@@ -25,7 +25,8 @@ export const hostName = computed(() => system.value?.host ?? '');
 export const activeRuns = computed(() => (runs.value ?? []).filter((r) => isActive(r)));
 /** Whether what needs the daemon can be done now. */
 export const live = computed(() => connection.value.kind === 'open');
-export const agentAway = computed(() => system.value?.agent.away ?? false);
+/** Nothing can be started anywhere. */
+export const agentAway = computed(() => system.value?.agents.every(isAway) ?? false);
 
 const RUNS_KEPT = 100;
 
@@ -81,11 +82,13 @@ function onCatalog(event: string, data: unknown): void {
   }
 }
 
+const connected = (s: System | null): number => s?.agents.filter((a) => a.state === 'connected').length ?? 0;
+
 function onSystem(event: string, data: unknown): void {
   if (event !== 'snapshot' && event !== 'put') return;
-  const before = system.value?.agent.connected ?? false;
-  system.value = readSystem(data);
-  if (system.value.agent.connected && !before) socket.retryFailed();
+  const before = connected(system.value);
+  system.value = decodeSystem(data, 'system');
+  if (connected(system.value) > before) socket.retryFailed();
 }
 
 function subscribeAll(): Subscription[] {

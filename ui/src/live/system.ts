@@ -1,41 +1,61 @@
 // The topic `system`: how the parts of the dashboard are.
 
+import { bool, list, object, oneOf, or, shape, str, type Decoder } from '../api/decode.ts';
+import { WORDS, type AgentPartState } from '../api/document.gen.ts';
+import { decoder } from '../api/documents.ts';
+
+/** One machine, and how its agent is. */
+export interface HostState {
+  /** What its agent calls it. */
+  host: string;
+  /** What people call it; '' when nobody said. */
+  title: string;
+  /** What is meant when no host is named. */
+  primary: boolean;
+  state: AgentPartState;
+  reason: string;
+}
+
 export interface System {
   version: string;
   bootId: string;
   /** The build of the page that the daemon serves; '' when it does not say. */
   assets: string;
+  /** The primary host. */
   host: string;
-  agent: { connected: boolean; away: boolean; refused: boolean; sinceUs: number; reason: string };
+  /** The primary one first. A dashboard of one machine has one. */
+  agents: HostState[];
   history: { down: boolean; catchingUp: boolean };
 }
 
-function part(v: unknown): Record<string, unknown> {
-  return typeof v === 'object' && v !== null && !Array.isArray(v) ? (v as Record<string, unknown>) : {};
-}
-const word = (v: unknown): string => (typeof v === 'string' ? v : '');
-const count = (v: unknown): number => (typeof v === 'number' ? v : 0);
+const system = decoder('System');
 
-/** Reads a document as it is; what it does not say counts as well. */
-export function readSystem(data: unknown): System {
-  const o = part(data);
-  const agent = part(o['agent']);
-  const database = part(o['database']);
-  const archiver = part(o['archiver']);
-  const agentState = word(agent['state']);
-  const down = word(database['state']) === 'down';
+const agents = or(
+  list(
+    shape<HostState>({
+      host: str,
+      title: or(str, ''),
+      primary: or(bool, false),
+      state: oneOf(WORDS.AgentPartState, 'connecting'),
+      reason: or(str, ''),
+    }),
+  ),
+  [],
+);
+
+export const decodeSystem: Decoder<System> = (v, at) => {
+  const s = system(v, at);
+  const several = agents(object(v, at)['agents'], `${at}.agents`);
+  const host = s.agent.host || s.host;
+  const down = s.database.state === 'down';
   return {
-    version: word(o['version']),
-    bootId: word(o['boot_id']),
-    assets: word(o['assets']),
-    host: word(agent['host']) || word(o['host']),
-    agent: {
-      connected: agentState === 'connected',
-      away: agentState === 'away' || agentState === 'refused',
-      refused: agentState === 'refused',
-      sinceUs: count(agent['since_us']),
-      reason: word(agent['reason']),
-    },
-    history: { down, catchingUp: down || archiver['catching_up'] === true },
+    version: s.version,
+    bootId: s.boot_id,
+    assets: s.assets,
+    host,
+    agents: several.length > 0 ? several : [{ host, title: '', primary: true, state: s.agent.state, reason: s.agent.reason }],
+    history: { down, catchingUp: down || s.archiver.catching_up },
   };
-}
+};
+
+export const isAway = (h: HostState): boolean => h.state === 'away' || h.state === 'refused';

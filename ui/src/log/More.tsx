@@ -10,6 +10,7 @@ import { STREAMS, type Stream } from './messages.ts';
 
 export interface ToolbarProps {
   control: LogControl;
+  /** Addresses of the whole log; '': it is kept nowhere. */
   download: string;
   raw: string;
   /** How many steps the run has. */
@@ -53,22 +54,28 @@ export function More({ control, download, raw, steps }: ToolbarProps) {
             <Icon name="arrow-up" />
             {m.toTop}
           </button>
-          <button type="button" onClick={act(() => void control.copyLink())}>
-            <Icon name="link" />
-            {m.copyLink}
-          </button>
+          {raw !== '' && (
+            <button type="button" onClick={act(() => void control.copyLink())}>
+              <Icon name="link" />
+              {m.copyLink}
+            </button>
+          )}
           <button type="button" onClick={act(() => void control.copyPicked())}>
             <Icon name="copy" />
             {m.copyLines}
           </button>
-          <a href={download} onClick={() => (open.value = false)}>
-            <Icon name="download" />
-            {m.downloadLog}
-          </a>
-          <a href={raw} target="_blank" rel="noreferrer" onClick={() => (open.value = false)}>
-            <Icon name="external-link" />
-            {m.openText}
-          </a>
+          {raw !== '' && (
+            <>
+              <a href={download} onClick={() => (open.value = false)}>
+                <Icon name="download" />
+                {m.downloadLog}
+              </a>
+              <a href={raw} target="_blank" rel="noreferrer" onClick={() => (open.value = false)}>
+                <Icon name="external-link" />
+                {m.openText}
+              </a>
+            </>
+          )}
           <p class="menu-note">
             <i class="stderr-mark" aria-hidden="true" />
             {m.stderrNote}

@@ -76,6 +76,7 @@ export class LogClient {
   constructor(
     readonly run: string,
     private readonly topic = `run/${run}/log`,
+    host = '',
   ) {
     if (this.isTail) this.at = 0;
     this.worker = new Worker(workerUrl(), { type: 'module' });
@@ -84,6 +85,7 @@ export class LogClient {
     this.send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 24 : 64) * 1024 * 1024 });
     this.stream = socket.subscribe({
       topic,
+      host,
       offset: () => this.at,
       onEvent: (event, data) => this.event(event, data),
       onChunk: (c) => this.chunk(c),

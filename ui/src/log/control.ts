@@ -24,9 +24,9 @@ export class LogControl {
   readonly focusMode = signal(false);
   private stepping: Promise<number> = Promise.resolve(0);
 
-  /** topic: of what is no run's log (see LogClient). */
-  constructor(run: string, topic?: string) {
-    this.client = new LogClient(run, topic);
+  /** topic, host: of what is no run's log (see LogClient). */
+  constructor(run: string, topic?: string, host?: string) {
+    this.client = new LogClient(run, topic, host);
   }
 
   mount(root: HTMLElement, look: ListLook): LogList {
@@ -163,6 +163,6 @@ export class LogControl {
 
   async copyLink(): Promise<void> {
     const lines = this.list.value?.selection.lines.value ?? null;
-    await copyText(location.origin + location.pathname + linesHash(lines), t.value.linkCopied);
+    await copyText(location.href.split('#')[0] + linesHash(lines), t.value.linkCopied);
   }
 }

@@ -21,7 +21,7 @@ export function Dialog({ title, onClose, children, note, fixed, class: extra = '
     const d = ref.current!;
     const before = document.activeElement;
     if (!d.open) d.showModal();
-    const first = d.querySelector<HTMLElement>('[data-autofocus]') ?? d.querySelector<HTMLElement>('form :is(input, select, textarea, button):not([disabled])');
+    const first = d.querySelector<HTMLElement>('[data-autofocus]') ?? d.querySelector<HTMLElement>('form :is(input:not([type=radio]:not(:checked)), select, textarea, button):not([disabled])');
     first?.focus();
     return () => {
       if (d.open) d.close();

@@ -1,27 +1,59 @@
-import type { ComponentChildren } from 'preact';
+import { Fragment, type ComponentChildren } from 'preact';
 import { ApiError } from '../api/http.ts';
-import { t } from '../i18n/index.ts';
+import { problemWords, t } from '../i18n/index.ts';
+import { here } from '../lib/router.ts';
+import { hosts, hostTitle, withHost } from '../live/hosts.ts';
 import { Button } from './Button.tsx';
 import { Icon } from './Icon.tsx';
+import { Link } from './Link.tsx';
 
-/** What went wrong, in words for a person. */
-export function errorText(e: unknown): string {
+/** What went wrong, in words for a person; `sent`: what the dashboard says of it in English. */
+function errorWords(e: unknown): { words: string; sent: string } {
   const m = t.value;
-  if (!(e instanceof ApiError)) return e instanceof Error ? e.message : String(e);
-  if (e.status === 0) return m.errorUnreachable;
-  if (e.status === 429) return e.retryAfter > 0 ? m.errorTooManyIn(e.retryAfter) : m.errorTooMany;
-  if (e.code === 'bad_answer') return `${m.errorBadAnswer} (${e.message})`;
-  return e.message;
+  if (!(e instanceof ApiError)) return { words: '', sent: e instanceof Error ? e.message : String(e) };
+  if (e.status === 0) return { words: m.errorUnreachable, sent: '' };
+  if (e.status === 429) return { words: e.retryAfter > 0 ? m.errorTooManyIn(e.retryAfter) : m.errorTooMany, sent: '' };
+  if (e.code === 'bad_answer') return { words: m.errorBadAnswer, sent: `(${e.message})` };
+  if (e.code === 'ambiguous_number') return { words: m.whichHost, sent: '' };
+  return problemWords(e.code, e.message) ?? { words: '', sent: e.message };
+}
+
+/** The same as one text. */
+export function errorText(e: unknown): string {
+  const { words, sent } = errorWords(e);
+  return [words, sent].filter(Boolean).join(' ');
+}
+
+/** The same address on each machine. */
+function Choices() {
+  return (
+    <>
+      {hosts.value.map((h) => (
+        <Fragment key={h.host}>
+          {' '}
+          <Link href={withHost(here.value.path, h.host)}>{hostTitle(h.host)}</Link>
+        </Fragment>
+      ))}
+    </>
+  );
 }
 
 /** An error where it happened, with its request id and a way to try again. */
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
   const id = error instanceof ApiError ? error.requestId : '';
+  const { words, sent } = errorWords(error);
   return (
     <div class="problem" role="alert">
       <Icon name="circle-alert" />
       <p>
-        {errorText(error)}
+        {words}
+        {sent !== '' && (
+          <span lang="en">
+            {words !== '' && ' '}
+            {sent}
+          </span>
+        )}
+        {error instanceof ApiError && error.code === 'ambiguous_number' && <Choices />}
         {id !== '' && <span class="mono muted"> {id}</span>}
       </p>
       {retry && (

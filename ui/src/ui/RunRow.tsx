@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { Run } from '../api/types.ts';
+import { hostTitle, runPath, several } from '../live/hosts.ts';
 import { isActive } from '../live/store.ts';
 import { actorName, inputsText, outcome } from './runText.ts';
 import { Link } from './Link.tsx';
@@ -7,11 +8,12 @@ import { Status, tone } from './Status.tsx';
 import { Ago, Took } from './Time.tsx';
 
 /** One run in a list: a link of one line, two on a phone. */
-export function RunRow({ run, children }: { run: Run; children?: ComponentChildren }) {
+export function RunRow({ run, pick, children }: { run: Run; /** What picks it, before all else. */ pick?: ComponentChildren; children?: ComponentChildren }) {
   const how = isActive(run) ? '' : outcome(run);
   return (
-    <li class="row">
-      <Link href={`/runs/${run.number}`} class="run-row">
+    <li class={pick ? 'row pickable' : 'row'}>
+      {pick}
+      <Link href={runPath(run)} class="run-row">
         <Status status={run.status} quiet />
         <span class="run-what">
           <b>{run.title || run.name}</b>
@@ -19,6 +21,7 @@ export function RunRow({ run, children }: { run: Run; children?: ComponentChildr
           {how !== '' && <span class={`run-outcome ${tone(run.status)}`}>{how}</span>}
         </span>
         <span class="run-inputs mono">{inputsText(run)}</span>
+        {several.value && <span class="run-host">{hostTitle(run.host)}</span>}
         <span class="run-actor">{actorName(run.actor)}</span>
         <Took of={run} />
         <span class="run-when">

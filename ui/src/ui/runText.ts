@@ -19,6 +19,9 @@ export function outcome(r: Pick<Run | Step, 'status' | 'reason' | 'exit_code' | 
   return known ?? r.reason;
 }
 
+/** Backup #1481 */
+export const runName = (run: Pick<Run, 'title' | 'name' | 'number'>): string => `${run.title || run.name} #${run.number}`;
+
 /** Its title, or its id where several steps of a run bear the same title: those would not be told apart. */
 export function stepName(step: Pick<Step, 'id' | 'title'>, steps: readonly Pick<Step, 'title'>[]): string {
   const alike = steps.filter((s) => s.title === step.title).length;

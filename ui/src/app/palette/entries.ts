@@ -2,9 +2,10 @@
 // here already, so results are instant.
 
 import type { Words } from '../../i18n/en.ts';
-import { LANGUAGES, lang, setLanguage, type Language } from '../../i18n/index.ts';
+import { LANGUAGES, lang, setLanguage, statusWords, type Language } from '../../i18n/index.ts';
 import { itemTitle } from '../../i18n/values.ts';
 import { rank } from '../../lib/fuzzy.ts';
+import { entryKey, hosts, hostTitle, pagePath, runPath, several, shownHost, withHost } from '../../live/hosts.ts';
 import { go, setHash } from '../../lib/router.ts';
 import { shownRun } from '../badge.ts';
 import { THEMES, setTheme, theme } from '../../lib/theme.ts';
@@ -33,38 +34,42 @@ const LEVEL_ICONS = { ok: 'circle-check', warn: 'triangle-alert', bad: 'circle-x
 
 /** Each thing that is watched, and the pages they are on. */
 function watched(m: Words, status: MachineStatus | null): Entry[] {
-  const out: Entry[] = SECTIONS.map((s) => ({ key: s.path, icon: 'server', label: m.section[s.name], detail: '', group: 'resources', also: s.path, act: () => go(s.path) }));
+  const out: Entry[] = SECTIONS.map((s) => ({ key: s.path, icon: 'server', label: m.section[s.name], detail: on(shownHost.value, ''), group: 'resources', also: s.path, act: () => go(pagePath(s.path)) }));
   for (const s of SECTIONS) {
     for (const item of status?.sections[s.name] ?? []) {
-      out.push({ key: `${s.name} ${item.id}`, icon: LEVEL_ICONS[item.level], label: itemTitle(s.name, item) || item.id, detail: item.level === 'ok' ? '' : item.message, group: 'resources', also: `${item.id} ${m.section[s.name]}`, act: () => go(`${s.path}#${encodeURIComponent(item.id)}`) });
+      out.push({ key: `${s.name} ${item.id}`, icon: LEVEL_ICONS[item.level], label: itemTitle(s.name, item) || item.id, detail: on(shownHost.value, item.level === 'ok' ? '' : (statusWords(s.name, item.message) ?? item.message)), group: 'resources', also: `${item.id} ${m.section[s.name]}`, act: () => go(pagePath(`${s.path}#${encodeURIComponent(item.id)}`)) });
     }
   }
   return out;
 }
 
+/** Of several machines it is said whose it is. */
+const on = (host: string, text: string): string => (several.value ? [hostTitle(host), text].filter(Boolean).join(' · ') : text);
+
 export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run[] | null, status: MachineStatus | null = null): Entry[] {
   const out: Entry[] = [];
   for (const e of catalog?.entries ?? []) {
     out.push({
-      key: `run ${e.kind} ${e.id}`,
+      key: `run ${entryKey(e)}`,
       icon: e.danger === 'high' ? 'triangle-alert' : e.kind === 'flow' ? 'workflow' : 'terminal',
       label: e.title || e.id,
-      detail: e.id,
+      detail: on(e.host, e.id),
       group: 'run',
-      also: `${e.id} ${e.group}`,
+      also: `${e.id} ${e.group} ${on(e.host, '')}`,
       act: () => openRunForm(e),
     });
   }
-  for (const n of NAV) out.push({ key: n.href, icon: n.icon, label: m[n.word], detail: '', group: 'goto', also: n.href, act: () => go(n.href) });
+  for (const n of NAV) out.push({ key: n.href, icon: n.icon, label: m[n.word], detail: '', group: 'goto', also: n.href, act: () => go(pagePath(n.href)) });
+  for (const h of several.value ? hosts.value : []) out.push({ key: `host ${h.host}`, icon: 'server', label: m.overviewOf(hostTitle(h.host)), detail: h.title === '' ? '' : h.host, group: 'goto', also: h.host, act: () => go(withHost('/', h.host)) });
   for (const r of (runs ?? []).slice(0, 20)) {
     out.push({
       key: r.id,
       icon: 'file-text',
       label: `${r.title || r.name} #${r.number}`,
-      detail: m.status[r.status],
+      detail: on(r.host, m.status[r.status]),
       group: 'recent',
-      also: r.name,
-      act: () => go(`/runs/${r.number}`),
+      also: `${r.name} ${on(r.host, '')}`,
+      act: () => go(runPath(r)),
     });
   }
   out.push(...watched(m, status));
@@ -98,8 +103,10 @@ export function search(query: string, entries: Entry[]): Entry[] {
     const known = entries.filter((e) => e.group === 'recent' && e.label.includes(`#${n}`));
     if (!/^\d+$/.test(n)) return known;
     const exact = known.some((e) => e.label.endsWith(`#${n}`));
-    const open: Entry = { key: `go ${n}`, icon: 'file-text', label: `#${n}`, detail: '', group: 'recent', also: '', act: () => go(`/runs/${n}`) };
-    return exact ? known : [open, ...known];
+    const open = (host: string): Entry => ({ key: `go ${n} ${host}`, icon: 'file-text', label: `#${n}`, detail: on(host, ''), group: 'recent', also: '', act: () => go(withHost(`/runs/${n}`, host)) });
+    // Each machine counts for itself.
+    if (several.value) return [...known, ...hosts.value.map((h) => open(h.host))];
+    return exact ? known : [open(''), ...known];
   }
   if (q.startsWith('>')) return rank(q.slice(1), entries.filter((e) => e.group === 'run'), (e) => `${e.label} ${e.also}`);
   if (q === '') return [...entries.filter((e) => e.group === 'run').slice(0, 8), ...entries.filter((e) => e.group !== 'run' && e.group !== 'resources').slice(0, 14)];

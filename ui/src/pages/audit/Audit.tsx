@@ -1,9 +1,10 @@
-import { useSignal } from '@preact/signals';
+import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { get } from '../../api/http.ts';
 import { decodeAudit, type AuditEntry, type AuditPage } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { clock, now } from '../../lib/format.ts';
+import { hostTitle, several } from '../../live/hosts.ts';
 import { go, here } from '../../lib/router.ts';
 import { actorName } from '../../ui/runText.ts';
 import { Button } from '../../ui/Button.tsx';
@@ -11,6 +12,7 @@ import { Days } from '../../ui/Days.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Empty, Failed, Skeleton } from '../../ui/Notice.tsx';
 import { AuditDetails } from './AuditDetails.tsx';
+import { useRunNames } from './runNames.ts';
 import { isBad, summary } from './summary.ts';
 
 const PAGE = 100;
@@ -18,28 +20,32 @@ const PAGE = 100;
 interface Wanted {
   event: string;
   actor: string;
+  /** Of one machine; '' for all. */
+  host: string;
 }
 
 function wantedOf(query: string): Wanted {
   const p = new URLSearchParams(query);
-  return { event: p.get('event') ?? '', actor: p.get('actor') ?? '' };
+  return { event: p.get('event') ?? '', actor: p.get('actor') ?? '', host: p.get('host') ?? '' };
 }
 
 function queryOf(w: Wanted, more: Record<string, string> = {}): string {
   const p = new URLSearchParams(more);
   if (w.event !== '') p.set('event', w.event);
   if (w.actor !== '') p.set('actor', w.actor);
+  if (w.host !== '') p.set('host', w.host);
   const s = p.toString();
   return s === '' ? '' : `?${s}`;
 }
 
-function Row({ entry, open }: { entry: AuditEntry; open: () => void }) {
+function Row({ entry, run, open }: { entry: AuditEntry; run: string; open: () => void }) {
   return (
     <li class="row">
       <button type="button" class="audit-row" onClick={open}>
         <span class="audit-time mono">{clock(entry.time_us)}</span>
         <span class={`audit-event mono ${isBad(entry) ? 'bad' : ''}`}>{entry.event}</span>
-        <span class="audit-what">{summary(entry)}</span>
+        {several.value && <span class="audit-host">{entry.host === '' ? '' : hostTitle(entry.host)}</span>}
+        <span class="audit-what">{summary(entry, run)}</span>
         <span class="audit-who">{[actorName(entry.actor), entry.address].filter(Boolean).join(' · ')}</span>
       </button>
     </li>
@@ -65,6 +71,9 @@ export function Audit() {
   const pages = useSignal<AuditPage[] | null>(null);
   const error = useSignal<unknown>(null);
   const busy = useSignal(false);
+  const listed = useComputed(() => (pages.value ?? []).flatMap((p) => p.entries));
+  const names = useRunNames(listed).value;
+  const entries = listed.value;
   const shown = useSignal<AuditEntry | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
@@ -96,7 +105,6 @@ export function Audit() {
   };
   const all = pages.value;
   const next = all?.[all.length - 1]?.next ?? '';
-  const entries = (all ?? []).flatMap((p) => p.entries);
   return (
     <>
       <header class="page-head">
@@ -123,7 +131,7 @@ export function Audit() {
         </div>
       )}
       {all && entries.length === 0 && <Empty icon="scroll-text">{address === '' ? m.auditEmpty : m.noMatch}</Empty>}
-      <Days list={entries} timeOf={(e) => e.time_us} nowMs={now.peek()} row={(e) => <Row key={`${e.source} ${e.id}`} entry={e} open={() => (shown.value = e)} />} />
+      <Days list={entries} timeOf={(e) => e.time_us} nowMs={now.peek()} row={(e) => <Row key={`${e.source} ${e.id}`} entry={e} run={names.get(e.run) ?? ''} open={() => (shown.value = e)} />} />
       {error.value !== null && <Failed error={error.value} retry={() => void load(next)} />}
       {next !== '' && error.value === null && (
         <p class="center">

@@ -1,6 +1,7 @@
 import type { AuditEntry } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { full } from '../../lib/format.ts';
+import { withHost } from '../../live/hosts.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -13,6 +14,7 @@ export function AuditDetails({ entry, onClose }: { entry: AuditEntry; onClose: (
   const facts: [string, string][] = [
     [m.time, full(entry.time_us)],
     [m.auditSource, m.source[entry.source]],
+    [m.host, entry.host],
     [m.actor, entry.actor],
     [m.address, entry.address],
     [m.requestId, entry.request_id],
@@ -36,7 +38,7 @@ export function AuditDetails({ entry, onClose }: { entry: AuditEntry; onClose: (
       </div>
       <footer class="dialog-foot">
         {entry.run !== '' && (
-          <Link href={`/runs/${entry.run}`} class="btn secondary">
+          <Link href={withHost(`/runs/${entry.run}`, entry.host)} class="btn secondary">
             {m.openTheRun}
           </Link>
         )}

@@ -9,13 +9,14 @@ function scalar(v: unknown): string {
   return typeof v === 'string' ? v : typeof v === 'number' || typeof v === 'boolean' ? String(v) : '';
 }
 
-/** Names of what it was about first, then the other short members. */
-export function summary(e: AuditEntry): string {
+/** Names of what it was about first, then the other short members. `run`: what its run is called, when that is known. */
+export function summary(e: AuditEntry, run = ''): string {
   const parts: string[] = [];
   const number = scalar(e.data['number']);
   const name = scalar(e.data['name']) || scalar(e.data['flow']) || scalar(e.data['object']) || scalar(e.data['title']);
   if (name !== '') parts.push(name);
-  if (number !== '') parts.push(`#${number}`);
+  if (name === '' && run !== '') parts.push(run);
+  else if (number !== '') parts.push(`#${number}`);
   for (const [k, v] of Object.entries(e.data)) {
     const text = scalar(v);
     if ((k === 'status' && text.startsWith('2')) || (k === 'trigger' && text === 'manual')) continue; // as it should be

@@ -6,6 +6,7 @@ import { score } from '../../lib/fuzzy.ts';
 import { here } from '../../lib/router.ts';
 import { useKeys } from '../../lib/keys.ts';
 import { useListKeys } from '../../lib/listKeys.ts';
+import { chosenHost, entryKey, hosts, hostTitle } from '../../live/hosts.ts';
 import { agentAway, catalog, catalogError } from '../../live/store.ts';
 import { Segmented } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
@@ -15,16 +16,19 @@ import { runForm } from './start.ts';
 
 type Show = 'all' | 'flow' | 'command' | 'danger';
 
-/** Commands without a group stand under the first part of their name: `pg.dump` under pg. */
-export function grouped(entries: readonly CatalogEntry[], flowsName: string): [string, CatalogEntry[]][] {
-  const groups = new Map<string, CatalogEntry[]>();
+/** Commands without a group stand under the first part of their name: `pg.dump` under pg. Those of several machines stand
+ * machine by machine, in the order of `order`. */
+export function grouped(entries: readonly CatalogEntry[], flowsName: string, order: readonly string[] = []): { host: string; name: string; entries: CatalogEntry[] }[] {
+  const groups = new Map<string, { host: string; name: string; entries: CatalogEntry[] }>();
   for (const e of entries) {
     const name = e.group || (e.kind === 'flow' ? flowsName : e.id.split('.')[0]!);
-    const list = groups.get(name);
-    if (list) list.push(e);
-    else groups.set(name, [e]);
+    const host = order.length > 1 ? e.host : '';
+    const key = `${host}\n${name}`;
+    const group = groups.get(key);
+    if (group) group.entries.push(e);
+    else groups.set(key, { host, name, entries: [e] });
   }
-  return [...groups];
+  return [...groups.values()].sort((a, b) => order.indexOf(a.host) - order.indexOf(b.host));
 }
 
 function matches(e: CatalogEntry, query: string, show: Show): boolean {
@@ -33,18 +37,22 @@ function matches(e: CatalogEntry, query: string, show: Show): boolean {
 }
 
 function List({ entries }: { entries: readonly CatalogEntry[] }) {
+  const order = hosts.value.map((h) => h.host);
   return (
     <>
-      {grouped(entries, t.value.flows).map(([name, list]) => (
-        <section key={name} class="entry-group" aria-label={name}>
-          <h2 class="section-title">{name}</h2>
-          <ul class="card rows">
-            {list.map((e) => (
-              <EntryRow key={`${e.kind} ${e.id}`} entry={e} />
-            ))}
-          </ul>
-        </section>
-      ))}
+      {grouped(entries, t.value.flows, order).map(({ host, name, entries: list }) => {
+        const title = host === '' ? name : `${hostTitle(host)} · ${name}`;
+        return (
+          <section key={`${host} ${name}`} class="entry-group" aria-label={title}>
+            <h2 class="section-title">{title}</h2>
+            <ul class="card rows">
+              {list.map((e) => (
+                <EntryRow key={entryKey(e)} entry={e} />
+              ))}
+            </ul>
+          </section>
+        );
+      })}
     </>
   );
 }
@@ -64,14 +72,14 @@ export function Commands() {
   const show = useSignal<Show>('all');
   const filter = useRef<HTMLInputElement>(null);
   const c = catalog.value;
-  const found = useComputed(() => (catalog.value?.entries ?? []).filter((e) => matches(e, query.value.trim(), show.value)));
+  const found = useComputed(() => (catalog.value?.entries ?? []).filter((e) => (chosenHost.value === '' || e.host === chosenHost.value) && matches(e, query.value.trim(), show.value)));
 
   useListKeys();
   useEffect(() => useKeys({ '/': () => filter.current?.focus() }), []);
   const address = here.value.query;
   useEffect(() => {
     const wanted = named(address);
-    const e = wanted && c?.entries.find((x) => x.id === wanted.id && x.kind === wanted.kind);
+    const e = wanted && c?.entries.find((x) => x.id === wanted.id && x.kind === wanted.kind && (chosenHost.peek() === '' || x.host === chosenHost.peek()));
     // Only the form: an address never starts anything by itself.
     if (e) runForm.value = { entry: e, values: null };
   }, [address, c !== null]);

@@ -1,7 +1,8 @@
 import { useComputed } from '@preact/signals';
 import type { CatalogEntry } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { agentAway, live, runs } from '../../live/store.ts';
+import { blockedOn, entryKey, runPath, sameHost } from '../../live/hosts.ts';
+import { runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -19,7 +20,7 @@ export function EntryIcon({ entry }: { entry: CatalogEntry }) {
 /** `named`: what it starts is not said beside it. */
 export function RunButton({ entry, primary, named }: { entry: CatalogEntry; primary?: boolean; named?: boolean }) {
   const m = t.value;
-  const blocked = !live.value ? m.notConnected : agentAway.value ? m.agentAway : '';
+  const blocked = blockedOn(entry.host);
   return (
     <Button
       small
@@ -27,7 +28,7 @@ export function RunButton({ entry, primary, named }: { entry: CatalogEntry; prim
       icon={named ? 'play' : undefined}
       disabled={blocked !== ''}
       title={blocked || undefined}
-      busy={starting.value === `${entry.kind} ${entry.id}`}
+      busy={starting.value === entryKey(entry)}
       onClick={() => openRunForm(entry)}
     >
       <span class={named ? 'visually-hidden' : ''}>{needsForm(entry) ? m.runDots : m.run}</span>
@@ -37,11 +38,11 @@ export function RunButton({ entry, primary, named }: { entry: CatalogEntry; prim
 }
 
 function Last({ entry }: { entry: CatalogEntry }) {
-  const last = useComputed(() => runs.value?.find((r) => r.kind === entry.kind && r.name === entry.id));
+  const last = useComputed(() => runs.value?.find((r) => r.kind === entry.kind && r.name === entry.id && sameHost(r.host, entry.host)));
   const run = last.value;
   if (!run) return <span class="entry-last" />;
   return (
-    <Link href={`/runs/${run.number}`} class="entry-last" title={t.value.lastRun}>
+    <Link href={runPath(run)} class="entry-last" title={t.value.lastRun}>
       <Status status={run.status} quiet />
       <Ago us={run.created_us} />
       <Took of={run} />

@@ -7,6 +7,7 @@ import { Icon } from '../../ui/Icon.tsx';
 import { Problem } from '../../ui/Notice.tsx';
 import { copyText } from '../../ui/toast.ts';
 import { quoteArgv } from './quote.ts';
+import { hostMember } from './start.ts';
 
 interface Props {
   entry: CatalogEntry;
@@ -26,7 +27,7 @@ export function Preview({ entry, inputs, onFields }: Props) {
   const load = async () => {
     error.value = null;
     try {
-      const steps = await post('/runs', decodePlan, { body: { kind: entry.kind, id: entry.id, inputs, dry_run: true } });
+      const steps = await post('/runs', decodePlan, { body: { kind: entry.kind, id: entry.id, ...hostMember(entry), inputs, dry_run: true } });
       plan.value = { of: text, steps };
     } catch (e) {
       plan.value = null;

@@ -5,7 +5,8 @@ import { t } from '../../i18n/index.ts';
 import { go } from '../../lib/router.ts';
 import { loadJson, save } from '../../lib/storage.ts';
 import { initialValues, problemOf, toInputs } from '../../lib/validate.ts';
-import { activeRuns, agentAway, live, startRun } from '../../live/store.ts';
+import { blockedOn, hostTitle, runPath, sameHost, several } from '../../live/hosts.ts';
+import { activeRuns, startRun } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { Icon } from '../../ui/Icon.tsx';
@@ -14,7 +15,8 @@ import { Problem } from '../../ui/Notice.tsx';
 import { InputField } from './InputField.tsx';
 import { Preview } from './Preview.tsx';
 import { Reauth } from './Reauth.tsx';
-import { newKey, runForm, type FormRequest } from './start.ts';
+import { HostChoice } from './HostChoice.tsx';
+import { hostMember, newKey, runForm, type FormRequest } from './start.ts';
 
 function remembered(entry: FormRequest['entry']): Record<string, unknown> | null {
   const v = loadJson(`values.${entry.kind}.${entry.id}`);
@@ -39,7 +41,7 @@ export function RunForm({ request }: { request: FormRequest }) {
   const form = useRef<HTMLFormElement>(null);
   // One key for all tries of this form with the same values: a lost answer must not start it twice.
   const key = useRef({ of: '', value: '' });
-  const already = useComputed(() => activeRuns.value.find((r) => r.kind === entry.kind && r.name === entry.id));
+  const already = useComputed(() => activeRuns.value.find((r) => r.kind === entry.kind && r.name === entry.id && sameHost(r.host, entry.host)));
   const close = () => (runForm.value = null);
   const inputs = useMemo(() => toInputs(entry.inputs, values.value), [values.value]);
 
@@ -63,14 +65,14 @@ export function RunForm({ request }: { request: FormRequest }) {
     if (busy.value || !check()) return;
     busy.value = true;
     error.value = null;
-    const body = { kind: entry.kind, id: entry.id, inputs, ...(entry.confirm ? { confirm: entry.id } : {}) };
+    const body = { kind: entry.kind, id: entry.id, ...hostMember(entry), inputs, ...(entry.confirm ? { confirm: entry.id } : {}) };
     const text = JSON.stringify(body);
     if (key.current.of !== text) key.current = { of: text, value: newKey() };
     try {
       const run = await startRun(body, key.current.value);
       remember(entry, values.value);
       close();
-      go(`/runs/${run.number}`);
+      go(runPath(run));
     } catch (e) {
       if (e instanceof ApiError && e.code === 'reauth_required') askPassword.value = true;
       else if (e instanceof ApiError && Object.keys(e.fields).length > 0) {
@@ -88,7 +90,7 @@ export function RunForm({ request }: { request: FormRequest }) {
     if (problems.value[n]) problems.value = { ...problems.value, [n]: '' };
   };
   const careful = entry.confirm || entry.danger === 'high';
-  const blocked = !live.value ? m.notConnected : agentAway.value ? m.agentAway : '';
+  const blocked = blockedOn(entry.host);
 
   return (
     <Dialog title={name} note={entry.description || <span class="mono">{entry.id}</span>} onClose={close} class="run-form">
@@ -105,7 +107,14 @@ export function RunForm({ request }: { request: FormRequest }) {
           {already.value && (
             <p class="note">
               <Icon name="info" />
-              {m.alreadyRunning} <Link href={`/runs/${already.value.number}`}>{m.openRun(already.value.number)}</Link>
+              {m.alreadyRunning} <Link href={runPath(already.value)}>{m.openRun(already.value.number)}</Link>
+            </p>
+          )}
+          {several.value && <HostChoice entry={entry} onChange={(other) => (runForm.value = { entry: other, values: values.value })} />}
+          {blocked !== '' && (
+            <p class="note warn">
+              <Icon name="plug-zap" />
+              {blocked}
             </p>
           )}
           {entry.inputs.map((s) => (
@@ -127,7 +136,7 @@ export function RunForm({ request }: { request: FormRequest }) {
           </Button>
           {!askPassword.value && (
             <Button type="submit" look={entry.danger === 'high' ? 'danger-solid' : 'primary'} icon="play" busy={busy.value} disabled={blocked !== ''} title={blocked || undefined} testId="start">
-              {m.runNamed(name)}
+              {several.value ? m.runNamedOn(name, hostTitle(entry.host)) : m.runNamed(name)}
             </Button>
           )}
         </footer>

@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import type { CatalogEntry } from '../../api/types.ts';
 import { ApiError } from '../../api/http.ts';
 import { go } from '../../lib/router.ts';
+import { entryKey, runPath, several } from '../../live/hosts.ts';
 import { startRun } from '../../live/store.ts';
 import { errorText } from '../../ui/Notice.tsx';
 import { say } from '../../ui/toast.ts';
@@ -16,8 +17,11 @@ export interface FormRequest {
 
 /** The form that is open. */
 export const runForm = signal<FormRequest | null>(null);
-/** The entry that is being started without a form: "kind id". */
+/** The entry that is being started without a form, by its key. */
 export const starting = signal('');
+
+/** What a request to start says of the machine: of one there is nothing to say. */
+export const hostMember = (e: CatalogEntry): { host?: string } => (several.value ? { host: e.host } : {});
 
 export function newKey(): string {
   const b = crypto.getRandomValues(new Uint8Array(16));
@@ -34,12 +38,12 @@ export function openRunForm(entry: CatalogEntry, values: FormRequest['values'] =
 }
 
 async function startNow(entry: CatalogEntry): Promise<void> {
-  const name = `${entry.kind} ${entry.id}`;
+  const name = entryKey(entry);
   if (starting.value !== '') return;
   starting.value = name;
   try {
-    const run = await startRun({ kind: entry.kind, id: entry.id, inputs: {} }, newKey());
-    go(`/runs/${run.number}`);
+    const run = await startRun({ kind: entry.kind, id: entry.id, ...hostMember(entry), inputs: {} }, newKey());
+    go(runPath(run));
   } catch (e) {
     // What the catalogue did not say, the answer may ask for.
     if (e instanceof ApiError && (e.code === 'reauth_required' || e.status === 422)) runForm.value = { entry, values: null };

@@ -5,13 +5,16 @@ import { t } from '../../i18n/index.ts';
 import { now } from '../../lib/format.ts';
 import { useListKeys } from '../../lib/listKeys.ts';
 import { go, here } from '../../lib/router.ts';
+import { hosts, hostTitle, runPath, sameHost, several } from '../../live/hosts.ts';
 import { catalog, loadRuns, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
+import { runName } from '../../ui/runText.ts';
 import { Days } from '../../ui/Days.tsx';
 import { Segmented } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Empty, Problem, Skeleton } from '../../ui/Notice.tsx';
 import { RunRow } from '../../ui/RunRow.tsx';
+import { PickBar } from './PickBar.tsx';
 import { Preview } from './Preview.tsx';
 
 const PAGE = 50;
@@ -25,12 +28,14 @@ export interface Wanted {
   name: string;
   /** Part of a name, title, actor or reason, or #1482. */
   q: string;
+  /** Of one machine; '' for all. */
+  host: string;
 }
 
 export function wantedOf(query: string): Wanted {
   const p = new URLSearchParams(query);
   const f = p.get('status');
-  return { status: f === 'active' || f === 'failed' || f === 'succeeded' ? f : 'all', name: p.get('name') ?? '', q: (p.get('q') ?? '').trim() };
+  return { status: f === 'active' || f === 'failed' || f === 'succeeded' ? f : 'all', name: p.get('name') ?? '', q: (p.get('q') ?? '').trim(), host: p.get('host') ?? '' };
 }
 
 function addressOf(w: Wanted): string {
@@ -38,6 +43,7 @@ function addressOf(w: Wanted): string {
   if (w.status !== 'all') p.set('status', w.status);
   if (w.name !== '') p.set('name', w.name);
   if (w.q !== '') p.set('q', w.q);
+  if (w.host !== '') p.set('host', w.host);
   const query = p.toString();
   return query === '' ? '/history' : `/history?${query}`;
 }
@@ -54,7 +60,7 @@ function matches(r: Run, q: string): boolean {
 export function merge(loaded: readonly Run[], fresh: readonly Run[], w: Wanted): Run[] {
   const known = new Set(loaded.map((r) => r.id));
   const fits = (r: Run) =>
-    (w.status === 'all' || FILTERS[w.status].split(',').includes(r.status)) && (w.name === '' || r.name === w.name) && (known.has(r.id) || matches(r, w.q));
+    (w.status === 'all' || FILTERS[w.status].split(',').includes(r.status)) && (w.name === '' || r.name === w.name) && (w.host === '' || r.host === w.host) && (known.has(r.id) || matches(r, w.q));
   const byId = new Map(loaded.map((r) => [r.id, r]));
   const oldest = loaded[loaded.length - 1]?.created_us ?? 0;
   for (const r of fresh) if (byId.has(r.id) || r.created_us >= oldest) byId.set(r.id, r);
@@ -74,7 +80,8 @@ function Filters({ wanted }: { wanted: Wanted }) {
     if (typed.value.trim() !== wanted.q) typed.value = wanted.q;
   }, [wanted.q]);
   const set = (change: Partial<Wanted>) => go(addressOf({ ...wanted, ...change }), true);
-  const entries = catalog.value?.entries ?? [];
+  // What several machines have is there once.
+  const entries = [...new Map((catalog.value?.entries ?? []).filter((e) => wanted.host === '' || sameHost(e.host, wanted.host)).map((e) => [e.id, e])).values()];
   const known = wanted.name === '' || entries.some((e) => e.id === wanted.name);
   return (
     <div class="page-tools">
@@ -92,13 +99,26 @@ function Filters({ wanted }: { wanted: Wanted }) {
           }}
         />
       </label>
+      {several.value && (
+        <label class="wide-only">
+          <span class="visually-hidden">{m.host}</span>
+          <select class="input filter-select" value={wanted.host} onChange={(e) => set({ host: e.currentTarget.value })}>
+            <option value="">{m.anyHost}</option>
+            {hosts.value.map((h) => (
+              <option key={h.host} value={h.host}>
+                {hostTitle(h.host)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <label>
         <span class="visually-hidden">{m.command}</span>
         <select class="input filter-select" value={wanted.name} onChange={(e) => set({ name: e.currentTarget.value })}>
           <option value="">{m.anyCommand}</option>
           {!known && <option value={wanted.name}>{wanted.name}</option>}
           {entries.map((e) => (
-            <option key={`${e.kind} ${e.id}`} value={e.id}>
+            <option key={e.id} value={e.id}>
               {e.title || e.id}
             </option>
           ))}
@@ -134,11 +154,21 @@ export function History() {
   });
 
   /** The run whose last lines are shown. */
-  const previewed = useSignal(0);
-  useListKeys((href) => {
-    const number = Number(/^\/runs\/(\d+)$/.exec(href)?.[1] ?? 0);
-    previewed.value = previewed.value === number ? 0 : number;
-  });
+  const previewed = useSignal('');
+  useListKeys((href) => (previewed.value = previewed.value === href ? '' : href));
+  /** Ids of the runs that are picked. */
+  const picked = useSignal<ReadonlySet<string>>(new Set());
+  /** On a phone rows have room for what picks them only when that is wanted. */
+  const picking = useSignal(false);
+  const pick = (id: string) => {
+    const ids = new Set(picked.value);
+    if (!ids.delete(id)) ids.add(id);
+    picked.value = ids;
+  };
+  const clear = () => {
+    picked.value = new Set();
+    picking.value = false;
+  };
 
   const load = async (before: string, signal?: AbortSignal) => {
     busy.value = true;
@@ -149,6 +179,7 @@ export function History() {
       if (wanted.status !== 'all') query['status'] = FILTERS[wanted.status];
       if (wanted.name !== '') query['name'] = wanted.name;
       if (wanted.q !== '') query['q'] = wanted.q;
+      if (wanted.host !== '') query['host'] = wanted.host;
       const page = await loadRuns(query, signal);
       if (signal?.aborted) return;
       loaded.value = before === '' ? page.runs : [...(loaded.value ?? []), ...page.runs];
@@ -162,16 +193,26 @@ export function History() {
   useEffect(() => {
     const abort = new AbortController();
     loaded.value = null;
+    picked.value = new Set();
     void load('', abort.signal);
     return () => abort.abort();
   }, [address]);
 
   const list = loaded.value && merge(loaded.value, runs.value ?? [], wanted);
+  const chosen = (list ?? []).filter((r) => picked.value.has(r.id));
+  const checkbox = (r: Run) => (
+    <label class="pick">
+      <input type="checkbox" checked={picked.value.has(r.id)} onChange={() => pick(r.id)} aria-label={m.pickRun(runName(r))} />
+    </label>
+  );
   return (
-    <>
+    <div class={`history ${picking.value || chosen.length > 0 ? 'picking' : ''}`}>
       <header class="page-head">
         <h1>{m.history}</h1>
         <Filters wanted={wanted} />
+        <Button small class="only-phone" pressed={picking.value} onClick={() => (picking.value ? clear() : (picking.value = true))}>
+          {m.pickRuns}
+        </Button>
       </header>
       {list === null && error.value === null && (
         <div class="card">
@@ -185,8 +226,8 @@ export function History() {
           timeOf={(r) => r.created_us}
           nowMs={new Date(today.value).getTime()}
           row={(r) => (
-            <RunRow key={r.id} run={r}>
-              {previewed.value === r.number && <Preview run={r} />}
+            <RunRow key={r.id} run={r} pick={checkbox(r)}>
+              {previewed.value === runPath(r) && <Preview run={r} />}
             </RunRow>
           )}
         />
@@ -199,6 +240,7 @@ export function History() {
           </Button>
         </p>
       )}
-    </>
+      {chosen.length > 0 && <PickBar runs={chosen} onClear={clear} />}
+    </div>
   );
 }

@@ -4,6 +4,7 @@ import type { Run } from '../../api/types.ts';
 import { getText, get } from '../../api/http.ts';
 import { num, shape, str } from '../../api/decode.ts';
 import { t } from '../../i18n/index.ts';
+import { runPath } from '../../live/hosts.ts';
 import { Link } from '../../ui/Link.tsx';
 import { Problem } from '../../ui/Notice.tsx';
 
@@ -50,7 +51,7 @@ export function Preview({ run }: { run: Run }) {
   return (
     <div class="run-preview">
       {first.value && (
-        <Link href={`/runs/${run.number}#L${first.value.line}`} class="first-error">
+        <Link href={`${runPath(run)}#L${first.value.line}`} class="first-error">
           <span class="muted">{t.value.firstError}</span> <span class="mono">{first.value.text}</span>
         </Link>
       )}

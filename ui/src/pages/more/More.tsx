@@ -1,6 +1,7 @@
 import { NAV } from '../../app/nav.ts';
 import { ConnectionState } from '../../app/Sidebar.tsx';
 import { t } from '../../i18n/index.ts';
+import { pagePath, several } from '../../live/hosts.ts';
 import { hostName } from '../../live/store.ts';
 import { Icon } from '../../ui/Icon.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -17,7 +18,7 @@ export function More() {
       <ul class="card rows">
         {NAV.filter((n) => n.wide).map((n) => (
           <li key={n.href} class="row">
-            <Link href={n.href} class="more-row">
+            <Link href={pagePath(n.href)} class="more-row">
               <Icon name={n.icon} />
               <b>{m[n.word]}</b>
               <Icon name="chevron-right" />
@@ -25,7 +26,7 @@ export function More() {
           </li>
         ))}
       </ul>
-      <p class="muted small">{hostName.value}</p>
+      {!several.value && <p class="muted small">{hostName.value}</p>}
     </>
   );
 }

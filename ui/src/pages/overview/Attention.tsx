@@ -3,27 +3,33 @@ import { t } from '../../i18n/index.ts';
 import { itemTitle } from '../../i18n/values.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
+import { hostTitle, pagePath, withHost } from '../../live/hosts.ts';
 import { Link } from '../../ui/Link.tsx';
+import { Sent } from '../../ui/Sent.tsx';
 import { Ago } from '../../ui/Time.tsx';
 import { LevelMark } from './Level.tsx';
-import { machine, problems, type Placed } from './status.ts';
+import type { Placed } from './status.ts';
 import { sectionPath } from '../resources/sections.ts';
 
 const SHOWN = 6;
 
-function Problem({ section, item }: Placed) {
+/** `host`: whose it is, where those of several are together. */
+type OnHost = Placed & { host?: string };
+
+function Problem({ section, item, host }: OnHost) {
   const m = t.value;
+  const path = `${sectionPath(section)}#${encodeURIComponent(item.id)}`;
   return (
     <li>
-      <Link href={`${sectionPath(section)}#${encodeURIComponent(item.id)}`} class={`card attention-card ${item.level}`}>
+      <Link href={host === undefined ? pagePath(path) : withHost(path, host)} class={`card attention-card ${item.level}`}>
         <span class="attention-head">
           <LevelMark level={item.level} quiet />
           <b>{itemTitle(section, item)}</b>
-          <span class="muted">{m.section[section as keyof typeof m.section] ?? section}</span>
+          <span class="muted">{[host === undefined ? '' : hostTitle(host), m.section[section as keyof typeof m.section] ?? section].filter(Boolean).join(' · ')}</span>
           <Icon name="chevron-right" />
         </span>
         <span class="attention-why">
-          {item.message || m.level[item.level]}
+          {item.message === '' ? m.level[item.level] : <Sent section={section} text={item.message} />}
           {item.since_us > 0 && (
             <span class="muted">
               {' · '}
@@ -37,21 +43,18 @@ function Problem({ section, item }: Placed) {
 }
 
 /** What is wrong, before anything else; one quiet line when nothing is. */
-export function Attention() {
+export function Attention({ list, timeUs }: { list: readonly OnHost[]; timeUs: number }) {
   const m = t.value;
   const [all, setAll] = useState(false);
-  const status = machine.value;
-  if (!status || Object.keys(status.sections).length === 0) return null;
-  const list = problems(status);
   if (list.length === 0) {
     return (
       <p class="all-well">
         <LevelMark level="ok" quiet />
         {m.allWell}
-        {status.time_us > 0 && (
+        {timeUs > 0 && (
           <>
             {' · '}
-            <Ago us={status.time_us} />
+            <Ago us={timeUs} />
           </>
         )}
       </p>
@@ -65,7 +68,7 @@ export function Attention() {
       </h2>
       <ul>
         {(all ? list : list.slice(0, SHOWN)).map((p) => (
-          <Problem key={`${p.section}/${p.item.id}`} {...p} />
+          <Problem key={`${p.host ?? ''}/${p.section}/${p.item.id}`} {...p} />
         ))}
       </ul>
       {list.length > SHOWN && !all && (

@@ -2,7 +2,7 @@ import { t } from '../../i18n/index.ts';
 import { duration } from '../../lib/format.ts';
 import { Attention } from './Attention.tsx';
 import { Metrics } from './Metrics.tsx';
-import { machine, numberOf, textOf, useStatus } from './status.ts';
+import { machine, numberOf, problems, textOf, useStatus } from './status.ts';
 import { Tiles } from './Tiles.tsx';
 import { Watched } from './Watched.tsx';
 
@@ -18,9 +18,10 @@ function System() {
 /** How the machine is: problems first, then its worst values, then what is watched on it. */
 export function Machine() {
   useStatus();
+  const status = machine.value;
   return (
     <>
-      <Attention />
+      {status && Object.keys(status.sections).length > 0 && <Attention list={problems(status)} timeUs={status.time_us} />}
       <Metrics />
       <Tiles />
       <Watched />

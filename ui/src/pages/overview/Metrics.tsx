@@ -2,6 +2,8 @@ import type { ComponentChildren } from 'preact';
 import { t } from '../../i18n/index.ts';
 import { bytes, clock, number } from '../../lib/format.ts';
 import { Link } from '../../ui/Link.tsx';
+import { pagePath } from '../../live/hosts.ts';
+import { disksOf } from './disks.ts';
 import { LevelMark } from './Level.tsx';
 import { Sparkline } from './Sparkline.tsx';
 import { machine, numberOf, series, stale, textOf, type Item, type Point } from './status.ts';
@@ -24,7 +26,7 @@ function MetricCard({ item, title, value, note, lines, top = null, share = null 
   const old = stale.value;
   return (
     <li>
-      <Link href="/host" class={`card metric-card ${item.level} ${old ? 'stale' : ''}`}>
+      <Link href={pagePath('/host')} class={`card metric-card ${item.level} ${old ? 'stale' : ''}`}>
         <span class="metric-title">
           {title}
           {item.level !== 'ok' && <LevelMark level={item.level} quiet />}
@@ -41,11 +43,6 @@ function MetricCard({ item, title, value, note, lines, top = null, share = null 
       </Link>
     </li>
   );
-}
-
-/** The fullest first: an average would hide the one that matters. */
-export function disksOf(items: readonly Item[]): Item[] {
-  return items.filter((i) => i.id.startsWith('disk:')).sort((a, b) => (numberOf(b, 'used_pct') ?? 0) - (numberOf(a, 'used_pct') ?? 0));
 }
 
 export function Metrics() {

@@ -1,4 +1,6 @@
+import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
+import { chosenHost, hosts, hostTitle, pagePath, several } from '../../live/hosts.ts';
 import { activeRuns, hostName, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -12,37 +14,43 @@ import { RunningNow } from './RunningNow.tsx';
 
 // How the machine is comes with the agent's first answer; its code may come as late.
 const Machine = lazy(() => import('./Machine.tsx').then((m) => m.Machine));
+const AllHosts = lazy(() => import('./AllHosts.tsx').then((m) => m.AllHosts));
 
 const RECENT = 10;
+
+/** Those of one machine; '' leaves all. */
+const ofHost = (list: readonly Run[] | null, host: string): readonly Run[] | null => (host === '' ? list : (list?.filter((r) => r.host === host) ?? null));
 
 export function Overview() {
   const m = t.value;
   useListKeys();
-  const all = runs.value;
-  const active = activeRuns.value;
+  const host = chosenHost.value;
+  const all = ofHost(runs.value, host);
+  const active = ofHost(activeRuns.value, host)!;
   const recent = (all ?? []).slice(0, RECENT);
+  const whole = several.value && host === '';
   return (
     <>
       <header class="page-head">
         <div>
           <h1>{m.overview}</h1>
-          <p class="muted">{hostName.value || '\u00a0'}</p>
+          <p class="muted">{whole ? m.nHosts(hosts.value.length) : (host && hostTitle(host)) || hostName.value || '\u00a0'}</p>
         </div>
       </header>
-      <Machine />
+      {whole ? <AllHosts /> : <Machine />}
       {active.length > 0 && <RunningNow runs={active} />}
       <div class="columns">
         <section class="card list-card" aria-labelledby="recent">
           <header class="card-head">
             <h2 id="recent">{m.recentRuns}</h2>
-            <Link href="/history" class="card-link">
+            <Link href={pagePath('/history')} class="card-link">
               {m.allRuns}
             </Link>
           </header>
           {all === null ? (
             <Skeleton rows={5} />
           ) : recent.length === 0 ? (
-            <Empty icon="circle-play" action={<Button look="primary" onClick={() => go('/commands')}>{m.browseCommands}</Button>}>
+            <Empty icon="circle-play" action={<Button look="primary" onClick={() => go(pagePath('/commands'))}>{m.browseCommands}</Button>}>
               {m.noRunsYet}
             </Empty>
           ) : (

@@ -1,6 +1,7 @@
 import { useEffect } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
+import { hostTitle, runPath, several } from '../../live/hosts.ts';
 import { watchRun } from '../../live/store.ts';
 import { Icon } from '../../ui/Icon.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -19,11 +20,12 @@ function RunningCard({ run }: { run: Run }) {
   const step = run.steps.find((s) => s.status === 'running' || s.status === 'waiting' || s.status === 'retrying');
   return (
     <li>
-      <Link href={`/runs/${run.number}`} class="card running-card">
+      <Link href={runPath(run)} class="card running-card">
         <span class="running-head">
           <Status status={run.status} quiet />
           <b>{run.title || run.name}</b>
           <span class="mono muted">#{run.number}</span>
+          {several.value && <span class="tag">{hostTitle(run.host)}</span>}
           <Took of={run} />
           <Icon name="chevron-right" />
         </span>

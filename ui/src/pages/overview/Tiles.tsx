@@ -1,5 +1,6 @@
 import { t } from '../../i18n/index.ts';
 import { number } from '../../lib/format.ts';
+import { pagePath } from '../../live/hosts.ts';
 import { Link } from '../../ui/Link.tsx';
 import { SECTIONS, sectionPath } from '../resources/sections.ts';
 import { LevelMark } from './Level.tsx';
@@ -18,7 +19,7 @@ export function Tiles() {
         const wrong = items.filter((i) => i.level !== 'ok').length;
         return (
           <li key={s.name}>
-            <Link href={sectionPath(s.name)} class="card tile">
+            <Link href={pagePath(sectionPath(s.name))} class="card tile">
               <LevelMark level={worst(items)} quiet />
               {m.section[s.name]} <b>{number(items.length)}</b>
               {wrong > 0 && <span class="muted">· {m.wrongOnes(wrong)}</span>}

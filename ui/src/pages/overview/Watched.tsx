@@ -4,7 +4,9 @@
 import type { ComponentChildren } from 'preact';
 import { t } from '../../i18n/index.ts';
 import { itemTitle } from '../../i18n/values.ts';
+import { pagePath } from '../../live/hosts.ts';
 import { Link } from '../../ui/Link.tsx';
+import { Sent } from '../../ui/Sent.tsx';
 import { Until } from '../../ui/Time.tsx';
 import { groups, isTimer, type Group } from '../resources/groups.ts';
 import { sectionPath, type SectionName } from '../resources/sections.ts';
@@ -39,7 +41,7 @@ function Card({ section, children }: { section: SectionName; children: Component
     <section class={`card list-card ${stale.value ? 'stale' : ''}`} aria-labelledby={`watched-${section}`}>
       <header class="card-head">
         <h2 id={`watched-${section}`}>{m.section[section]}</h2>
-        <Link href={sectionPath(section)} class="card-link">
+        <Link href={pagePath(sectionPath(section))} class="card-link">
           {m.details}<span class="visually-hidden">: {m.section[section]}</span>
         </Link>
       </header>
@@ -48,15 +50,21 @@ function Card({ section, children }: { section: SectionName; children: Component
   );
 }
 
-const anchor = (section: SectionName, item: Item): string => `${sectionPath(section)}#${encodeURIComponent(item.id)}`;
+const anchor = (section: SectionName, item: Item): string => pagePath(`${sectionPath(section)}#${encodeURIComponent(item.id)}`);
 
 function Project({ group, alone }: { group: Group; alone: boolean }) {
   const m = t.value;
   const wrong = group.items.find((i) => i.level !== 'ok');
   const running = group.items.filter((i) => textOf(i, 'state') === 'running').length;
   return (
-    <Line href={wrong ? anchor('docker', wrong) : '/containers'} level={worst(group.items)} name={group.name || (alone ? m.section.docker : m.withoutProject)}>
-      {wrong ? `${wrong.title}: ${wrong.message || m.level[wrong.level]}` : m.running(running)}
+    <Line href={wrong ? anchor('docker', wrong) : pagePath('/containers')} level={worst(group.items)} name={group.name || (alone ? m.section.docker : m.withoutProject)}>
+      {wrong ? (
+        <>
+          {wrong.title}: {wrong.message === '' ? m.level[wrong.level] : <Sent section="docker" text={wrong.message} />}
+        </>
+      ) : (
+        m.running(running)
+      )}
     </Line>
   );
 }
@@ -84,7 +92,7 @@ function Units({ items }: { items: readonly Item[] }) {
       {list.slice(0, LINES).map((i) => (
         <Line key={i.id} href={anchor('units', i)} level={i.level} name={i.title}>
           {i.message !== '' ? (
-            i.message
+            <Sent section="units" text={i.message} />
           ) : isTimer(i) && numberOf(i, 'next_us') !== null ? (
             <>
               {m.nextAt} <Until us={numberOf(i, 'next_us')!} />
@@ -103,7 +111,7 @@ function Database({ items }: { items: readonly Item[] }) {
     <Card section="database">
       {items.slice(0, LINES).map((i) => (
         <Line key={i.id} href={anchor('database', i)} level={i.level} name={itemTitle('database', i)}>
-          {i.message || databaseFact(i)}
+          {i.message === '' ? databaseFact(i) : <Sent section="database" text={i.message} />}
         </Line>
       ))}
     </Card>

@@ -1,6 +1,7 @@
 // What was measured: GET /status/histories, for lines and charts.
 
-import { list, num, shape, str, type Decoder } from '../../api/decode.ts';
+import { DecodeError, type Decoder } from '../../api/decode.ts';
+import { decoder } from '../../api/documents.ts';
 import { get } from '../../api/http.ts';
 
 export type Key = readonly [item: string, value: string];
@@ -16,19 +17,21 @@ export interface Series {
 
 const MOST_KEYS = 32;
 
-const decodeSample: Decoder<Sample> = (v, at) => {
-  if (!Array.isArray(v) || typeof v[0] !== 'number' || (v[1] !== null && typeof v[1] !== 'number')) throw new TypeError(`${at}: not a sample`);
-  return [v[0] / 1000, v[1]];
-};
+const histories = decoder('StatusHistories');
 
-const decodeSeries: Decoder<Series> = (v, at) => {
-  const s = shape<{ item: string; value: string; step_us: number; samples: Sample[] }>({ item: str, value: str, step_us: num, samples: list(decodeSample) })(v, at);
-  return { item: s.item, value: s.value, stepMs: s.step_us / 1000, points: s.samples };
-};
+export const decodeHistories: Decoder<Series[]> = (v, at) =>
+  histories(v, at).series.map((s) => ({
+    item: s.item,
+    value: s.value,
+    stepMs: s.step_us / 1000,
+    points: s.samples.map(([us, value]): Sample => {
+      if (typeof us !== 'number') throw new DecodeError(`${at}: a sample without a time`);
+      return [us / 1000, value ?? null];
+    }),
+  }));
 
-export const decodeHistories = shape<{ series: Series[] }>({ series: list(decodeSeries) });
-
-export function historiesPath(keys: readonly Key[], fromMs: number, toMs: number): string {
+/** host: '' for the primary machine. */
+export function historiesPath(keys: readonly Key[], fromMs: number, toMs: number, host = ''): string {
   const query = new URLSearchParams();
   for (const [item, value] of keys) {
     query.append('item', item);
@@ -36,15 +39,15 @@ export function historiesPath(keys: readonly Key[], fromMs: number, toMs: number
   }
   query.set('from', String(Math.round(fromMs) * 1000));
   query.set('to', String(Math.round(toMs) * 1000));
+  if (host !== '') query.set('host', host);
   return `/status/histories?${query.toString()}`;
 }
 
 /** In the order of the keys, however many there are. */
-export async function loadHistories(keys: readonly Key[], fromMs: number, toMs: number, signal?: AbortSignal): Promise<Series[]> {
+export async function loadHistories(keys: readonly Key[], fromMs: number, toMs: number, { host = '', signal }: { host?: string; signal?: AbortSignal | undefined } = {}): Promise<Series[]> {
   const all: Series[] = [];
   for (let i = 0; i < keys.length; i += MOST_KEYS) {
-    const answer = await get(historiesPath(keys.slice(i, i + MOST_KEYS), fromMs, toMs), decodeHistories, signal ? { signal } : {});
-    all.push(...answer.series);
+    all.push(...(await get(historiesPath(keys.slice(i, i + MOST_KEYS), fromMs, toMs, host), decodeHistories, signal ? { signal } : {})));
   }
   return all;
 }

@@ -1,64 +1,42 @@
-// How the machine is: the topic `status`, subscribed to while a page shows it, and the last values of
+// How each machine is: the topic `status`, subscribed to while a page shows it, and the last values of
 // what is drawn as a line. Sections and items are kept as they come; what a page does not know is
-// shown by its title and level all the same.
+// shown by its title and level all the same. Machines are told apart by their key (live/hosts.ts).
 
 import { computed, effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { list, map, num, object, oneOf, or, shape, str, type Decoder } from '../../api/decode.ts';
+import type { Level, LiveStatusPut, Status, StatusItem } from '../../api/document.gen.ts';
+import { decoder } from '../../api/documents.ts';
 import { now } from '../../lib/format.ts';
+import { shownKey } from '../../live/hosts.ts';
 import { live, session, socket } from '../../live/store.ts';
 import { loadHistories } from './samples.ts';
 
-export const LEVELS = ['ok', 'warn', 'bad', 'unknown'] as const;
-export type Level = (typeof LEVELS)[number];
+export type { Level, Status as MachineStatus, StatusItem as Item } from '../../api/document.gen.ts';
+type Item = StatusItem;
+type MachineStatus = Status;
 
-export interface Item {
-  id: string;
-  title: string;
-  level: Level;
-  message: string;
-  since_us: number;
-  checked_us: number;
-  /** The command or flow that would help; '' when none is named. */
-  action: string;
-  values: Record<string, unknown>;
+export const decodeStatus = decoder('Status');
+const decodePut = decoder('LiveStatusPut');
+
+interface Known {
+  status: MachineStatus;
+  /** When something last came, by this browser's clock. */
+  heardAt: number;
 }
 
-export interface MachineStatus {
-  host: string;
-  time_us: number;
-  interval_ms: number;
-  sections: Record<string, Item[]>;
+/** By key. */
+const known = signal<ReadonlyMap<string, Known>>(new Map());
+
+export const statusOf = (key: string): MachineStatus | null => known.value.get(key)?.status ?? null;
+/** Of the machine that is looked at; null: nothing has come yet. */
+export const machine = computed(() => statusOf(shownKey.value));
+
+function put(key: string, status: MachineStatus, heardAt: number): void {
+  known.value = new Map([...known.peek(), [key, { status, heardAt }]]);
 }
-
-const decodeItem: Decoder<Item> = shape<Item>({
-  id: str,
-  title: or(str, ''),
-  level: oneOf(LEVELS, 'unknown'),
-  message: or(str, ''),
-  since_us: or(num, 0),
-  checked_us: or(num, 0),
-  action: or(str, ''),
-  values: (v, at) => (v === undefined || v === null ? {} : object(v, at)),
-});
-const decodeSections = map(list(decodeItem));
-export const decodeStatus: Decoder<MachineStatus> = shape<MachineStatus>({
-  host: or(str, ''),
-  time_us: num,
-  interval_ms: or(num, 0),
-  sections: decodeSections,
-});
-const decodePut = shape<Pick<MachineStatus, 'time_us' | 'sections'>>({ time_us: num, sections: decodeSections });
-
-/** null: nothing has come yet. */
-export const machine = signal<MachineStatus | null>(null);
-/** When something last came, by this browser's clock; 0: never. */
-export const heardAt = signal(0);
-/** The agent does not tell how the machine is. */
-export const statusError = signal('');
 
 /** Puts replace whole items and add new ones. Pure. */
-export function merge(status: MachineStatus, put: Pick<MachineStatus, 'time_us' | 'sections'>): MachineStatus {
+export function merge(status: MachineStatus, put: LiveStatusPut): MachineStatus {
   const sections = { ...status.sections };
   for (const [name, items] of Object.entries(put.sections)) {
     const changed = new Map(items.map((i) => [i.id, i]));
@@ -69,7 +47,7 @@ export function merge(status: MachineStatus, put: Pick<MachineStatus, 'time_us' 
     });
     sections[name] = [...kept, ...changed.values()];
   }
-  return { ...status, time_us: put.time_us, sections };
+  return { ...status, time_us: put.time_us, level: put.level, sections };
 }
 
 /** Takes away "section/id". Pure. */
@@ -87,11 +65,11 @@ export function without(status: MachineStatus, path: string): MachineStatus {
 export const SPARK_MS = 90_000;
 const MAX_POINTS = 240;
 export type Point = readonly [ms: number, value: number];
-/** By "item value". Not a signal: drawn when `machine` changes. */
+/** By "item value key". Not a signal: drawn when the status changes. */
 const points = new Map<string, Point[]>();
 
-export function series(item: string, value: string): readonly Point[] {
-  return points.get(`${item} ${value}`) ?? [];
+export function series(item: string, value: string, key = shownKey.value): readonly Point[] {
+  return points.get(`${item} ${value} ${key}`) ?? [];
 }
 
 const DRAWN: readonly (readonly [string, string])[] = [
@@ -99,77 +77,84 @@ const DRAWN: readonly (readonly [string, string])[] = [
 ];
 
 /** What was measured before this page looked, so that lines begin full. */
-async function remembered(): Promise<void> {
+async function remembered(key: string): Promise<void> {
   const to = Date.now();
-  const known = await loadHistories(DRAWN.map(([id, value]) => [`host/${id}`, value] as const), to - 2 * SPARK_MS, to);
-  for (const s of known) {
-    const key = `${s.item.slice('host/'.length)} ${s.value}`;
-    const now = points.get(key) ?? [];
+  const before = await loadHistories(DRAWN.map(([id, value]) => [`host/${id}`, value] as const), to - 2 * SPARK_MS, to, { host: key });
+  for (const s of before) {
+    const name = `${s.item.slice('host/'.length)} ${s.value} ${key}`;
+    const now = points.get(name) ?? [];
     const first = now[0]?.[0] ?? Infinity;
-    points.set(key, [...s.points.filter((p): p is Point => p[1] !== null && p[0] < first), ...now].slice(-MAX_POINTS));
+    points.set(name, [...s.points.filter((p): p is Point => p[1] !== null && p[0] < first), ...now].slice(-MAX_POINTS));
   }
-  if (machine.peek()) machine.value = { ...machine.peek()! };
+  const is = known.peek().get(key);
+  if (is) put(key, { ...is.status }, is.heardAt); // another one, so that it is drawn
 }
 
-function remember(status: MachineStatus): void {
-  for (const [id, key] of DRAWN) {
+function remember(key: string, status: MachineStatus): void {
+  for (const [id, value] of DRAWN) {
     const item = status.sections['host']?.find((i) => i.id === id);
-    const value = item?.values[key];
-    if (!item || typeof value !== 'number') continue;
-    const known = points.get(`${id} ${key}`) ?? [];
+    const measured = item?.values[value];
+    if (!item || typeof measured !== 'number') continue;
+    const name = `${id} ${value} ${key}`;
+    const before = points.get(name) ?? [];
     const ms = item.checked_us / 1000;
-    if (known.length > 0 && known.at(-1)![0] >= ms) continue;
-    points.set(`${id} ${key}`, [...known.filter((p) => p[0] > ms - 2 * SPARK_MS), [ms, value] as const].slice(-MAX_POINTS));
+    if (before.length > 0 && before.at(-1)![0] >= ms) continue;
+    points.set(name, [...before.filter((p) => p[0] > ms - 2 * SPARK_MS), [ms, measured] as const].slice(-MAX_POINTS));
   }
 }
 
 // ---- the topic ----
 
-function onStatus(event: string, data: unknown): void {
-  if (event === 'error') {
-    statusError.value = String((data as { message?: unknown } | null)?.message ?? '');
-    return;
-  }
-  const known = machine.peek();
-  let next = known;
+function onStatus(key: string, event: string, data: unknown): void {
+  const before = known.peek().get(key)?.status ?? null;
+  let next = before;
   if (event === 'snapshot') next = decodeStatus(data, 'status');
-  else if (event === 'put' && known) next = merge(known, decodePut(data, 'status'));
-  else if (event === 'del' && known) next = without(known, String((data as { id?: unknown } | null)?.id ?? ''));
-  if (next === known || !next) return;
-  statusError.value = '';
-  remember(next);
-  machine.value = next;
-  heardAt.value = Date.now();
+  else if (event === 'put' && before) next = merge(before, decodePut(data, 'status'));
+  else if (event === 'del' && before) next = without(before, String((data as { id?: unknown } | null)?.id ?? ''));
+  if (next === before || !next) return;
+  remember(key, next);
+  put(key, next, Date.now());
 }
 
-let users = 0;
-let stop: (() => void) | undefined;
+/** Who uses the topic of a machine, and how to end it. */
+const users = new Map<string, { n: number; stop: () => void }>();
+
+function use(key: string): () => void {
+  let u = users.get(key);
+  if (!u) {
+    const subscription = socket.subscribe({ topic: 'status', host: key, onEvent: (event, data) => onStatus(key, event, data) });
+    users.set(key, (u = { n: 0, stop: () => subscription.close() }));
+    // A line without its past is a line all the same.
+    remembered(key).catch(() => undefined);
+  }
+  const { stop } = u;
+  u.n++;
+  return () => {
+    if (--u.n > 0) return;
+    users.delete(key);
+    stop();
+  };
+}
 
 /** Subscribes while any page uses it; what was known stays for the next one. */
-export function useStatus(): void {
+export function useStatus(keys: readonly string[] = [shownKey.value]): void {
   useEffect(() => {
-    if (users++ === 0) {
-      const subscription = socket.subscribe({ topic: 'status', onEvent: onStatus });
-      stop = () => subscription.close();
-      // A line without its past is a line all the same.
-      remembered().catch(() => undefined);
-    }
-    return () => {
-      if (--users === 0) stop?.();
-    };
-  }, []);
+    const stops = keys.map(use);
+    return () => stops.forEach((stop) => stop());
+  }, [keys.join('\n')]);
 }
 
 effect(() => {
-  if (session.value === null) machine.value = null;
+  if (session.value === null) known.value = new Map();
 });
 
 /** Nothing has come for three intervals, or the dashboard is away: what is shown is old. */
-export const stale = computed(() => {
-  const status = machine.value;
-  if (!status) return false;
-  return !live.value || now.value - heardAt.value > Math.max(3 * status.interval_ms, 3000) + 2000;
-});
+export function isStale(key: string): boolean {
+  const is = known.value.get(key);
+  if (!is) return false;
+  return !live.value || now.value - is.heardAt > Math.max(3 * is.status.interval_ms, 3000) + 2000;
+}
+export const stale = computed(() => isStale(shownKey.value));
 
 // ---- order ----
 

@@ -7,6 +7,7 @@ import { full } from '../../lib/format.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Segmented } from '../../ui/Field.tsx';
 import { Problem, Skeleton } from '../../ui/Notice.tsx';
+import { shownKey } from '../../live/hosts.ts';
 import { loadHistories, type Series } from '../overview/samples.ts';
 import type { Panel } from './panels.ts';
 import { tableRows } from './table.ts';
@@ -101,10 +102,11 @@ function useHistories(panels: readonly Panel[], fromMs: number | null, toMs: num
   const data = useSignal<Series[] | null>(null);
   const error = useSignal<unknown>(null);
   const keys = panels.flatMap((p) => p.lines.map((l) => l.key));
+  const host = shownKey.value;
   const name = keys.map((k) => k.join(' ')).join('\n');
   const load = (signal?: AbortSignal) => {
     const now = Date.now();
-    loadHistories(keys, fromMs ?? now - RANGES[range], toMs ?? now, signal).then(
+    loadHistories(keys, fromMs ?? now - RANGES[range], toMs ?? now, { host, signal }).then(
       (series) => {
         error.value = null;
         data.value = series;
@@ -123,7 +125,7 @@ function useHistories(panels: readonly Panel[], fromMs: number | null, toMs: num
       abort.abort();
       clearInterval(timer);
     };
-  }, [name, fromMs, toMs, range]);
+  }, [name, host, fromMs, toMs, range]);
   return { data, error, reload: () => load() };
 }
 

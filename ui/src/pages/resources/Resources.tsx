@@ -2,6 +2,7 @@ import { useEffect } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
 import { lazy } from '../../lib/lazy.tsx';
 import { here } from '../../lib/router.ts';
+import { hostTitle, several, shownHost } from '../../live/hosts.ts';
 import { Empty, Skeleton } from '../../ui/Notice.tsx';
 import { LevelMark } from '../overview/Level.tsx';
 import { machine, useStatus, worst } from '../overview/status.ts';
@@ -39,7 +40,7 @@ export function Resources({ section }: { section: SectionName }) {
       <header class="page-head">
         <div>
           <h1>{m.section[section]}</h1>
-          <p class="muted">{status?.host || '\u00a0'}</p>
+          <p class="muted">{(several.value ? hostTitle(shownHost.value) : status?.host) || '\u00a0'}</p>
         </div>
       </header>
       {panels.length > 0 && <History id={section} panels={panels} />}

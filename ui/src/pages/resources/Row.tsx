@@ -4,7 +4,7 @@ import { t } from '../../i18n/index.ts';
 import { itemTitle } from '../../i18n/values.ts';
 import { clock } from '../../lib/format.ts';
 import { lazy } from '../../lib/lazy.tsx';
-import { catalog } from '../../live/store.ts';
+import { findEntry, shownHost, shownKey } from '../../live/hosts.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Ago } from '../../ui/Time.tsx';
 import { RunButton } from '../commands/EntryRow.tsx';
@@ -21,7 +21,7 @@ const Tail = lazy(() => import('./Tail.tsx').then((m) => m.Tail));
 
 /** What would help, as status.yml says: the same button and form as on the commands page. */
 export function ActionButton({ item }: { item: Item }) {
-  const entry = item.action === '' ? undefined : catalog.value?.entries.find((e) => e.id === item.action);
+  const entry = item.action === '' ? undefined : findEntry('', item.action, shownHost.value);
   return entry ? <RunButton entry={entry} primary={item.level !== 'ok'} named /> : null;
 }
 
@@ -83,7 +83,7 @@ export function Row({ section, item, open, spark }: RowProps) {
                 </Button>
               )}
             </div>
-            {tail.value && <Tail topic={topic} title={itemTitle(section, item)} onClose={() => (tail.value = false)} />}
+            {tail.value && <Tail key={`${topic} ${shownKey.value}`} topic={topic} host={shownKey.value} title={itemTitle(section, item)} onClose={() => (tail.value = false)} />}
             {history.value && <History id={item.id} panels={panels} />}
           </>
         )}

@@ -1,54 +1,83 @@
-// What a container or a unit writes now: the log viewer on a topic of its own. Nothing of it is kept.
+// What a container or a unit writes now: the log viewer on a topic of its own, with the tools a run's log has. Nothing
+// of it is kept, so there is nothing to link to or to download.
 
 import { useComputed, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
-import { bytes, number } from '../../lib/format.ts';
 import { darkNow } from '../../lib/theme.ts';
 import { LogControl } from '../../log/control.ts';
 import type { ListLook } from '../../log/list.ts';
+import { Minimap } from '../../log/minimap.ts';
 import { Pill } from '../../log/Pill.tsx';
-import { nextTimes, timestamps, toggleWrap, wrapLines } from '../../log/prefs.ts';
+import { timestamps, wrapLines } from '../../log/prefs.ts';
+import { Toolbar } from '../../log/Toolbar.tsx';
 import { IconButton } from '../../ui/Button.tsx';
+import { useTailKeys } from './tailKeys.ts';
 
 interface Props {
   /** tail/docker/… or tail/unit/… */
   topic: string;
+  /** '' for the primary machine. */
+  host: string;
   title: string;
   onClose: () => void;
 }
 
-export function Tail({ topic, title, onClose }: Props) {
+/** Why there are no lines. */
+function Nothing({ control }: { control: LogControl }) {
   const m = t.value;
+  const { client } = control;
+  if (client.size.value.rows > 0) return null;
+  if (client.problem.value !== '') {
+    // The agent's own words.
+    return client.problemText.value === '' ? <p class="log-nothing">{m.logFailed}</p> : <p class="log-nothing" lang="en">{client.problemText.value}</p>;
+  }
+  return <p class="log-nothing">{client.only.value ? m.noMatch : client.ended.value ? m.logEmpty : client.ready.value ? m.logWaiting : ''}</p>;
+}
+
+export function Tail({ topic, host, title, onClose }: Props) {
+  const m = t.value;
+  const box = useRef<HTMLElement>(null);
   const scroll = useRef<HTMLDivElement>(null);
-  const control = useMemo(() => new LogControl('', topic), [topic]);
+  const ticks = useRef<HTMLDivElement>(null);
+  const control = useMemo(() => new LogControl('', topic, host), [topic, host]);
   const look = useComputed<ListLook>(() => ({ dark: darkNow.value, wrap: wrapLines.value, times: timestamps.value, startUs: 0, steps: [] }));
   const { client } = control;
   useEffect(() => {
     control.mount(scroll.current!, look.peek());
-    return () => control.close();
+    const map = new Minimap(ticks.current!);
+    const stop = client.ticks.subscribe((x) => map.draw(x.errors, x.hits));
+    return () => {
+      stop();
+      ticks.current?.replaceChildren();
+      control.close();
+    };
   }, [control]);
   useSignalEffect(() => control.list.value?.setLook(look.value));
-  const size = client.size.value;
-  const nothing = size.rows > 0 ? '' : client.problem.value !== '' ? client.problemText.value || m.logFailed : client.ended.value ? m.logEmpty : client.ready.value ? m.logWaiting : '';
+  useTailKeys(control, box);
+  const onMap = (e: MouseEvent) => {
+    const on = ticks.current!.getBoundingClientRect();
+    control.list.value?.showFraction((e.clientY - on.top) / on.height);
+  };
   return (
-    <section class="log tail" aria-label={m.liveLogOf(title)}>
-      <div class="log-bar">
-        <div class="log-tools" role="toolbar" aria-label={m.logTools}>
-          <b>{m.liveLog}</b>
-          <span class="log-size mono">{m.linesAndBytes(size.lines, number(size.lines), bytes(size.end))}</span>
-          <span class="grow" />
-          <IconButton icon="wrap-text" label={m.wrapLines} pressed={wrapLines.value} onClick={toggleWrap} />
-          <IconButton icon="clock" label={`${m.timestamps}: ${m.times[timestamps.value]}`} pressed={timestamps.value !== 'off'} onClick={nextTimes} />
-          <IconButton icon="x" label={m.closeLog} onClick={onClose} />
-        </div>
-      </div>
+    <section ref={box} class={`log tail ${control.focusMode.value ? 'focus' : ''}`} aria-label={m.liveLogOf(title)}>
+      <header class="tail-head">
+        <b>{m.liveLog}</b>
+        <span class="muted">{title}</span>
+        <span class="grow" />
+        <IconButton icon="x" label={m.closeLog} onClick={onClose} />
+      </header>
+      <Toolbar control={control} download="" raw="" steps={0} />
       <div class="log-body" translate={false}>
         <div ref={scroll} class={`log-scroll ${timestamps.value === 'off' ? '' : 'with-times'}`} tabIndex={0} role="log" aria-live="off" aria-label={m.logOutput} />
-        {nothing !== '' && <p class="log-nothing">{nothing}</p>}
+        <Nothing control={control} />
+        <div ref={ticks} class="ticks" aria-hidden="true" onClick={onMap} />
         <Pill control={control} />
       </div>
-      {client.ended.value && size.rows > 0 && <p class="muted tail-end">{m.tailEnded}</p>}
+      <p class="visually-hidden" role="status" aria-live="polite">
+        {control.list.value?.cursorText.value ?? ''}
+      </p>
+      {client.ended.value && client.size.value.rows > 0 && <p class="muted tail-end">{m.tailEnded}</p>}
     </section>
   );
 }

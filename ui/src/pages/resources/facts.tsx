@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from 'preact';
 import { t } from '../../i18n/index.ts';
+import { Sent } from '../../ui/Sent.tsx';
 import { Ago, Until } from '../../ui/Time.tsx';
 import { numberOf, textOf, type Item } from '../overview/status.ts';
 import { isTimer } from './groups.ts';
@@ -38,7 +39,7 @@ function timer(item: Item): ComponentChildren {
 }
 
 export function keyFact(section: string, item: Item): ComponentChildren {
-  if (item.message !== '') return item.message;
+  if (item.message !== '') return <Sent section={section} text={item.message} />;
   if (section === 'units') return isTimer(item) ? timer(item) : of(item, 'sub', 'memory_bytes');
   if (section === 'docker') return of(item, textOf(item, 'health') === '' ? 'state' : 'health', 'cpu_percent', 'memory_bytes');
   if (section === 'host') return of(item, 'used_pct', 'celsius');

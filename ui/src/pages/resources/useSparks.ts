@@ -2,6 +2,7 @@
 
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { shownKey } from '../../live/hosts.ts';
 import { loadHistories } from '../overview/samples.ts';
 import type { Item, Point } from '../overview/status.ts';
 import { sparkKey } from './panels.ts';
@@ -17,6 +18,7 @@ export function useSparks(section: string, items: readonly Item[]): (item: Item)
     .map((i) => sparkKey(section, i))
     .filter((k) => k !== null)
     .slice(0, MOST);
+  const host = shownKey.value;
   const name = keys.map((k) => k.join(' ')).join('\n');
   useEffect(() => {
     if (keys.length === 0) return undefined;
@@ -24,7 +26,7 @@ export function useSparks(section: string, items: readonly Item[]): (item: Item)
     const load = () => {
       if (document.hidden) return;
       const now = Date.now();
-      loadHistories(keys, now - HOUR_MS, now, abort.signal).then(
+      loadHistories(keys, now - HOUR_MS, now, { host, signal: abort.signal }).then(
         (all) => (lines.value = new Map(all.map((s) => [s.item, s.points.filter((p): p is Point => p[1] !== null)]))),
         () => undefined, // no history, no lines: the page says elsewhere that the database is away
       );
@@ -35,7 +37,7 @@ export function useSparks(section: string, items: readonly Item[]): (item: Item)
       abort.abort();
       clearInterval(timer);
     };
-  }, [name]);
+  }, [name, host]);
   const known = lines.value;
   return (item) => (keys.length === 0 ? null : (known.get(`${section}/${item.id}`) ?? []));
 }

@@ -2,6 +2,7 @@ import type { ReadonlySignal } from '@preact/signals';
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { clock, full } from '../../lib/format.ts';
+import { hostTitle, several } from '../../live/hosts.ts';
 import { isActive } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -24,6 +25,7 @@ function Facts({ run }: { run: Run }) {
       ))}
       <span title={full(run.started_us || run.created_us)}>{m.startedAt(clock(run.started_us || run.created_us))}</span>
       <span>{m.startedBy(actorName(run.actor))}</span>
+      {several.value && <span>{hostTitle(run.host)}</span>}
       {how !== '' && <span class={`run-how ${tone(run.status)}`}>{how}</span>}
       {run.truncated && <span class="run-how warn">{m.outputTruncated}</span>}
     </p>

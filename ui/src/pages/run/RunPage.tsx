@@ -5,21 +5,21 @@ import { ApiError } from '../../api/http.ts';
 import { shownRun } from '../../app/badge.ts';
 import { t } from '../../i18n/index.ts';
 import { go } from '../../lib/router.ts';
-import { loadRun, runs } from '../../live/store.ts';
+import { knownRun, loadNamedRun, runPath } from '../../live/hosts.ts';
 import { Problem, Skeleton } from '../../ui/Notice.tsx';
 import { NotFound } from '../notfound/NotFound.tsx';
 import { RunView } from './RunView.tsx';
 
 /** Finds the run that the address names, by number or id, then shows it. */
 export function RunPage({ id }: { id: string }) {
-  const run = useSignal<Run | null>(runs.peek()?.find((r) => String(r.number) === id || r.id === id) ?? null);
+  const run = useSignal<Run | null>(knownRun(id));
   const error = useSignal<unknown>(null);
   const load = (signal?: AbortSignal) => {
     error.value = null;
-    loadRun(id, signal).then(
+    loadNamedRun(id, signal).then(
       (r) => {
         run.value = r;
-        if (r.id === id) go(`/runs/${r.number}${location.hash}`, true);
+        if (r.id === id) go(runPath(r) + location.hash, true);
       },
       (e: unknown) => {
         if (!signal?.aborted) error.value = e;

@@ -1,23 +1,16 @@
 import type { ReadonlySignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
-import { go } from '../../lib/router.ts';
 import { useKeys } from '../../lib/keys.ts';
 import type { LogControl } from '../../log/control.ts';
 import { nextTimes, toggleWrap } from '../../log/prefs.ts';
-import { isActive, runs } from '../../live/store.ts';
+import { goNeighbour } from '../../live/hosts.ts';
+import { isActive } from '../../live/store.ts';
 import { cancelAsked } from './CancelButton.tsx';
 import { runAgain } from './runAgain.ts';
 
 /** The second Ctrl+F within a moment is the browser's own. */
 const SECOND_FIND_MS = 1000;
-
-/** The run before or after this one; numbers may have holes where runs were pruned. */
-function neighbour(run: Run, by: 1 | -1): void {
-  const known = (runs.peek() ?? []).map((r) => r.number).filter((n) => (by > 0 ? n > run.number : n < run.number));
-  const next = known.length > 0 ? (by > 0 ? Math.min(...known) : Math.max(...known)) : by < 0 && run.number > 1 ? run.number - 1 : 0;
-  if (next > 0) go(`/runs/${next}`);
-}
 
 export function useRunKeys(control: LogControl, run: ReadonlySignal<Run>): void {
   useEffect(() => {
@@ -34,8 +27,8 @@ export function useRunKeys(control: LogControl, run: ReadonlySignal<Run>): void 
       m: () => control.toggleOnly(),
       e: () => void control.nextError(true),
       'Shift+E': () => void control.nextError(false),
-      '[': () => neighbour(run.value, -1),
-      ']': () => neighbour(run.value, 1),
+      '[': () => goNeighbour(run.value, -1),
+      ']': () => goNeighbour(run.value, 1),
       s: () => void control.nextStep(run.value.steps, true),
       'Shift+S': () => void control.nextStep(run.value.steps, false),
       o: () => {

@@ -4,6 +4,7 @@ import type { Run, ScheduledFlow } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { dayAndDate, hourMinute, now, weekName } from '../../lib/format.ts';
 import { useKeys } from '../../lib/keys.ts';
+import { hostTitle, runPath, several } from '../../live/hosts.ts';
 import { loadRuns, runs } from '../../live/store.ts';
 import { Button, IconButton } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
@@ -17,7 +18,7 @@ const PAGE = 200;
 const MAX_PAGES = 5;
 
 /** Runs that a schedule began, back to a time. */
-function useScheduledRuns(fromMs: number) {
+function useScheduledRuns(fromMs: number, host: string) {
   const loaded = useSignal<readonly Run[]>([]);
   const next = useSignal<string | null>(null);
   const error = useSignal<unknown>(null);
@@ -28,7 +29,7 @@ function useScheduledRuns(fromMs: number) {
       for (let i = 0; i < MAX_PAGES && next.value !== ''; i++) {
         const oldest = list[list.length - 1];
         if (oldest && oldest.created_us < fromMs * 1000) break;
-        const page = await loadRuns({ q: 'schedule:', limit: String(PAGE), ...(next.value ? { before: next.value } : {}) }, signal);
+        const page = await loadRuns({ q: 'schedule:', limit: String(PAGE), ...(host === '' ? {} : { host }), ...(next.value ? { before: next.value } : {}) }, signal);
         if (signal.aborted) return;
         list = [...list, ...page.runs];
         loaded.value = list;
@@ -47,7 +48,7 @@ function useScheduledRuns(fromMs: number) {
   const all = useComputed(() => {
     const byId = new Map(loaded.value.map((r) => [r.id, r]));
     for (const r of runs.value ?? []) byId.set(r.id, r);
-    return [...byId.values()].filter((r) => r.actor.startsWith('schedule:'));
+    return [...byId.values()].filter((r) => r.actor.startsWith('schedule:') && (host === '' || r.host === host));
   });
   return { runs: all, error, retry: () => void load(new AbortController().signal) };
 }
@@ -63,19 +64,23 @@ function DayColumn({ day, today }: { day: Day; today: boolean }) {
       <ul>
         {day.past.map((r) => (
           <li key={r.id} data-item>
-            <Link href={`/runs/${r.number}`} class="cal-item">
+            <Link href={runPath(r)} class="cal-item">
               <Status status={r.status} quiet />
               <time class="mono">{hourMinute(r.created_us / 1000)}</time>
-              <span class="cal-name">{r.title || r.name}</span>
+              <span class="cal-name">
+                {r.title || r.name}
+                {several.value && <span class="muted"> {hostTitle(r.host)}</span>}
+              </span>
             </Link>
           </li>
         ))}
         {day.coming.map((c) => (
-          <li key={`${c.flow.flow} ${c.atMs}`} class="cal-item coming">
+          <li key={`${c.flow.host} ${c.flow.flow} ${c.atMs}`} class="cal-item coming">
             <Icon name="clock" />
             <time class="mono">{hourMinute(c.atMs)}</time>
             <span class="cal-name">
               {c.flow.title || c.flow.flow}
+              {several.value && <span class="muted"> {hostTitle(c.flow.host)}</span>}
               {c.more > 0 && <span class="muted"> {m.andMore(c.more)}</span>}
             </span>
             <span class="visually-hidden">{m.planned}</span>
@@ -87,14 +92,14 @@ function DayColumn({ day, today }: { day: Day; today: boolean }) {
 }
 
 /** A week of what schedules began and will begin. */
-export function Calendar({ flows, paused }: { flows: readonly ScheduledFlow[]; paused: boolean }) {
+export function Calendar({ flows, host }: { flows: readonly ScheduledFlow[]; /** Of one machine; '' for all. */ host: string }) {
   const m = t.value;
   const weeks = useSignal(0);
   // Once a minute is enough for what is past and what is not.
   const minute = useComputed(() => Math.floor(now.value / 60_000) * 60_000);
   const start = weekStart(minute.value, weeks.value);
-  const past = useScheduledRuns(start);
-  const days = weekOf(start, minute.value, past.runs.value, paused ? [] : flows);
+  const past = useScheduledRuns(start, host);
+  const days = weekOf(start, minute.value, past.runs.value, flows);
   useEffect(() => useKeys({ '[': () => void weeks.value--, ']': () => void weeks.value++ }), []);
   return (
     <section class="card calendar" aria-labelledby="calendar">

@@ -1,9 +1,10 @@
 import { useSignal } from '@preact/signals';
-import { post } from '../../api/http.ts';
-import { decodeSchedule, type Schedule as Plan, type ScheduledFlow } from '../../api/types.ts';
+import { act, post } from '../../api/http.ts';
+import { decodeSchedule, type Maintenance as State, type Schedule as Plan, type ScheduledFlow } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { full } from '../../lib/format.ts';
 import { useLoad, type Loaded } from '../../lib/useLoad.ts';
+import { chosenHost, hostTitle, runPath, sameHost, several } from '../../live/hosts.ts';
 import { live } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { TextInput } from '../../ui/Field.tsx';
@@ -16,6 +17,9 @@ import { Ago, Until } from '../../ui/Time.tsx';
 import { useListKeys } from '../../lib/listKeys.ts';
 import { Calendar } from './Calendar.tsx';
 
+/** Of several machines a change says of which. */
+const ofHost = (host: string): { host?: string } => (several.value && host !== '' ? { host } : {});
+
 /** Sends a change; what the schedule is afterwards comes with the answer. */
 function useChange(plan: Loaded<Plan>) {
   const busy = useSignal('');
@@ -25,7 +29,11 @@ function useChange(plan: Loaded<Plan>) {
     busy.value = what;
     error.value = null;
     try {
-      plan.put(await post(path, decodeSchedule, { body }));
+      if (several.value) {
+        // The answer is of one machine.
+        await act('POST', path, { body });
+        plan.reload();
+      } else plan.put(await post(path, decodeSchedule, { body }));
     } catch (e) {
       error.value = e;
     } finally {
@@ -47,6 +55,7 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
         <p class="entry-title">
           <b>{flow.title || flow.flow}</b>
           <span class="mono entry-id">{flow.flow}</span>
+          {several.value && <span class="tag">{hostTitle(flow.host)}</span>}
           {flow.paused && <span class="tag warn">{m.paused}</span>}
         </p>
         <p class="entry-description">
@@ -71,7 +80,7 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
         )}
       </span>
       {last ? (
-        <Link href={`/runs/${last.number}`} class="schedule-last" title={m.lastRun}>
+        <Link href={runPath(last)} class="schedule-last" title={m.lastRun}>
           <Status status={last.status} quiet />
           <span class="mono">#{last.number}</span>
           <Ago us={last.created_us} />
@@ -82,9 +91,9 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
       <Button
         small
         icon={flow.paused ? 'play' : 'pause'}
-        busy={change.busy.value === flow.flow}
+        busy={change.busy.value === `${flow.host} ${flow.flow}`}
         disabled={!live.value}
-        onClick={() => void change.send(flow.flow, '/schedule/pause', { flow: flow.flow, pause: !flow.paused })}
+        onClick={() => void change.send(`${flow.host} ${flow.flow}`, '/schedule/pause', { flow: flow.flow, pause: !flow.paused, ...ofHost(flow.host) })}
       >
         {flow.paused ? m.resume : m.pause}
         <span class="visually-hidden"> {flow.title || flow.flow}</span>
@@ -94,26 +103,31 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
 }
 
 /** No new runs while somebody works on the machine. */
-function Maintenance({ plan, change }: { plan: Plan; change: Change }) {
+function Maintenance({ state, change }: { state: State; change: Change }) {
   const m = t.value;
   const reason = useSignal('');
-  const set = (on: boolean) => void change.send('maintenance', '/maintenance', { on, ...(on && reason.value.trim() !== '' ? { reason: reason.value.trim() } : {}) });
+  const id = `maintenance${state.host === '' ? '' : `-${state.host}`}`;
+  const set = (on: boolean) => void change.send(id, '/maintenance', { on, ...ofHost(state.host), ...(on && reason.value.trim() !== '' ? { reason: reason.value.trim() } : {}) });
   return (
-    <section class={`card maintenance ${plan.maintenance ? 'on' : ''}`} aria-labelledby="maintenance">
+    <section class={`card maintenance ${state.on ? 'on' : ''}`} aria-labelledby={id}>
       <div class="maintenance-what">
-        <h2 id="maintenance">{plan.maintenance ? m.maintenanceOn : m.maintenance}</h2>
-        <p class="muted small">{plan.maintenance && plan.maintenance_reason !== '' ? plan.maintenance_reason : m.maintenanceNote}</p>
+        <h2 id={id}>
+          {several.value && `${hostTitle(state.host)} · `}
+          {state.on ? m.maintenanceOn : m.maintenance}
+        </h2>
+        <p class="muted small">{state.on && state.reason !== '' ? state.reason : m.maintenanceNote}</p>
       </div>
-      {!plan.maintenance && (
+      {!state.on && (
         <div class="maintenance-reason">
-          <label class="visually-hidden" for="maintenance-reason">
+          <label class="visually-hidden" for={`${id}-reason`}>
             {m.reasonWord}
           </label>
-          <TextInput id="maintenance-reason" placeholder={m.reasonWord} maxLength={200} value={reason.value} onInput={(e) => (reason.value = e.currentTarget.value)} />
+          <TextInput id={`${id}-reason`} placeholder={m.reasonWord} maxLength={200} value={reason.value} onInput={(e) => (reason.value = e.currentTarget.value)} />
         </div>
       )}
-      <Button busy={change.busy.value === 'maintenance'} disabled={!live.value} onClick={() => set(!plan.maintenance)}>
-        {plan.maintenance ? m.maintenanceEnd : m.maintenanceBegin}
+      <Button busy={change.busy.value === id} disabled={!live.value} onClick={() => set(!state.on)}>
+        {state.on ? m.maintenanceEnd : m.maintenanceBegin}
+        {several.value && <span class="visually-hidden"> {hostTitle(state.host)}</span>}
       </Button>
     </section>
   );
@@ -126,7 +140,10 @@ export function Schedule() {
   const change = useChange(plan);
   const p = plan.data.value;
   useListKeys();
-  const flows = [...(p?.flows ?? [])].sort((a, b) => (a.paused ? 1 : 0) - (b.paused ? 1 : 0) || (a.next_us || Infinity) - (b.next_us || Infinity));
+  const host = chosenHost.value;
+  const shown = (p?.flows ?? []).filter((f) => host === '' || f.host === host);
+  const states = (p?.maintenance ?? []).filter((s) => host === '' || s.host === host);
+  const flows = [...shown].sort((a, b) => (a.paused ? 1 : 0) - (b.paused ? 1 : 0) || (a.next_us || Infinity) - (b.next_us || Infinity));
   return (
     <>
       <header class="page-head">
@@ -143,12 +160,14 @@ export function Schedule() {
       {flows.length > 0 && (
         <ul class="card rows">
           {flows.map((f) => (
-            <FlowRow key={f.flow} flow={f} change={change} />
+            <FlowRow key={`${f.host} ${f.flow}`} flow={f} change={change} />
           ))}
         </ul>
       )}
-      {p && flows.length > 0 && <Calendar flows={p.flows} paused={p.maintenance} />}
-      {p && <Maintenance plan={p} change={change} />}
+      {flows.length > 0 && <Calendar key={host} flows={flows.filter((f) => !states.some((s) => s.on && sameHost(s.host, f.host)))} host={host} />}
+      {states.map((s) => (
+        <Maintenance key={s.host} state={s} change={change} />
+      ))}
     </>
   );
 }

@@ -19,7 +19,7 @@ function Last({ target, result }: { target: NotifyTarget; result: NotifyResult |
     <span class={`small notify-last ${ok ? 'ok' : 'err'}`}>
       <Icon name={ok ? 'circle-check' : 'circle-alert'} />
       <span>
-        {ok ? m.notifyArrived : m.notifyNotArrived} <span class="muted">{result?.message ?? last?.message}</span>
+        {ok ? m.notifyArrived : m.notifyNotArrived} <span class="muted" lang="en">{result?.message ?? last?.message}</span>
         {!result && last && (
           <span class="muted">
             {' · '}

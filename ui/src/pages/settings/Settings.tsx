@@ -3,6 +3,7 @@ import { LANGUAGES, lang, setLanguage, t, type Language } from '../../i18n/index
 import { DENSITIES, density, setDensity, type Density } from '../../lib/density.ts';
 import { setSingleKeys, singleKeys } from '../../lib/keys.ts';
 import { setTheme, theme, type Theme } from '../../lib/theme.ts';
+import { hosts, hostTitle, several } from '../../live/hosts.ts';
 import { hostName, session, signOut, system } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Segmented, Switch } from '../../ui/Field.tsx';
@@ -26,7 +27,7 @@ export function Settings() {
     });
   };
   const facts: [string, string][] = [
-    [m.host, hostName.value],
+    several.value ? [m.hosts, hosts.value.map((h) => hostTitle(h.host)).join(', ')] : [m.host, hostName.value],
     [m.version, session.value?.version || system.value?.version || ''],
     [m.page, `${__VERSION__} · ${document.querySelector<HTMLMetaElement>('meta[name=ops-build]')?.content ?? ''}`],
   ];

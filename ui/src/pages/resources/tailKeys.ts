@@ -1,0 +1,48 @@
+// The keys of a live log, as those of a run's log: they act on the one that was opened last, or that has the focus.
+
+import type { RefObject } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { useKeys, type Keys } from '../../lib/keys.ts';
+import type { LogControl } from '../../log/control.ts';
+import { nextTimes, toggleWrap } from '../../log/prefs.ts';
+
+const MARK = '.log.tail';
+
+export function useTailKeys(control: LogControl, box: RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    const mine = () => {
+      const focused = document.activeElement?.closest(MARK);
+      return !focused || focused === box.current;
+    };
+    const list = () => control.list.value;
+    const keys: Record<string, (e: KeyboardEvent) => unknown> = {
+      f: () => list()?.toEnd(),
+      End: () => list()?.toEnd(),
+      'Shift+G': () => list()?.toEnd(),
+      Home: () => list()?.toTop(),
+      '/': () => {
+        const input = box.current?.querySelector<HTMLInputElement>('.find input');
+        if (!input) return control.openFind();
+        input.focus();
+        return input.select();
+      },
+      n: () => void control.nextHit(true),
+      'Shift+N': () => void control.nextHit(false),
+      m: () => control.toggleOnly(),
+      e: () => void control.nextError(true),
+      'Shift+E': () => void control.nextError(false),
+      w: toggleWrap,
+      t: nextTimes,
+      z: () => (control.focusMode.value = !control.focusMode.value),
+      c: () => void control.copyPicked(),
+      Escape: () => {
+        if (control.findOpen.value) control.closeFind();
+        else if (control.focusMode.value) control.focusMode.value = false;
+        else return 'pass';
+        return undefined;
+      },
+    };
+    const guarded: Keys = Object.fromEntries(Object.entries(keys).map(([key, act]) => [key, (e: KeyboardEvent) => (mine() ? act(e) : 'pass')]));
+    return useKeys(guarded);
+  }, [control]);
+}
