@@ -152,6 +152,7 @@ static void start_flow(
 	start_from_outside(req,
 		&(struct start_order){
 			.flow = hook->flow,
+			.host = hook->host,
 			.actor = actor,
 			.key = key,
 			.inputs = inputs,

@@ -290,7 +290,10 @@ static void on_host_closed(struct host *host)
 {
 	struct hosts *hosts = host->server->hosts;
 
-	if (--hosts->n_open == 0 && hosts->on_closed != NULL)
+	hosts->n_open--;
+	if (hosts->on_closed == NULL)
+		live_on_agent(hosts->server->live); /* what waited for it looks elsewhere */
+	else if (hosts->n_open == 0)
 		hosts->on_closed(hosts->closed_arg);
 }
 

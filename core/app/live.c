@@ -66,7 +66,7 @@ void sub_free(struct sub *sub)
 	sub->socket->n_subs--;
 	if (sub_is_log(sub))
 		sub->socket->n_logs--;
-	if (sub->watched != NULL)
+	if (sub->watched != NULL && sub->topic == TOPIC_STATUS)
 		status_unsubscribed(sub->watched->status);
 	runs_page_forget(sub->page);
 	runfind_forget(sub->find);
@@ -359,7 +359,8 @@ void live_on_status(const struct host *host, const char *event, const char *text
 
 	live_foreach(live, sub)
 	{
-		if (sub->watched != host || (sub->waiting && !snapshot))
+		if (sub->topic != TOPIC_STATUS || sub->watched != host ||
+			(sub->waiting && !snapshot))
 			continue;
 		sub->waiting = false;
 		sub_send(sub, event, text, len);
@@ -372,7 +373,10 @@ void live_on_host_gone(struct live *live, const struct host *host)
 	{
 		if (sub->watched != host)
 			continue;
-		status_unsubscribed(host->status);
+		if (sub->topic == TOPIC_STATUS)
+			status_unsubscribed(host->status);
+		link_close_stream(sub->tail);
+		sub->tail = NULL;
 		sub->watched = NULL;
 		sub->waiting = true;
 	}

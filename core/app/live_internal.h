@@ -41,7 +41,7 @@ struct sub {
 	char run[LIVE_RUN_BYTES];    /* as asked for */
 	char name[LIVE_NAME_BYTES];  /* of a tail */
 	char host[LIMIT_HOST_BYTES]; /* as asked for; "": the primary one, or any */
-	struct host *watched;	     /* TOPIC_STATUS: status_subscribed(); else NULL */
+	struct host *watched;	     /* of a status (subscribed to) or tail; NULL: none */
 
 	/* documents: a snapshot is being fetched by one of these */
 	struct runs_page *page;

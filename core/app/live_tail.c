@@ -109,6 +109,7 @@ void tail_start(struct sub *sub)
 		return;
 	}
 	sub->waiting = false;
+	sub->watched = host;
 	sub->offset = 0;
 	sub->credit = sub->outstanding = FRAME_INITIAL_CREDIT;
 	sub->tail = link_stream_open(host->link, MSG_TAIL_OPEN,

@@ -115,6 +115,7 @@ void notify_get(struct request *req)
 		json_open_object(&json);
 		json_kv_str(&json, "name", hook->name);
 		json_kv_str(&json, "flow", hook->flow);
+		json_kv_str(&json, "host", hook->host);
 		put_list(&json, "events", &hook->events);
 		put_list(&json, "refs", &hook->refs);
 		json_close_object(&json);

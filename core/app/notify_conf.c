@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/app/agents_conf.h"
 #include "core/app/notify_read.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
@@ -354,11 +355,21 @@ static void read_rate(
 		r, notify_read_need(r, node, "per"), CLOCK_SECOND_US, 24 * HOUR_US, MINUTE_US);
 }
 
+static char *read_host(const struct notify_reader *r, const struct doc_node *node)
+{
+	const char *text = notify_read_text(r, node, 64);
+
+	if (text == NULL || agents_is_host_name(text))
+		return xstrdup(text);
+	notify_read_error(r, node, "'%s' is no name of a host", text);
+	return NULL;
+}
+
 static void read_hook(const struct notify_reader *r, const struct doc_node *name,
 	const struct doc_node *node, struct notify_conf *conf)
 {
 	static const char *const keys[] = {
-		"secret_file", "flow", "events", "refs", "inputs", "rate", NULL};
+		"secret_file", "flow", "host", "events", "refs", "inputs", "rate", NULL};
 	struct notify_hook *hook = &conf->hooks[conf->n_hooks];
 	const struct doc_node *inputs;
 
@@ -371,6 +382,7 @@ static void read_hook(const struct notify_reader *r, const struct doc_node *name
 	hook->secret =
 		notify_read_secret(r, notify_read_need(r, node, "secret_file"), NOTIFY_MIN_KEY);
 	hook->flow = xstrdup(notify_read_text(r, notify_read_need(r, node, "flow"), 128));
+	hook->host = read_host(r, notify_read_get(node, "host"));
 	notify_read_list(r, notify_read_get(node, "events"), &hook->events);
 	notify_read_list(r, notify_read_get(node, "refs"), &hook->refs);
 	read_rate(r, notify_read_get(node, "rate"), hook);
@@ -514,6 +526,7 @@ void notify_conf_free(struct notify_conf *conf)
 		free(hook->name);
 		free_secret(hook->secret);
 		free(hook->flow);
+		free(hook->host);
 		free_list(&hook->events);
 		free_list(&hook->refs);
 		for (size_t k = 0; k < hook->n_inputs; k++) {

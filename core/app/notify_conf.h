@@ -83,6 +83,7 @@ struct notify_input {
 
 struct notify_hook {
 	char *name, *secret, *flow;
+	char *host;			 /* NULL: the only one that has the flow */
 	struct notify_list events, refs; /* patterns; empty: all */
 	size_t n_inputs;
 	struct notify_input inputs[NOTIFY_MAX_LIST];

@@ -9,9 +9,10 @@
 #include "core/app/server.h"
 
 /* Reads envp and, when all of it is right, takes it over into cfg, which is server->cfg: secrets,
- * sign-in, origin, proxies, log. A change of the sign-in ends every session, one of the agent's
- * secret makes the connection anew. What needs a restart keeps its value and is named in the log;
- * a configuration that is wrong is named there too and changes nothing. Blocking file reads. */
+ * sign-in, origin, proxies, log, agents. A change of the sign-in ends every session, one of an
+ * agent's secret makes its connection anew; agents that are new or gone are opened and closed. What
+ * needs a restart keeps its value and is named in the log; a configuration that is wrong is named
+ * there too and changes nothing. Blocking file reads. */
 void server_reload(struct server *server, struct config *cfg, char *const envp[]);
 
 #endif

@@ -1,17 +1,19 @@
 // Several agents behind one dashboard: real agents, a real PostgreSQL. What they have is shown together,
 // what is done goes to the right one, and one that is away, hung or wrong disturbs no other.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { assertIs } from '../../api/document.mjs';
-import { Agent, until } from '../lib/agent.mjs';
+import { Agent, sleep, until } from '../lib/agent.mjs';
 import { Journal } from '../lib/agent-client.mjs';
 import { commandsYml, makeScripts } from '../lib/commands.mjs';
-import { Dashboard, request } from '../lib/dashboard.mjs';
+import { Dashboard, DASHBOARD, request } from '../lib/dashboard.mjs';
 import { Postgres } from '../lib/postgres.mjs';
+import { HttpReceiver } from '../lib/receivers.mjs';
 
 const bin = makeScripts();
 const flow = (id) => `version: 1\nid: ${id}\ntitle: Of ${id}\nschedule: [{ cron: "@yearly", timezone: UTC }]\nsteps: [{ id: one, uses: speak, with: { code: 0 } }]\n`;
@@ -25,6 +27,7 @@ const commandsOf = (name) => `${commandsYml(bin)}
 const startAgent = (name, env = {}) => Agent.start({
 	commands: commandsOf(name),
 	flows: { same: flow('same'), [`of-${name}`]: flow(`of-${name}`) },
+	status: 'version: 1\ninterval: 1s\n',
 	env: { OPS_AGENT_HOST: name, ...env },
 });
 
@@ -63,6 +66,9 @@ const records = async (session, id) => {
 	assert.equal(answer.status, 200, answer.text);
 	return answer.bytes;
 };
+
+const command = (name, env) => new Promise((resolve) =>
+	execFile(DASHBOARD, [name], { env }, (error, stdout, stderr) => resolve({ code: error ? error.code : 0, stdout, stderr })));
 
 describe('two agents', () => {
 	let pg, web, db, file, dashboard, session;
@@ -248,7 +254,6 @@ describe('two agents', () => {
 		const refused = live.subscribe('tail/unit/none.service', { host: 'db1' });
 		assert.ok(['not_found', 'forbidden', 'unsupported'].includes((await refused.ended()).data.code));
 		live.destroy();
-		await until('samples of both', async () => (await pg.psql('select count(distinct host) from ops.metric_series')).trim() === '2');
 	});
 
 	it('schedule, pause, maintenance and the end of all runs are of a host, or of all', async () => {
@@ -316,6 +321,38 @@ describe('two agents', () => {
 		for (const name of ['web1', 'db1']) assert.match(text, new RegExp(`^ops_dashboard_agent_up\\{host="${name}"\\} 1$`, 'm'));
 	});
 
+	it('verify mends each run from the agent that has it', async () => {
+		const runs = [];
+		for (const name of ['web1', 'db1']) {
+			const run = await session.run('flood', { lines: 20000 }, { host: name });
+			await session.finished(run.id);
+			await archived(pg, run.id);
+			await pg.psql(`delete from ops.run_log where run_id = '${run.id}' and start_offset = 0`);
+			runs.push(run);
+		}
+		const { code, stdout } = await command('verify', dashboard.env);
+		for (const run of runs) assert.match(stdout, new RegExp(`^${run.id}: at offset 0 .*: copied again from the agent$`, 'm'));
+		assert.match(stdout, /: 2 copied again, 0 damaged$/m);
+		assert.equal(code, 0);
+		assert.deepEqual(await records(session, runs[1].id), journalOf(db, runs[1].id));
+	});
+
+	it('check reads AGENTS_FILE, says what is wrong with its place, and what is given twice', async () => {
+		const good = await command('check', dashboard.env);
+		assert.equal(good.code, 0, good.stderr);
+		assert.match(good.stdout, /^ok: agent web1 at .* \(primary\)$/m);
+		assert.match(good.stdout, /^ok: agent db1 at /m);
+		const twice = await command('check', { ...dashboard.env, OPS_AGENT_SECRET: web.secret });
+		assert.equal(twice.code, 78);
+		assert.match(twice.stderr, /OPS_AGENT_SECRET and AGENTS_FILE are both given: remove OPS_AGENT_SECRET/);
+		const bad = join(file.dir, 'bad.yml');
+		writeFileSync(bad, 'version: 1\nagents:\n  - { host: web1, socket: /run/a, secret_file: /nowhere/x }\n  - { hots: db1, socket: b }\n');
+		const wrong = await command('check', { ...dashboard.env, AGENTS_FILE: bad });
+		assert.equal(wrong.code, 78);
+		assert.match(wrong.stderr, /AGENTS_FILE: .*bad\.yml:3:48: cannot read \/nowhere\/x/);
+		assert.match(wrong.stderr, /bad\.yml:4:7: the key 'hots' is not known here.*host/);
+	});
+
 	it('two dashboards over the same agents and database archive every run once, and show the same', async () => {
 		const second = await Dashboard.start({ databaseUrl: pg.url, env: file.env });
 		try {
@@ -338,6 +375,30 @@ describe('two agents', () => {
 			assert.deepEqual((await other.get('/api/v1/runs?limit=200')).json.runs.map((r) => r.id), (await session.get('/api/v1/runs?limit=200')).json.runs.map((r) => r.id));
 		} finally {
 			await second.destroy();
+		}
+	});
+});
+
+describe('what is measured', () => {
+	it('of each host stands under its name', async () => {
+		const pg = await Postgres.start();
+		const agents = [await startAgent('web1'), await startAgent('db1')];
+		const file = new AgentsFile().write(agents.map((agent) => ({ host: agent.env.OPS_AGENT_HOST, agent })));
+		const dashboard = await Dashboard.start({ databaseUrl: pg.url, env: file.env });
+		try {
+			await dashboard.connected({ database: true });
+			const session = await dashboard.login();
+			// A slot of ten seconds is waited for; what is held is written at the end.
+			await until('documents of both', async () =>
+				(await Promise.all(['web1', 'db1'].map((name) => session.get(`/api/v1/status?host=${name}`)))).every((a) => a.status === 200));
+			await sleep(12000);
+			await dashboard.stop();
+			assert.equal((await pg.psql('select string_agg(distinct host, $$,$$ order by host) from ops.metric_series')).trim(), 'db1,web1');
+		} finally {
+			await dashboard.destroy();
+			for (const agent of agents) await agent.destroy();
+			await pg.destroy();
+			file.remove();
 		}
 	});
 });
@@ -453,6 +514,44 @@ describe('an agent that is not well', () => {
 			await other.destroy();
 			await third.destroy();
 			own.remove();
+		}
+	});
+});
+
+describe('notifications', () => {
+	it('say which agent is lost and back, and whose run has failed', async () => {
+		const http = await HttpReceiver.start();
+		const agents = { web1: await startAgent('web1'), db1: await startAgent('db1') };
+		const file = new AgentsFile().write(Object.entries(agents).map(([host, agent]) => ({ host, agent })));
+		const rules = join(file.dir, 'notify.yml');
+		writeFileSync(join(file.dir, 'key'), '0123456789abcdef0123456789abcdef\n', { mode: 0o600 });
+		writeFileSync(rules, `version: 1
+agent_grace: 0s
+targets:
+  chat: { type: webhook, url: "${http.url}/hook", secret_file: ${join(file.dir, 'key')} }
+rules:
+  - { on: [run.failed, agent.lost, agent.back], targets: [chat], quiet: 0s }
+`, { mode: 0o644 });
+		const dashboard = await Dashboard.start({ env: { ...file.env, NOTIFY_FILE: rules } });
+		try {
+			const session = await dashboard.login();
+			await allConnected(session, 'web1', 'db1');
+			const told = (event, host) => until(`${event} of ${host}`, () => http.taken.find((r) => r.json.event === event && r.json.host === host));
+			for (const host of ['web1', 'db1']) {
+				const run = await session.run('speak', { code: 3 }, { host });
+				assert.equal((await told('run.failed', host)).json.run, run.id);
+			}
+			const n = http.taken.length;
+			await agents.db1.stop();
+			await told('agent.lost', 'db1');
+			await agents.db1.restart();
+			await told('agent.back', 'db1');
+			assert.deepEqual(http.taken.slice(n).map((r) => [r.json.event, r.json.host]), [['agent.lost', 'db1'], ['agent.back', 'db1']], 'nothing of the other one');
+		} finally {
+			await dashboard.destroy();
+			for (const agent of Object.values(agents)) await agent.destroy();
+			await http.stop();
+			file.remove();
 		}
 	});
 });

@@ -8,6 +8,7 @@ export const WORDS = {
   AuditListChain: ['verified', 'broken', 'unknown'],
   Danger: ['low', 'high'],
   DatabasePartState: ['connecting', 'ready', 'down'],
+  HostState: ['connecting', 'connected', 'refused', 'away'],
   InputType: ['string', 'slug', 'int', 'bool', 'enum', 'path', 'host', 'url', 'duration', 'secret'],
   Level: ['ok', 'warn', 'bad', 'unknown'],
   NotifyTargetKind: ['ntfy', 'webhook', 'mail'],
@@ -15,6 +16,7 @@ export const WORDS = {
   RunKind: ['command', 'flow'],
   RunListAgent: ['connected', 'away'],
   RunListHistory: ['ok', 'unavailable'],
+  RunListHostsItemAgent: ['connected', 'away'],
   RunStatus: ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled', 'timed_out', 'lost', 'skipped'],
   StepStatus: ['pending', 'running', 'waiting', 'retrying', 'succeeded', 'failed', 'skipped', 'cancelled', 'timed_out', 'lost'],
 } as const;
@@ -25,6 +27,7 @@ export type AuditEntrySource = (typeof WORDS)['AuditEntrySource'][number];
 export type AuditListChain = (typeof WORDS)['AuditListChain'][number];
 export type Danger = (typeof WORDS)['Danger'][number];
 export type DatabasePartState = (typeof WORDS)['DatabasePartState'][number];
+export type HostState = (typeof WORDS)['HostState'][number];
 export type InputType = (typeof WORDS)['InputType'][number];
 export type Level = (typeof WORDS)['Level'][number];
 export type NotifyTargetKind = (typeof WORDS)['NotifyTargetKind'][number];
@@ -32,6 +35,7 @@ export type Phase = (typeof WORDS)['Phase'][number];
 export type RunKind = (typeof WORDS)['RunKind'][number];
 export type RunListAgent = (typeof WORDS)['RunListAgent'][number];
 export type RunListHistory = (typeof WORDS)['RunListHistory'][number];
+export type RunListHostsItemAgent = (typeof WORDS)['RunListHostsItemAgent'][number];
 export type RunStatus = (typeof WORDS)['RunStatus'][number];
 export type StepStatus = (typeof WORDS)['StepStatus'][number];
 
@@ -77,6 +81,8 @@ export interface AuditEntry {
   address: string;
   request_id: string;
   run: string;
+  /** What it went to, or whose ledger it is of; id is of one host then. */
+  host: string;
   /** Of the agent: the event of its ledger. */
   data: Record<string, unknown>;
 }
@@ -88,10 +94,12 @@ export interface AuditList {
   chain: AuditListChain;
 }
 
-/** What may be run: the agent's whitelist. */
+/** What may be run: the agents' whitelists together. config_digest and config_error are the primary host's; whether an agent is there says the topic system. */
 export interface Catalogue {
-  /** Hex SHA-256 of the files. */
+  /** Hex SHA-256 of the files; empty: not known yet. */
   config_digest: string;
+  /** In their order, the first is the primary one. */
+  hosts: CatalogueHostsItem[];
   commands: CatalogueCommand[];
   flows: CatalogueFlow[];
   /** Why newer files were refused; absent when they were not. */
@@ -99,6 +107,8 @@ export interface Catalogue {
 }
 
 export interface CatalogueCommand {
+  /** Whose it is; ids are of one host. */
+  host: string;
   id: string;
   title: string;
   description: string;
@@ -120,6 +130,8 @@ export interface CatalogueCommand {
 }
 
 export interface CatalogueFlow {
+  /** Whose it is; ids are of one host. */
+  host: string;
   id: string;
   title: string;
   description: string;
@@ -131,6 +143,16 @@ export interface CatalogueFlow {
   timeout_us: number;
   schedule: ScheduleRule[];
   steps: CatalogueStep[];
+}
+
+export interface CatalogueHostsItem {
+  host: string;
+  title: string;
+  primary: boolean;
+  /** Null: its catalogue was never heard. */
+  digest: string;
+  /** Why newer files were refused. */
+  error: string;
 }
 
 export interface CatalogueStep {
@@ -154,6 +176,25 @@ export interface DatabasePart {
   where: string;
   /** A standby: nothing is archived. */
   read_only: boolean;
+}
+
+/** An agent, and what it last said of itself; name and agent say the same again. */
+export interface Host {
+  /** Empty: its agent was never heard. */
+  host: string;
+  /** For people; its name where it has none. */
+  title: string;
+  primary: boolean;
+  state: HostState;
+  since_us: number;
+  /** Why it is not connected; empty when it is. */
+  reason: string;
+  agent_id: string;
+  agent_version: string;
+  config_digest: string;
+  started_us: number;
+  name: string;
+  agent: AgentPart | null;
 }
 
 /** What a value may be. What does not apply is null. */
@@ -204,6 +245,8 @@ export interface Notify {
 export interface NotifyHook {
   name: string;
   flow: string;
+  /** Null: the only one that has the flow. */
+  host: string;
   events: string[];
   refs: string[];
 }
@@ -300,9 +343,16 @@ export interface RunList {
   runs: RunSummary[];
   /** Pass as before; null: no more. */
   next: string;
+  /** Away: of one of them at least, runs may be missing. */
   agent: RunListAgent;
+  hosts: RunListHostsItem[];
   /** Unavailable: older runs are missing for now. */
   history: RunListHistory;
+}
+
+export interface RunListHostsItem {
+  host: string;
+  agent: RunListHostsItemAgent;
 }
 
 /** A run as lists show it: without its steps. */
@@ -341,12 +391,14 @@ export interface RunSummary {
 
 export interface Schedule {
   flows: ScheduleFlowsItem[];
-  /** No run starts. */
+  /** No run starts: at the primary host, or the one that was asked for. */
   maintenance: boolean;
   maintenance_reason: string;
+  hosts: ScheduleHostsItem[];
 }
 
 export interface ScheduleFlowsItem {
+  host: string;
   flow: string;
   title: string;
   rules: ScheduleRule[];
@@ -355,6 +407,14 @@ export interface ScheduleFlowsItem {
   paused: boolean;
   paused_by: string;
   reason: string;
+}
+
+export interface ScheduleHostsItem {
+  host: string;
+  maintenance: boolean;
+  maintenance_reason: string;
+  /** Why its agent could not be asked; its flows are missing then. */
+  error: string;
 }
 
 export interface ScheduleRule {
@@ -471,6 +531,8 @@ export interface System {
   started_us: number;
   host: string;
   agent: AgentPart;
+  /** In their order; host and agent are the first one's. */
+  agents: Host[];
   database: DatabasePart;
   archiver: ArchiverPart;
 }
@@ -503,8 +565,10 @@ export interface Documents {
   Catalogue: Catalogue;
   CatalogueCommand: CatalogueCommand;
   CatalogueFlow: CatalogueFlow;
+  CatalogueHostsItem: CatalogueHostsItem;
   CatalogueStep: CatalogueStep;
   DatabasePart: DatabasePart;
+  Host: Host;
   Input: Input;
   LiveStatusPut: LiveStatusPut;
   NewToken: NewToken;
@@ -519,9 +583,11 @@ export interface Documents {
   PlanStep: PlanStep;
   Run: Run;
   RunList: RunList;
+  RunListHostsItem: RunListHostsItem;
   RunSummary: RunSummary;
   Schedule: Schedule;
   ScheduleFlowsItem: ScheduleFlowsItem;
+  ScheduleHostsItem: ScheduleHostsItem;
   ScheduleRule: ScheduleRule;
   Session: Session;
   SessionInfo: SessionInfo;
@@ -541,18 +607,20 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   AgentPart: { state: '#AgentPartState', since_us: 'n', reason: 's', host: 's?', id: 's?', version: 's?', config_digest: 's?', started_us: 't?' },
   ApprovePrompt: { prompt: 's', timeout_us: 't?', on_timeout: '#ApprovePromptOnTimeout' },
   ArchiverPart: { state: '#ArchiverPartState', since_us: 'n', catching_up: 'b', behind_runs: 'n', behind_bytes: 'n', damaged_runs: 'n?', problem: 's?' },
-  AuditEntry: { id: 'n', time_us: 'n', source: '#AuditEntrySource', event: 's', actor: 's?', address: 's?', request_id: 's?', run: 's?', data: 'o' },
+  AuditEntry: { id: 'n', time_us: 'n', source: '#AuditEntrySource', event: 's', actor: 's?', address: 's?', request_id: 's?', run: 's?', host: 's?', data: 'o' },
   AuditList: { entries: '[@AuditEntry', next: 's?', chain: '#AuditListChain' },
-  Catalogue: { config_digest: 's', commands: '[@CatalogueCommand', flows: '[@CatalogueFlow', config_error: 's?' },
-  CatalogueCommand: { id: 's', title: 's', description: 's?', group: 's?', icon: 's?', inputs: '[@Input', confirm: 'b', danger: '#Danger', timeout_us: 'n', kill_after_us: 'n', user: 's', argv_shape: '[s', outputs: '[s' },
-  CatalogueFlow: { id: 's', title: 's', description: 's?', icon: 's?', inputs: '[@Input', confirm: 'b', danger: '#Danger', timeout_us: 'n', schedule: '[?@ScheduleRule', steps: '[@CatalogueStep' },
+  Catalogue: { config_digest: 's', hosts: '[?@CatalogueHostsItem', commands: '[@CatalogueCommand', flows: '[@CatalogueFlow', config_error: 's?' },
+  CatalogueCommand: { host: 's?', id: 's', title: 's', description: 's?', group: 's?', icon: 's?', inputs: '[@Input', confirm: 'b', danger: '#Danger', timeout_us: 'n', kill_after_us: 'n', user: 's', argv_shape: '[s', outputs: '[s' },
+  CatalogueFlow: { host: 's?', id: 's', title: 's', description: 's?', icon: 's?', inputs: '[@Input', confirm: 'b', danger: '#Danger', timeout_us: 'n', schedule: '[?@ScheduleRule', steps: '[@CatalogueStep' },
+  CatalogueHostsItem: { host: 's', title: 's', primary: 'b', digest: 's?', error: 's?' },
   CatalogueStep: { index: 'n', id: 's', uses: 's', title: 's', phase: '#Phase', needs: '[n', approve: '@?ApprovePrompt' },
   DatabasePart: { state: '#DatabasePartState', since_us: 'n', reason: 's', where: 's?', read_only: 'b' },
+  Host: { host: 's', title: 's', primary: 'b', state: '#HostState', since_us: 'n', reason: 's', agent_id: 's', agent_version: 's', config_digest: 's', started_us: 'n', name: 's?', agent: '@?AgentPart' },
   Input: { name: 's', type: '#InputType', title: 's?', description: 's?', required: 'b', default: 'v?', min: 'n?', max: 'n?', max_length: 'n?', pattern: 's?', values: '[?s', under: 's?', schemes: '[?s' },
   LiveStatusPut: { time_us: 'n', level: '#Level', sections: '{[@StatusItem' },
   NewToken: { token: '@Token', secret: 's' },
   Notify: { configured: 'b', targets: '[@NotifyTarget', rules: '[@NotifyRule', hooks: '[@NotifyHook' },
-  NotifyHook: { name: 's', flow: 's', events: '[s', refs: '[s' },
+  NotifyHook: { name: 's', flow: 's', host: 's?', events: '[s', refs: '[s' },
   NotifyRule: { on: '[s', runs: '[s', sections: '[s', items: '[s', targets: '[s', quiet_us: 'n' },
   NotifyTarget: { name: 's', kind: '#NotifyTargetKind', where: 's', waiting: 'n', last: '@?NotifyTargetLast' },
   NotifyTargetLast: { time_us: 'n', ok: 'b', test: 'b', message: 's' },
@@ -561,10 +629,12 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   Plan: { plan: '[@PlanStep' },
   PlanStep: { step: 's', argv: '[s', user: 's', cwd: 's?', timeout_us: 't?' },
   Run: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', steps: '[@Step' },
-  RunList: { runs: '[@RunSummary', next: 's?', agent: '#RunListAgent', history: '#RunListHistory' },
+  RunList: { runs: '[@RunSummary', next: 's?', agent: '#RunListAgent', hosts: '[?@RunListHostsItem', history: '#RunListHistory' },
+  RunListHostsItem: { host: 's', agent: '#RunListHostsItemAgent' },
   RunSummary: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b' },
-  Schedule: { flows: '[@ScheduleFlowsItem', maintenance: 'b', maintenance_reason: 's?' },
-  ScheduleFlowsItem: { flow: 's', title: 's', rules: '[@ScheduleRule', next_us: 't?', last_run: '@?RunSummary', paused: 'b', paused_by: 's?', reason: 's?' },
+  Schedule: { flows: '[@ScheduleFlowsItem', maintenance: 'b', maintenance_reason: 's?', hosts: '[?@ScheduleHostsItem' },
+  ScheduleFlowsItem: { host: 's?', flow: 's', title: 's', rules: '[@ScheduleRule', next_us: 't?', last_run: '@?RunSummary', paused: 'b', paused_by: 's?', reason: 's?' },
+  ScheduleHostsItem: { host: 's', maintenance: 'b', maintenance_reason: 's?', error: 's?' },
   ScheduleRule: { cron: 's', timezone: 's', catch_up_us: 't?', next_us: 't?', paused: 'b' },
   Session: { user: 's', created_us: 'n', expires_us: 'n', reauth_until_us: 'n', totp: 'b', version: 's', boot_id: 's' },
   SessionInfo: { id: 's', current: 'b', created_us: 'n', seen_us: 'n', expires_us: 'n', address: 's', user_agent: 's' },
@@ -574,7 +644,7 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   StatusHistory: { item: 's', value: 's', step_us: 'n', samples: '[[n?', lowest: '[?n?', highest: '[?n?' },
   StatusItem: { id: 's', title: 's', level: '#Level', message: 's?', since_us: 't?', checked_us: 't?', action: 's?', values: 'o' },
   Step: { index: 'n', id: 's', uses: 's', title: 's', phase: '#Phase', needs: '[n', status: '#StepStatus', reason: 's?', attempt: 'n', exit_code: 'n?', signal: 'n?', started_us: 't?', finished_us: 't?', offset: 'n?', outputs: '{s', approve: '@?ApprovePrompt' },
-  System: { version: 's', boot_id: 's', assets: 's?', started_us: 't?', host: 's', agent: '@AgentPart', database: '@DatabasePart', archiver: '@ArchiverPart' },
+  System: { version: 's', boot_id: 's', assets: 's?', started_us: 't?', host: 's', agent: '@AgentPart', agents: '[?@Host', database: '@DatabasePart', archiver: '@ArchiverPart' },
   Token: { id: 's', name: 's', scopes: '[s', created_us: 'n', expires_us: 't?', last_used_us: 't?' },
   TokenList: { tokens: '[@Token' },
   TotpVerifyAnswer: { ok: 'b', line: 's' },
