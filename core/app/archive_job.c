@@ -217,7 +217,7 @@ void job_pump(struct archive_job *job)
 		return;
 	}
 	if (job->batch.block.len >= (coming ? ARCHIVE_SEND_BYTES : 1)) {
-		job->held_back = !job->may_commit(job->arg);
+		job->held_back = job->may_commit != NULL && !job->may_commit(job->arg);
 		if (!job->held_back)
 			job_commit(job, false);
 		return;
@@ -240,7 +240,8 @@ static void on_committed(const struct pg_reply *reply, void *arg)
 	}
 	job->archived = job->batch.offset;
 	job->bytes += job->sending;
-	job->on_commit(job->arg, clock_mono_us() / 1000 - job->sent_ms);
+	if (job->on_commit != NULL)
+		job->on_commit(job->arg, clock_mono_us() / 1000 - job->sent_ms);
 	if (job->call_is_final) {
 		memcpy(job->digest, job->projection->digest, sizeof(job->digest));
 		job_release(job);

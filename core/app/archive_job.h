@@ -46,7 +46,8 @@ struct archive_job_opts {
 	uint64_t durable;	       /* what is known of it */
 	uint64_t turn_bytes;	       /* after these another run may be waiting */
 	struct projection *projection; /* of the turn before, or NULL; the job's from now on */
-	/* Whether records may be committed now; when not, archive_job_resume() tells. */
+	/* Whether records may be committed now; when not, archive_job_resume() tells. Both may be
+	 * NULL: always, and nobody wants to know. */
 	bool (*may_commit)(void *arg);
 	void (*on_commit)(void *arg, uint64_t took_ms); /* a transaction is through */
 };
