@@ -3,6 +3,7 @@
  * turns signals into a graceful stop. Exit codes are those of sysexits.h: 78 when the configuration
  * is missing something or weak, 64 for a command nobody knows.
  */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,9 @@
 #include "core/app/server.h"
 #include "core/app/verify.h"
 #include "core/base/log.h"
+
+/* A block of that many bytes is a mapping of its own, given back when it is freed. */
+#define KEEP_BYTES (128 << 10)
 
 extern char **environ;
 
@@ -123,6 +127,9 @@ static int serve(void)
 		return EX_CONFIG;
 	}
 	raise_descriptor_limit();
+	/* Otherwise the first large block that is freed makes the C library keep them from then on:
+	 * an evening's flood would be paid for all night. */
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
 	log_setup(process.cfg.log_level, process.cfg.log_format);
 	for (size_t i = 0; i < report.n_warnings; i++)
 		log_warn(LOG_EV("config.warning"), LOG_STR("text", report.warnings[i]));
