@@ -39,6 +39,7 @@ static void on_reply(const struct link_reply *reply, void *arg)
 	struct ask_answer *answer = &ask->answers[part - ask->parts];
 
 	answer->reply = *reply;
+	hosts_note_answer(server_of(ask->req)->hosts, answer->host, reply);
 	if (reply->message.len > 0)
 		part->message = xstrndup(reply->message.data, reply->message.len);
 	if (reply->fields_len > 0) {
@@ -60,8 +61,7 @@ static void ask_one(
 	snprintf(ask->answers[ask->n].host, LIMIT_HOST_BYTES, "%s", host_name(host));
 	ask->n++;
 	ask->n_waiting++;
-	link_request(host->link, (uint16_t)method, fields, hosts_call_ms(host->server->hosts),
-		on_reply, part);
+	link_request(host->link, (uint16_t)method, fields, hosts_call_ms(host), on_reply, part);
 }
 
 void ask_hosts(struct request *req, struct host *host, enum msg_method method,

@@ -7,6 +7,7 @@
 #define OPS_CORE_APP_HOST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/agentlink/link.h"
 #include "core/app/agents_conf.h"
@@ -28,6 +29,7 @@ struct host {
 	struct ledger *ledger;
 	struct archiver *archiver;
 	struct link_watch watch;
+	uint64_t slow_until_ms; /* uv_now(): it did not answer in time what was asked of all */
 	void (*on_closed)(struct host *host);
 };
 

@@ -6,6 +6,7 @@
 #include "core/app/hosts.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,9 +87,24 @@ bool hosts_are_connected(const struct hosts *hosts)
 	return hosts->n > 0;
 }
 
-unsigned hosts_call_ms(const struct hosts *hosts)
+unsigned hosts_call_ms(const struct host *host)
 {
-	return hosts->n > 1 ? LIMIT_HOSTS_CALL_MS : 0;
+	if (host->server->hosts->n <= 1)
+		return 0;
+	return uv_now(host->server->loop) < host->slow_until_ms ? LIMIT_HOSTS_SLOW_MS
+								: LIMIT_HOSTS_CALL_MS;
+}
+
+void hosts_note_answer(struct hosts *hosts, const char *name, const struct link_reply *reply)
+{
+	struct host *host = hosts_find(hosts, name);
+
+	if (host == NULL)
+		return;
+	if (reply->err != -ETIMEDOUT)
+		host->slow_until_ms = 0;
+	else if (host->slow_until_ms <= uv_now(host->server->loop))
+		host->slow_until_ms = uv_now(host->server->loop) + LIMIT_HOSTS_SLOW_FOR_MS;
 }
 
 /* ---- runs ---- */

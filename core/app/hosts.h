@@ -39,8 +39,10 @@ struct host *hosts_find(const struct hosts *hosts, const char *name);
 /* "web1, db1" for a person; cut at the end of out. */
 void hosts_names(const struct hosts *hosts, char *out, size_t size);
 bool hosts_are_connected(const struct hosts *hosts); /* all of them */
-/* Deadline of a request that goes to each of several, else 0 (the usual one). */
-unsigned hosts_call_ms(const struct hosts *hosts);
+/* Deadline of a request that goes to each of several, this one among them; 0: the usual one, where
+ * there is only one. Its answer is to be noted: who hangs is not waited for again and again. */
+unsigned hosts_call_ms(const struct host *host);
+void hosts_note_answer(struct hosts *hosts, const char *name, const struct link_reply *reply);
 
 /* ---- runs ---- */
 

@@ -48,7 +48,9 @@
 #define LIMIT_HOSTS 16
 #define LIMIT_HOST_BYTES 65	 /* of a host's name, with its NUL */
 #define LIMIT_HOST_RUNS 4096	 /* runs whose host is remembered; others are looked up again */
-#define LIMIT_HOSTS_CALL_MS 2000 /* that all are waited for in what asks each of several */
+#define LIMIT_HOSTS_CALL_MS 2000 /* that all are waited for in what asks each of several … */
+#define LIMIT_HOSTS_SLOW_MS 200	 /* … and one that did not answer in that time, for … */
+#define LIMIT_HOSTS_SLOW_FOR_MS 15000 /* … so long: then it is away, or waited for again */
 
 /* Live */
 #define LIMIT_CONNECTIONS 16384	       /* fewer where there are not as many descriptors */

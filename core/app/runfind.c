@@ -4,7 +4,7 @@
  * Happy path: a UUID: the first that has it settles it. A number: all are heard, then it is the run
  * of the one host that has it.
  *
- * Failure modes: an agent that does not answer within LIMIT_HOSTS_CALL_MS, or the database, is gone
+ * Failure modes: an agent that does not answer in time (hosts_call_ms()), or the database, is gone
  * without; what nobody else has is then not "not there" but "cannot be asked". A host that leaves
  * meanwhile ends its question with an error.
  */
@@ -165,6 +165,7 @@ static void on_agent(const struct link_reply *reply, void *arg)
 	const char *id;
 
 	question->call = NULL;
+	hosts_note_answer(find->server->hosts, question->host, reply);
 	find->n_waiting--;
 	if (reply->err == 0 && reply->status == MSG_OK &&
 		msg_document_decode(reply->fields, reply->fields_len, &document) == 0)
@@ -207,7 +208,7 @@ static void ask_host(struct runfind *find, struct host *host)
 	question->find = find;
 	snprintf(question->host, sizeof(question->host), "%s", host_name(host));
 	question->call = link_request(host->link, MSG_RUN_GET,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, LIMIT_HOSTS_CALL_MS,
+		&(struct wire_str){(const char *)fields, (uint32_t)n}, hosts_call_ms(host),
 		on_agent, question);
 	find->n_waiting++;
 }

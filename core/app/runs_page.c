@@ -314,6 +314,7 @@ static void on_agent(const struct link_reply *reply, void *arg)
 	json_t *doc = NULL;
 
 	part->call = NULL;
+	hosts_note_answer(part->page->server->hosts, part->host, reply);
 	part->ok = reply->err == 0 && reply->status == MSG_OK &&
 		   msg_run_list_reply_decode(reply->fields, reply->fields_len, &list) == 0;
 	if (part->ok) {
@@ -346,8 +347,8 @@ static void part_ask(struct part *part, struct host *host)
 	if (n < 0)
 		abort(); /* all of it is of constant size */
 	part->call = link_request(host->link, MSG_RUN_LIST,
-		&(struct wire_str){(const char *)fields, (uint32_t)n},
-		hosts_call_ms(part->page->server->hosts), on_agent, part);
+		&(struct wire_str){(const char *)fields, (uint32_t)n}, hosts_call_ms(host),
+		on_agent, part);
 }
 
 static void ask_agents(struct runs_page *page)

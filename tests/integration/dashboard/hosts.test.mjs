@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -85,11 +85,13 @@ describe('two agents', () => {
 		await until('both catalogues', async () => (await session.get('/api/v1/catalog')).json?.hosts?.every((h) => h.digest));
 	});
 	after(async () => {
+		const code = await dashboard?.stop();
 		await dashboard?.destroy();
 		await web?.destroy();
 		await db?.destroy();
 		await pg?.destroy();
 		file?.remove();
+		assert.equal(code, 0);
 	});
 
 	it('/hosts, /readyz and the topic system tell both, the first as the primary one', async () => {
@@ -418,11 +420,13 @@ describe('an agent that is not well', () => {
 		await until('both catalogues', async () => (await session.get('/api/v1/catalog')).json?.hosts?.every((h) => h.digest));
 	});
 	after(async () => {
+		const code = await dashboard?.stop();
 		await dashboard?.destroy();
 		await web?.destroy();
 		await db?.destroy();
 		await pg?.destroy();
 		file?.remove();
+		assert.equal(code, 0);
 	});
 
 	// What has to work while the other is not there.
@@ -567,9 +571,12 @@ describe('another AGENTS_FILE on SIGHUP', () => {
 		await allConnected(session, 'web1');
 	});
 	after(async () => {
+		const code = await dashboard?.stop();
+		const log = dashboard?.log();
 		await dashboard?.destroy();
 		for (const agent of [web, db, third]) await agent?.destroy();
 		file?.remove();
+		assert.equal(code, 0, log);
 	});
 
 	const reload = async (agents) => {
@@ -617,6 +624,62 @@ describe('another AGENTS_FILE on SIGHUP', () => {
 		await reload([{ host: 'db1', agent: db }, { host: 'web1', agent: web }]);
 		assert.equal((await status.snapshot(1)).host, 'db1');
 		assert.deepEqual((await session.get('/api/v1/hosts')).json.hosts.map((h) => [h.host, h.primary]), [['db1', true], ['web1', false]]);
+		live.destroy();
+	});
+
+	it('another secret and another socket are taken over, for that host alone', async () => {
+		const reconnects = async (host) => Number((await session.get('/metrics')).text.match(new RegExp(`agent_reconnects_total\\{host="${host}"\\} (\\d+)`))[1]);
+		const live = await session.live();
+		const tail = live.subscribe('status', { host: 'db1' });
+		await tail.snapshot();
+		const before = await reconnects('web1');
+		await reload([{ host: 'db1', agent: db, secret: 'another-secret-than-the-agents' }, { host: 'web1', agent: web }]);
+		await until('the refusal', async () => (await hostsOf(session)).db1.state === 'refused');
+		await reload([{ host: 'db1', agent: db }, { host: 'web1', agent: web }]);
+		await allConnected(session, 'db1');
+		// The same host behind another path: a link to its socket.
+		const moved = join(file.dir, 'moved.sock');
+		symlinkSync(db.socket, moved);
+		await reload([{ host: 'db1', agent: { socket: moved, secret: db.secret } }, { host: 'web1', agent: web }]);
+		await allConnected(session, 'db1');
+		await until('a document of the new connection', () => tail.messages.filter((m) => m.event === 'snapshot').length >= 2);
+		const run = await session.run('only-db1');
+		assert.equal((await session.finished(run.id)).host, 'db1');
+		assert.equal(await reconnects('web1'), before, 'the other one was not touched');
+		live.destroy();
+	});
+
+	it('a host that comes and goes while everything is asked leaves nothing behind', async () => {
+		const both = [{ host: 'db1', agent: db }, { host: 'web1', agent: web }];
+		const live = await session.live();
+		const system = live.subscribe('system');
+		await system.snapshot();
+		let over = false, answered = 0;
+		const asked = ['/runs', '/runs/1', '/runs/01a20aa3-3d80-7000-8000-000000000001', '/schedule', '/status?host=web1', '/catalog', '/hosts', '/runs/1/log?host=web1'];
+		const asking = asked.map(async (path) => {
+			while (!over) {
+				const { status } = await session.get(`/api/v1${path}`);
+				assert.ok([200, 404, 409, 503].includes(status), `${path}: ${status}`);
+				answered++;
+			}
+		});
+		const starting = (async () => {
+			while (!over) {
+				const { status } = await session.post('/api/v1/runs', { kind: 'command', id: 'ticks', inputs: { n: 3 }, host: 'web1' });
+				assert.ok([201, 422, 429, 503].includes(status), `start: ${status}`);
+			}
+		})();
+		for (let i = 0; i < 12; i++) {
+			live.subscribe('status', { host: 'web1' });
+			live.subscribe('tail/unit/none.service', { host: 'web1' });
+			await reload(i % 2 ? both : both.slice(0, 1));
+			if (i % 2) await allConnected(session, 'web1', 'db1');
+		}
+		over = true;
+		await Promise.all([...asking, starting]);
+		assert.ok(answered > 0);
+		const run = await session.run('only-web1');
+		assert.equal((await session.finished(run.id)).host, 'web1');
 		live.destroy();
 	});
 
