@@ -24,7 +24,7 @@ const STATES = [
   ['host', () => '/host', async (p) => (await p.waitForSelector('.resource'), await p.waitForSelector('.time-chart canvas'))],
   ['host, as a table', () => '/host', async (p) => (await p.waitForSelector('.time-chart canvas'), await p.getByRole('button', { name: 'As a table' }).click(), await p.waitForSelector('.panel-table'))],
   ['containers, log and history', () => '/containers#web-app-1', async (p) => (await p.getByRole('button', { name: 'Live log' }).click(), await log(p), await p.getByRole('button', { name: 'Over time' }).click(), await p.waitForSelector('.time-chart canvas'))],
-  ['containers, log searched', () => '/containers#web-app-1', async (p) => {
+  ['containers, log searched', () => '/containers?search#web-app-1', async (p) => {
     await p.getByRole('button', { name: 'Live log' }).click();
     await log(p);
     await p.keyboard.press('/');
@@ -32,7 +32,7 @@ const STATES = [
     await p.keyboard.type('slow');
     await p.waitForSelector('.mark');
   }],
-  ['containers, log in focus mode', () => '/containers#web-app-1', async (p) => {
+  ['containers, log in focus mode', () => '/containers?focus#web-app-1', async (p) => {
     await p.getByRole('button', { name: 'Live log' }).click();
     await log(p);
     await p.keyboard.press('z');
@@ -56,7 +56,9 @@ const STATES = [
   }],
   ['history, cancel asked of picked runs', () => '/history', async (p) => {
     await p.waitForSelector('.run-row');
-    for (const key of ['j', 'x', 'Shift+X']) await p.keyboard.press(key);
+    for (const key of ['j', 'x']) await p.keyboard.press(key);
+    await p.waitForSelector('.pick-bar');
+    await p.keyboard.press('Shift+X');
     await p.waitForSelector('.popover');
   }],
   ['schedule', () => '/schedule', async (p) => (await p.waitForSelector('.schedule-row'), await p.waitForSelector('.cal-item'))],

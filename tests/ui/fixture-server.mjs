@@ -208,7 +208,7 @@ export class Fixture {
     const m = /^(GET|POST) \/runs\/([^/]+)(\/.*)?$/.exec(route);
     const alike = m && this.hosts ? [...this.runs.values()].filter((r) => String(r.doc.number) === m[2]) : [];
     const named = url.searchParams.get('host');
-    if (alike.length > 1 && !named) return this.#problem(res, 409, 'ambiguous_number', 'Several hosts have a run of this number: give host.', { hosts: alike.map((r) => r.doc.host) });
+    if (alike.length > 1 && !named) return this.#problem(res, 409, 'ambiguous_number', 'Several hosts have a run of this number: give host.', { choices: alike.map((r) => r.doc.host) });
     const run = alike.length > 0 && named ? alike.find((r) => r.doc.host === named) : m && this.find(m[2]);
     if (!run) return this.#problem(res, 404, 'not_found', 'There is no such run.');
     if (m[1] === 'GET' && !m[3]) return this.#send(res, 200, { run: run.doc });
@@ -231,7 +231,7 @@ export class Fixture {
         if (this.hosts && !this.schedule.hosts) {
           const flows = this.schedule.flows.map((f) => ({ ...f, host: this.agent.host }));
           this.schedule.flows = [...flows, { ...flows[0], host: 'web1', last_run: null }];
-          this.schedule.hosts = this.hosts.map((h) => ({ host: h.host, maintenance: false, maintenance_reason: null }));
+          this.schedule.hosts = this.hosts.map((h) => ({ host: h.host, maintenance: false, maintenance_reason: null, error: h.state === 'away' ? 'connection refused' : null }));
         }
         return this.#send(res, 200, this.schedule);
       }

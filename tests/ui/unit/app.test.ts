@@ -139,7 +139,7 @@ test('the system document is looked at; of one agent or of several', () => {
   assert.deepEqual(one.agents, [{ host: 'h', title: '', primary: true, state: 'refused', reason: 'wrong secret' }]);
   assert.ok(isAway(one.agents[0]!) && one.history.down && one.history.catchingUp);
   assert.equal(decodeSystem(systemOf(), 'system').host, 'thoth');
-  const two = decodeSystem(systemOf({ agents: [{ host: 'web1', title: 'Web', primary: true, state: 'connected', reason: '', since_us: 1 }, { host: 'db1', primary: false, state: 'gone', reason: 'x' }] }), 'system');
+  const two = decodeSystem(systemOf({ agents: [{ host: 'web1', title: 'Web', primary: true, state: 'connected', reason: '', since_us: 1 }, { host: 'db1', title: 'db1', primary: false, state: 'gone', reason: 'x' }] }), 'system');
   assert.deepEqual(two.agents.map((a) => [a.host, a.title, a.primary, a.state]), [['web1', 'Web', true, 'connected'], ['db1', '', false, 'connecting']]);
   assert.throws(() => decodeSystem(systemOf({ agent: {} }), 'system'), /system\.agent\.state/);
   assert.throws(() => decodeSystem(systemOf({ agents: [{ title: 'x' }] }), 'system'), /system\.agents\[0\]\.host/);

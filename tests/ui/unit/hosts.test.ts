@@ -89,9 +89,9 @@ test('documents say whose each thing is; of one machine they need not', () => {
   assert.equal(decodeCatalog({ config_digest: '', commands: [command], flows: [] }, 'catalog').entries[0]!.host, '');
   const flow = { flow: 'f', title: 'F', rules: [], next_us: null, last_run: null, paused: false, paused_by: null, reason: null };
   const plan = decodeSchedule({ flows: [flow, { ...flow, host: 'db1' }], maintenance: true, maintenance_reason: 'work' }, 'schedule');
-  assert.deepEqual([plan.flows.map((f) => f.host), plan.maintenance], [['', 'db1'], [{ host: '', on: true, reason: 'work' }]]);
-  const each = decodeSchedule({ flows: [], maintenance: false, maintenance_reason: null, hosts: [{ host: 'web1', maintenance: false }, { host: 'db1', maintenance: true, maintenance_reason: 'x' }] }, 'schedule');
-  assert.deepEqual(each.maintenance, [{ host: 'web1', on: false, reason: '' }, { host: 'db1', on: true, reason: 'x' }]);
+  assert.deepEqual([plan.flows.map((f) => f.host), plan.maintenance], [['', 'db1'], [{ host: '', on: true, reason: 'work', error: '' }]]);
+  const each = decodeSchedule({ flows: [], maintenance: false, maintenance_reason: null, hosts: [{ host: 'web1', maintenance: false }, { host: 'db1', maintenance: true, maintenance_reason: 'x', error: 'away' }] }, 'schedule');
+  assert.deepEqual(each.maintenance, [{ host: 'web1', on: false, reason: '', error: '' }, { host: 'db1', on: true, reason: 'x', error: 'away' }]);
   const row = { id: 1, time_us: 1, source: 'agent', event: 'x', actor: null, data: {} };
   assert.deepEqual(decodeAudit({ entries: [row, { ...row, host: 'db1' }], next: null, chain: 'verified' }, 'audit').entries.map((e) => e.host), ['', 'db1']);
 });

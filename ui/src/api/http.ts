@@ -17,6 +17,8 @@ export class ApiError extends Error {
     readonly retryAfter = 0,
     /** On a 401: signing in takes a code as well. */
     readonly totp = false,
+    /** Which hosts it could be, where none was named. */
+    readonly choices: readonly string[] = [],
   ) {
     super(message);
   }
@@ -40,6 +42,11 @@ function problemFields(errors: unknown): Record<string, string> {
   return out;
 }
 
+const choice = (v: unknown): string => {
+  const host = typeof v === 'string' ? v : record(v)['host'];
+  return typeof host === 'string' ? host : '';
+};
+
 async function problem(response: Response): Promise<ApiError> {
   let body: Record<string, unknown> = {};
   try {
@@ -56,6 +63,7 @@ async function problem(response: Response): Promise<ApiError> {
     problemFields(body['errors'] ?? body['inputs']),
     Number(response.headers.get('Retry-After')) || 0,
     body['totp'] === true,
+    Array.isArray(body['choices']) ? body['choices'].map(choice).filter((host) => host !== '') : [],
   );
 }
 

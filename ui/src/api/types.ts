@@ -17,6 +17,8 @@ export interface Maintenance {
   host: string;
   on: boolean;
   reason: string;
+  /** Why its agent could not be asked; its flows are missing then. */
+  error: string;
 }
 export interface Schedule {
   flows: ScheduledFlow[];
@@ -85,7 +87,7 @@ const tokenList = decoder('TokenList');
 
 export const decodeSession = decoder('Session');
 const schedule = decoder('Schedule');
-const maintenances = or(list(shape<{ host: string; maintenance: boolean; maintenance_reason: string }>({ host: str, maintenance: or(bool, false), maintenance_reason: or(str, '') })), []);
+const maintenances = or(list(shape<{ host: string; maintenance: boolean; maintenance_reason: string; error: string }>({ host: str, maintenance: or(bool, false), maintenance_reason: or(str, ''), error: or(str, '') })), []);
 const audit = decoder('AuditList');
 
 export const decodeSchedule: Decoder<Schedule> = (v, at) => {
@@ -93,7 +95,7 @@ export const decodeSchedule: Decoder<Schedule> = (v, at) => {
   const each = maintenances(object(v, at)['hosts'], `${at}.hosts`);
   return {
     flows: s.flows.map((f, i) => ({ ...f, host: hostAt(v, 'flows', i) })),
-    maintenance: each.length > 0 ? each.map((m) => ({ host: m.host, on: m.maintenance, reason: m.maintenance_reason })) : [{ host: '', on: s.maintenance, reason: s.maintenance_reason }],
+    maintenance: each.length > 0 ? each.map((m) => ({ host: m.host, on: m.maintenance, reason: m.maintenance_reason, error: m.error })) : [{ host: '', on: s.maintenance, reason: s.maintenance_reason, error: '' }],
   };
 };
 export const decodeAudit: Decoder<AuditPage> = (v, at) => {

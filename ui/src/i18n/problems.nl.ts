@@ -40,5 +40,6 @@ export const problems: Problems = {
   too_many_sessions: ['Er zijn te veel sessies in gebruik.', 'Too many sessions are in use.'],
   too_many_tokens: ['Er zijn te veel tokens.', 'There are too many tokens.'],
   unauthenticated: ['Meld eerst aan.', 'Sign in first.'],
+  unknown_host: ['Er is geen host met die naam.', 'There is no such host.'],
   unsupported: ['Dat kan dit dashboard of deze agent niet.', 'This agent cannot do this yet.', 'This topic is not known here.', 'This is not part of this build.'],
 };

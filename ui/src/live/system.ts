@@ -45,7 +45,8 @@ const agents = or(
 
 export const decodeSystem: Decoder<System> = (v, at) => {
   const s = system(v, at);
-  const several = agents(object(v, at)['agents'], `${at}.agents`);
+  // One that nobody gave a title bears its name as its title.
+  const several = agents(object(v, at)['agents'], `${at}.agents`).map((a) => (a.title === a.host ? { ...a, title: '' } : a));
   const host = s.agent.host || s.host;
   const down = s.database.state === 'down';
   return {

@@ -2,7 +2,7 @@ import { Fragment, type ComponentChildren } from 'preact';
 import { ApiError } from '../api/http.ts';
 import { problemWords, t } from '../i18n/index.ts';
 import { here } from '../lib/router.ts';
-import { hosts, hostTitle, withHost } from '../live/hosts.ts';
+import { hostTitle, withHost } from '../live/hosts.ts';
 import { Button } from './Button.tsx';
 import { Icon } from './Icon.tsx';
 import { Link } from './Link.tsx';
@@ -24,14 +24,14 @@ export function errorText(e: unknown): string {
   return [words, sent].filter(Boolean).join(' ');
 }
 
-/** The same address on each machine. */
-function Choices() {
+/** The same address on each machine that it could be of. */
+function Choices({ of }: { of: readonly string[] }) {
   return (
     <>
-      {hosts.value.map((h) => (
-        <Fragment key={h.host}>
+      {of.map((host) => (
+        <Fragment key={host}>
           {' '}
-          <Link href={withHost(here.value.path, h.host)}>{hostTitle(h.host)}</Link>
+          <Link href={withHost(here.value.path, host)}>{hostTitle(host)}</Link>
         </Fragment>
       ))}
     </>
@@ -53,7 +53,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
             {sent}
           </span>
         )}
-        {error instanceof ApiError && error.code === 'ambiguous_number' && <Choices />}
+        {error instanceof ApiError && error.code === 'ambiguous_number' && <Choices of={error.choices} />}
         {id !== '' && <span class="mono muted"> {id}</span>}
       </p>
       {retry && (

@@ -131,7 +131,7 @@ export function Audit() {
         </div>
       )}
       {all && entries.length === 0 && <Empty icon="scroll-text">{address === '' ? m.auditEmpty : m.noMatch}</Empty>}
-      <Days list={entries} timeOf={(e) => e.time_us} nowMs={now.peek()} row={(e) => <Row key={`${e.source} ${e.id}`} entry={e} run={names.get(e.run) ?? ''} open={() => (shown.value = e)} />} />
+      <Days list={entries} timeOf={(e) => e.time_us} nowMs={now.peek()} row={(e) => <Row key={`${e.source} ${e.host} ${e.id}`} entry={e} run={names.get(e.run) ?? ''} open={() => (shown.value = e)} />} />
       {error.value !== null && <Failed error={error.value} retry={() => void load(next)} />}
       {next !== '' && error.value === null && (
         <p class="center">

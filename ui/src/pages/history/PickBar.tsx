@@ -70,7 +70,8 @@ export function PickBar({ runs, onClear }: { runs: readonly Run[]; onClear: () =
   useEffect(() => {
     if (lost) asked.value = false; // the last of them has ended meanwhile
   }, [lost]);
-  useEffect(() => useKeys({ Escape: () => (asked.value ? 'pass' : onClear()), 'Shift+X': () => (active.length > 0 ? (asked.value = true) : 'pass') }), [active.length > 0]);
+  // At once, so that a key that follows lands here.
+  useLayoutEffect(() => useKeys({ Escape: () => (asked.value ? 'pass' : onClear()), 'Shift+X': () => (active.length > 0 ? (asked.value = true) : 'pass') }), [active.length > 0]);
   const links = runs.map((r) => location.origin + runPath(r)).join('\n');
   return (
     <div class="pick-bar" role="region" aria-label={m.picked(runs.length)}>

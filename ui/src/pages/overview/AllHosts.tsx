@@ -36,7 +36,7 @@ function Values({ status }: { status: MachineStatus }) {
       {values.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>{value === null ? '–' : `${number(Math.round(value))}\u00a0%`}</dd>
+          <dd class="metric-value">{value === null ? '–' : `${number(Math.round(value))}\u00a0%`}</dd>
         </div>
       ))}
     </dl>
@@ -50,14 +50,14 @@ function HostCard({ state, status }: Seen) {
   const away = state.state !== 'connected';
   return (
     <li>
-      <Link href={withHost('/', state.host)} class={`card host-card ${status && (away || isStale(hostKey(state.host))) ? 'stale' : ''}`}>
-        <span class="host-head">
+      <Link href={withHost('/', state.host)} class={`card metric-card host-card ${status && (away || isStale(hostKey(state.host))) ? 'stale' : ''}`}>
+        <span class="running-head">
           {status && !away ? <LevelMark level={status.level} quiet /> : <LevelMark level={isAway(state) ? 'bad' : 'unknown'} quiet />}
           <b>{name}</b>
           {name !== state.host && <span class="mono muted">{state.host}</span>}
         </span>
         {status && <Values status={status} />}
-        <span class="host-note muted">{away ? m.agentState[state.state] : !status ? '\u00a0' : wrong > 0 ? m.wrongOnes(wrong) : m.allWell}</span>
+        <span class="metric-note">{away ? m.agentState[state.state] : !status ? '\u00a0' : wrong > 0 ? m.wrongOnes(wrong) : m.allWell}</span>
       </Link>
     </li>
   );

@@ -106,7 +106,7 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
 function Maintenance({ state, change }: { state: State; change: Change }) {
   const m = t.value;
   const reason = useSignal('');
-  const id = `maintenance${state.host === '' ? '' : `-${state.host}`}`;
+  const id = `maintenance${several.value ? `-${state.host}` : ''}`;
   const set = (on: boolean) => void change.send(id, '/maintenance', { on, ...ofHost(state.host), ...(on && reason.value.trim() !== '' ? { reason: reason.value.trim() } : {}) });
   return (
     <section class={`card maintenance ${state.on ? 'on' : ''}`} aria-labelledby={id}>
@@ -115,9 +115,15 @@ function Maintenance({ state, change }: { state: State; change: Change }) {
           {several.value && `${hostTitle(state.host)} · `}
           {state.on ? m.maintenanceOn : m.maintenance}
         </h2>
-        <p class="muted small">{state.on && state.reason !== '' ? state.reason : m.maintenanceNote}</p>
+        {state.error === '' ? (
+          <p class="muted small">{state.on && state.reason !== '' ? state.reason : m.maintenanceNote}</p>
+        ) : (
+          <p class="small">
+            {m.hostNotAsked} <span lang="en">{state.error}</span>
+          </p>
+        )}
       </div>
-      {!state.on && (
+      {!state.on && state.error === '' && (
         <div class="maintenance-reason">
           <label class="visually-hidden" for={`${id}-reason`}>
             {m.reasonWord}
@@ -125,7 +131,7 @@ function Maintenance({ state, change }: { state: State; change: Change }) {
           <TextInput id={`${id}-reason`} placeholder={m.reasonWord} maxLength={200} value={reason.value} onInput={(e) => (reason.value = e.currentTarget.value)} />
         </div>
       )}
-      <Button busy={change.busy.value === id} disabled={!live.value} onClick={() => set(!state.on)}>
+      <Button busy={change.busy.value === id} disabled={!live.value || state.error !== ''} onClick={() => set(!state.on)}>
         {state.on ? m.maintenanceEnd : m.maintenanceBegin}
         {several.value && <span class="visually-hidden"> {hostTitle(state.host)}</span>}
       </Button>
