@@ -30,7 +30,6 @@
 
 #include "agent/monitor/confine.h"
 #include "agent/monitor/listen.h"
-#include "agent/monitor/notify.h"
 #include "agent/monitor/rotate.h"
 #include "agent/monitor/state.h"
 #include "agent/monitor/title.h"
@@ -38,6 +37,7 @@
 #include "agent/run/rundir.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/service.h"
 
 #define STOP_US 5000000 /* for the worker to say goodbye */
 #define SYNC_US 1000000 /* of the ledger after it was written */
@@ -173,7 +173,7 @@ static void stop(struct monitor *m)
 	if (m->stopping)
 		return;
 	log_info(LOG_EV("agent.stopping"), LOG_INT("active_runs", m->active.n));
-	notify_send("STOPPING=1");
+	service_tell("STOPPING=1");
 	m->stopping = true;
 	watchman_stop(&m->probes);
 	watchman_stop(&m->relay);
@@ -227,7 +227,7 @@ static int open_signals(struct monitor *m)
 /* Does what is due, and returns when something will be. */
 static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 {
-	uint64_t watchdog = notify_watchdog_us();
+	uint64_t watchdog = service_watchdog_us();
 	uint64_t next = requests_tell_refusals(m);
 
 	next = sooner(next, watchman_run(&m->probes, now));
@@ -243,7 +243,7 @@ static uint64_t run_deadlines(struct monitor *m, uint64_t now)
 	}
 	next = sooner(next, active_retry(&m->active, now));
 	if (watchdog != 0 && now >= m->watchdog_by_us) {
-		notify_send("WATCHDOG=1");
+		service_tell("WATCHDOG=1");
 		m->watchdog_by_us = now + watchdog;
 	}
 	if (m->child.kill_us != 0 && now >= m->child.kill_us) {
@@ -433,7 +433,7 @@ int monitor_main(const struct monitor_programs *programs)
 			LOG_STR("socket", m->settings.socket_path),
 			LOG_STR("config_digest", m->catalog->digest),
 			LOG_INT("active_runs", m->active.n));
-		notify_send("READY=1");
+		service_tell("READY=1");
 		code = loop(m);
 		if (code < 0) {
 			finish(m);
