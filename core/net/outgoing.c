@@ -1,13 +1,15 @@
 /*
  * Owns: libcurl's multi handle, one poll handle for each of its sockets, its timer, and the calls.
  *
- * Happy path: outgoing_send() -> an easy handle joins the multi -> libcurl names sockets and a
- * timeout -> their events go to curl_multi_socket_action() -> a finished transfer is taken off and
- * marked as ended -> on_soon() calls back. A mail waits for the thread instead (outgoing_mail.c).
+ * Happy path: outgoing_send() -> the first time, libcurl is loaded in a thread (outgoing_curl.c)
+ * and the call waits -> an easy handle joins the multi -> libcurl names sockets and a timeout ->
+ * their events go to curl_multi_socket_action() -> a finished transfer is taken off and marked as
+ * ended -> on_soon() calls back. A mail waits for the thread instead (outgoing_mail.c).
  *
- * Failure modes: what cannot be begun ends at once, and is called back from on_soon() too. Closing:
- * transfers are taken off, the mail in the thread is told to stop, and when the last handle is
- * closed everybody is called back with -ECANCELED.
+ * Failure modes: what cannot be begun ends at once, and is called back from on_soon() too; without
+ * libcurl that is all, and the next call looks for it again. Closing: transfers are taken off, the
+ * mail in the thread is told to stop, and when the last handle is closed everybody is called back
+ * with -ECANCELED.
  *
  * Names are looked up in libcurl's own thread; CURLOPT_QUICK_EXIT lets go of one that hangs. No
  * connection is kept: messages are rare, and who keeps none has none to tidy up.
@@ -37,16 +39,36 @@ static void free_secret(char *s)
 	free(s);
 }
 
+/* libcurl's own list, made by us: there may be no libcurl yet. One may carry a token. */
+static void free_lines(struct curl_slist *list)
+{
+	for (struct curl_slist *next; list != NULL; list = next) {
+		next = list->next;
+		free_secret(list->data);
+		free(list);
+	}
+}
+
+static struct curl_slist *copy_lines(const char *const *lines, size_t n)
+{
+	struct curl_slist *first = NULL, **end = &first;
+
+	for (size_t i = 0; i < n; i++) {
+		*end = xcalloc(1, sizeof(**end));
+		(*end)->data = xstrdup(lines[i]);
+		end = &(*end)->next;
+	}
+	return first;
+}
+
 static void call_free(struct outgoing_call *call)
 {
 	list_remove(&call->link);
 	call->outgoing->n_calls--;
 	if (call->easy != NULL)
-		curl_easy_cleanup(call->easy);
-	for (struct curl_slist *at = call->headers; at != NULL; at = at->next)
-		mem_wipe(at->data, strlen(at->data)); /* one may carry a token */
-	curl_slist_free_all(call->headers);
-	curl_slist_free_all(call->recipients);
+		call->outgoing->curl.easy_cleanup(call->easy);
+	free_lines(call->headers);
+	free_lines(call->recipients);
 	free(call->url);
 	free(call->from);
 	free_secret(call->user);
@@ -90,16 +112,26 @@ static int errno_of(CURLcode code)
 	}
 }
 
+void outgoing_call_fail(struct outgoing_call *call, int err, const char *message)
+{
+	call->err = err;
+	call->ended = true;
+	snprintf(call->message, sizeof(call->message), "%s", message);
+	outgoing_wake(call->outgoing);
+}
+
 void outgoing_call_end(struct outgoing_call *call, CURLcode code)
 {
-	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &call->status);
+	const struct outgoing_curl *curl = &call->outgoing->curl;
+
+	curl->easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &call->status);
 	/* An answer's body is nothing to us: too much of it is no error. */
 	if (code == CURLE_WRITE_ERROR && !call->is_mail && call->status > 0)
 		code = CURLE_OK;
 	call->err = errno_of(code);
 	if (call->err != 0)
 		snprintf(call->message, sizeof(call->message), "%s",
-			call->text[0] != '\0' ? call->text : curl_easy_strerror(code));
+			call->text[0] != '\0' ? call->text : curl->easy_strerror(code));
 	else
 		snprintf(call->message, sizeof(call->message), "answered %ld", call->status);
 	call->ended = true;
@@ -140,7 +172,7 @@ static void collect(struct outgoing *o)
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(o->multi, &left)) != NULL) {
+	while ((msg = o->curl.multi_info_read(o->multi, &left)) != NULL) {
 		CURLcode code = msg->data.result;
 		CURL *easy = msg->easy_handle;
 		char *private = NULL;
@@ -148,11 +180,11 @@ static void collect(struct outgoing *o)
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+		o->curl.easy_getinfo(easy, CURLINFO_PRIVATE, &private);
 		call = (void *)private;
 		outgoing_call_end(call, code);
-		curl_multi_remove_handle(o->multi, easy);
-		curl_easy_cleanup(easy);
+		o->curl.multi_remove_handle(o->multi, easy);
+		o->curl.easy_cleanup(easy);
 		call->easy = NULL;
 		outgoing_wake(o);
 	}
@@ -165,7 +197,7 @@ void outgoing_free_when_closed(struct outgoing *o)
 	void (*on_closed)(void *) = o->on_closed;
 	void *arg = o->closed_arg;
 
-	if (!o->closing || o->n_handles > 0 || o->mail != NULL)
+	if (!o->closing || o->n_handles > 0 || o->mail != NULL || o->loading)
 		return;
 	while (!list_empty(&o->calls)) {
 		struct outgoing_call *call =
@@ -176,7 +208,7 @@ void outgoing_free_when_closed(struct outgoing *o)
 		call_tell(call);
 	}
 	if (o->multi != NULL)
-		curl_multi_cleanup(o->multi);
+		o->curl.multi_cleanup(o->multi);
 	free(o);
 	on_closed(arg);
 }
@@ -204,7 +236,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		flags |= CURL_CSELECT_IN;
 	if ((events & UV_WRITABLE) != 0)
 		flags |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(o->multi, watch->fd, flags, &running);
+	o->curl.multi_socket_action(o->multi, watch->fd, flags, &running);
 	collect(o);
 }
 
@@ -218,7 +250,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		if (watch != NULL) {
-			curl_multi_assign(o->multi, fd, NULL);
+			o->curl.multi_assign(o->multi, fd, NULL);
 			uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
 		}
 		return 0;
@@ -232,7 +264,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 			return -1;
 		}
 		o->n_handles++;
-		curl_multi_assign(o->multi, fd, watch);
+		o->curl.multi_assign(o->multi, fd, watch);
 	}
 	if ((what & CURL_POLL_IN) != 0)
 		events |= UV_READABLE;
@@ -247,7 +279,7 @@ static void on_timer(uv_timer_t *timer)
 	struct outgoing *o = timer->data;
 	int running;
 
-	curl_multi_socket_action(o->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	o->curl.multi_socket_action(o->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	collect(o);
 }
 
@@ -279,29 +311,30 @@ static size_t on_answer(char *data, size_t size, size_t n, void *arg)
 
 bool outgoing_call_set_up(struct outgoing_call *call)
 {
-	CURL *easy = call->easy = curl_easy_init();
+	const struct outgoing_curl *curl = &call->outgoing->curl;
+	CURL *easy = call->easy = curl->easy_init();
 
 	if (easy == NULL)
 		abort();
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)call);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->text);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, call->is_mail ? "smtp,smtps" : "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(
+	curl->easy_setopt(easy, CURLOPT_PRIVATE, (void *)call);
+	curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, call->text);
+	curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl->easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	curl->easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	curl->easy_setopt(easy, CURLOPT_PROXY, "");
+	curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, call->is_mail ? "smtp,smtps" : "http,https");
+	curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl->easy_setopt(
 		easy, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(OUTGOING_CONNECT_MS, call->timeout_ms));
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+	curl->easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+	curl->easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	if (call->ca_file != NULL) {
-		curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+		curl->easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
+		curl->easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
-	if (curl_easy_setopt(easy, CURLOPT_URL, call->url) == CURLE_OK)
+	if (curl->easy_setopt(easy, CURLOPT_URL, call->url) == CURLE_OK)
 		return true;
 	snprintf(call->message, sizeof(call->message), "the address cannot be used");
 	return false;
@@ -311,43 +344,85 @@ static void begin_post(struct outgoing_call *call)
 {
 	struct outgoing *o = call->outgoing;
 
+	call->begun = true;
 	if (!outgoing_call_set_up(call)) {
 		call->err = -EINVAL;
 		call->ended = true;
 		outgoing_wake(o);
 		return;
 	}
-	curl_easy_setopt(call->easy, CURLOPT_POST, 1L);
-	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, (char *)call->body);
-	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE, (long)call->body_len);
-	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
-	if (curl_multi_add_handle(o->multi, call->easy) != CURLM_OK)
+	o->curl.easy_setopt(call->easy, CURLOPT_POST, 1L);
+	o->curl.easy_setopt(call->easy, CURLOPT_POSTFIELDS, (char *)call->body);
+	o->curl.easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE, (long)call->body_len);
+	o->curl.easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+	if (o->curl.multi_add_handle(o->multi, call->easy) != CURLM_OK)
 		abort(); /* a fresh handle */
 }
 
-static struct curl_slist *add(struct curl_slist *list, const char *text)
-{
-	struct curl_slist *longer = curl_slist_append(list, text);
+/* ---- libcurl comes when there is something to send ---- */
 
-	if (longer == NULL)
-		abort();
-	return longer;
-}
-
-/* libcurl and what it brings cost a megabyte: not before there is something to send. */
-static void begin(struct outgoing *o)
+static void open_multi(struct outgoing *o)
 {
-	if (o->multi != NULL)
-		return;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		abort();
-	o->multi = curl_multi_init();
+	o->multi = o->curl.multi_init();
 	if (o->multi == NULL)
 		abort();
-	curl_multi_setopt(o->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(o->multi, CURLMOPT_SOCKETDATA, o);
-	curl_multi_setopt(o->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-	curl_multi_setopt(o->multi, CURLMOPT_TIMERDATA, o);
+	o->curl.multi_setopt(o->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	o->curl.multi_setopt(o->multi, CURLMOPT_SOCKETDATA, o);
+	o->curl.multi_setopt(o->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+	o->curl.multi_setopt(o->multi, CURLMOPT_TIMERDATA, o);
+}
+
+/* In the thread. */
+static void on_load(uv_work_t *work)
+{
+	struct outgoing *o = container_of(work, struct outgoing, load);
+
+	o->load_err = (struct err){0};
+	(void)!outgoing_curl_load(&o->curl, &o->load_err); /* load_err says it */
+}
+
+/* What waited for libcurl begins, or is over. */
+static void on_loaded(uv_work_t *work, int status)
+{
+	struct outgoing *o = container_of(work, struct outgoing, load);
+
+	(void)status; /* it is never cancelled */
+	o->loading = false;
+	if (o->closing) {
+		outgoing_free_when_closed(o);
+		return;
+	}
+	if (o->load_err.code == 0)
+		open_multi(o);
+	list_foreach(pos, tmp, &o->calls)
+	{
+		struct outgoing_call *call = container_of(pos, struct outgoing_call, link);
+
+		if (call->begun || call->ended)
+			continue;
+		if (o->multi == NULL)
+			outgoing_call_fail(call, o->load_err.code, o->load_err.msg);
+		else if (!call->is_mail)
+			begin_post(call);
+	}
+	if (o->multi != NULL)
+		outgoing_mail_next(o);
+}
+
+/* Begins the call, or lets it wait for libcurl. */
+static void begin(struct outgoing_call *call)
+{
+	struct outgoing *o = call->outgoing;
+
+	if (o->multi == NULL && !o->loading) {
+		o->loading = true;
+		if (uv_queue_work(o->loop, &o->load, on_load, on_loaded) < 0)
+			abort();
+	} else if (o->multi != NULL && call->is_mail) {
+		outgoing_mail_next(o);
+	} else if (o->multi != NULL) {
+		begin_post(call);
+	}
 }
 
 struct outgoing_call *outgoing_send(
@@ -358,7 +433,6 @@ struct outgoing_call *outgoing_send(
 	assert(!o->closing && request->body_len <= OUTGOING_MAX_BODY);
 	assert(request->n_headers <= OUTGOING_MAX_HEADERS &&
 		request->n_recipients <= OUTGOING_MAX_RECIPIENTS);
-	begin(o);
 	call->outgoing = o;
 	call->cb = cb;
 	call->arg = arg;
@@ -372,21 +446,13 @@ struct outgoing_call *outgoing_send(
 	call->ca_file = xstrdup(request->ca_file);
 	call->body = (uint8_t *)xstrndup(request->body, request->body_len);
 	call->body_len = request->body_len;
-	for (size_t i = 0; i < request->n_headers; i++)
-		call->headers = add(call->headers, request->headers[i]);
-	for (size_t i = 0; i < request->n_recipients; i++)
-		call->recipients = add(call->recipients, request->recipients[i]);
+	call->headers = copy_lines(request->headers, request->n_headers);
+	call->recipients = copy_lines(request->recipients, request->n_recipients);
 	list_append(&o->calls, &call->link);
-	if (++o->n_calls > OUTGOING_MAX_CALLS) {
-		call->err = -ENOBUFS;
-		call->ended = true;
-		snprintf(call->message, sizeof(call->message), "too many messages at a time");
-		outgoing_wake(o);
-	} else if (call->is_mail) {
-		outgoing_mail_next(o);
-	} else {
-		begin_post(call);
-	}
+	if (++o->n_calls > OUTGOING_MAX_CALLS)
+		outgoing_call_fail(call, -ENOBUFS, "too many messages at a time");
+	else
+		begin(call);
 	return call;
 }
 
@@ -437,8 +503,8 @@ void outgoing_close(struct outgoing *o, void (*on_closed)(void *arg), void *arg)
 		if (call == o->mail) {
 			atomic_store(&call->stop, true);
 		} else if (call->easy != NULL) {
-			curl_multi_remove_handle(o->multi, call->easy);
-			curl_easy_cleanup(call->easy);
+			o->curl.multi_remove_handle(o->multi, call->easy);
+			o->curl.easy_cleanup(call->easy);
 			call->easy = NULL;
 		}
 	}

@@ -1,5 +1,6 @@
 /*
- * Requests to others: an HTTP POST, or a mail handed to an SMTP server. libcurl does both.
+ * Requests to others: an HTTP POST, or a mail handed to an SMTP server. libcurl does both; it is
+ * loaded with the first of them.
  *
  * HTTP goes through libcurl's multi interface on the loop. Mail does not: when libcurl leaves an
  * SMTP server it waits, blocking, for the answer to QUIT, so a mail is sent in the thread pool,
@@ -47,7 +48,8 @@ struct outgoing_request {
 struct outgoing_result {
 	/* 0: answered, see status. -ETIMEDOUT, -ECONNREFUSED (not reached), -EPROTO (TLS, or the
 	 * other side broke the protocol), -EACCES (an SMTP server refused sender, recipient or
-	 * password), -EINVAL (no such URL), -ENOBUFS, -ECANCELED (closing). */
+	 * password), -EINVAL (no such URL), -ENOBUFS, -ELIBACC (libcurl is not installed),
+	 * -ECANCELED (closing). */
 	int err;
 	long status;	     /* of HTTP or SMTP; 0: none came */
 	const char *message; /* for a person, without secrets; valid during the call */

@@ -2,16 +2,20 @@
 #ifndef OPS_CORE_NET_OUTGOING_INTERNAL_H
 #define OPS_CORE_NET_OUTGOING_INTERNAL_H
 
-#include <curl/curl.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "core/base/list.h"
 #include "core/net/outgoing.h"
+#include "core/net/outgoing_curl.h"
 
 struct outgoing {
 	uv_loop_t *loop;
-	CURLM *multi;
+	struct outgoing_curl curl;
+	CURLM *multi; /* NULL: libcurl is not there (yet) */
+	bool loading; /* a thread has curl and load_err */
+	uv_work_t load;
+	struct err load_err;
 	uv_timer_t timer;  /* libcurl's */
 	uv_timer_t soon;   /* calls that ended at once are called back */
 	struct list calls; /* outgoing_call.link: all that are out */
@@ -35,7 +39,7 @@ struct outgoing_call {
 	uint8_t *body;
 	size_t body_len, body_at;
 	size_t answered; /* bytes of the answer's body */
-	bool is_mail, plain, ended;
+	bool is_mail, plain, begun, ended;
 	unsigned timeout_ms;
 	uint64_t deadline_ms; /* of a mail in the thread, uv_hrtime's clock */
 	atomic_bool stop;     /* a mail in the thread is to give up */
@@ -50,13 +54,15 @@ struct outgoing_call {
 MUSTCHECK bool outgoing_call_set_up(struct outgoing_call *call);
 /* Translates libcurl's code; call->ended follows from it. */
 void outgoing_call_end(struct outgoing_call *call, CURLcode code);
+/* Ends it without libcurl. */
+void outgoing_call_fail(struct outgoing_call *call, int err, const char *message);
 /* Calls back those that have ended, soon. */
 void outgoing_wake(struct outgoing *outgoing);
 
 /* The end of closing, when nothing is left that it waits for. */
 void outgoing_free_when_closed(struct outgoing *outgoing);
 
-/* Begins the next mail when none is in the thread. */
+/* Begins the next mail when none is in the thread. libcurl must be there. */
 void outgoing_mail_next(struct outgoing *outgoing);
 
 #endif

@@ -35,7 +35,8 @@ static int on_progress(
 /* In the thread. */
 static void on_work(uv_work_t *work)
 {
-	struct outgoing_call *call = container_of(work, struct outgoing, work)->mail;
+	struct outgoing *o = container_of(work, struct outgoing, work);
+	struct outgoing_call *call = o->mail;
 	CURL *easy;
 
 	call->deadline_ms = uv_hrtime() / 1000000 + call->timeout_ms;
@@ -44,23 +45,23 @@ static void on_work(uv_work_t *work)
 		return;
 	}
 	easy = call->easy;
-	curl_easy_setopt(easy, CURLOPT_MAIL_FROM, call->from);
-	curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, call->recipients);
+	o->curl.easy_setopt(easy, CURLOPT_MAIL_FROM, call->from);
+	o->curl.easy_setopt(easy, CURLOPT_MAIL_RCPT, call->recipients);
 	/* STARTTLS is demanded, not offered: with less a password would go in the clear. */
-	curl_easy_setopt(
+	o->curl.easy_setopt(
 		easy, CURLOPT_USE_SSL, call->plain ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
 	if (call->user != NULL) {
-		curl_easy_setopt(easy, CURLOPT_USERNAME, call->user);
-		curl_easy_setopt(easy, CURLOPT_PASSWORD, call->password);
+		o->curl.easy_setopt(easy, CURLOPT_USERNAME, call->user);
+		o->curl.easy_setopt(easy, CURLOPT_PASSWORD, call->password);
 	}
-	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(easy, CURLOPT_READDATA, call);
-	curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->body_len);
-	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, call);
-	call->code = curl_easy_perform(easy);
+	o->curl.easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+	o->curl.easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	o->curl.easy_setopt(easy, CURLOPT_READDATA, call);
+	o->curl.easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->body_len);
+	o->curl.easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	o->curl.easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+	o->curl.easy_setopt(easy, CURLOPT_XFERINFODATA, call);
+	call->code = o->curl.easy_perform(easy);
 }
 
 /* The thread is done with it. */
@@ -77,7 +78,7 @@ static void on_work_done(uv_work_t *work, int status)
 		snprintf(call->message, sizeof(call->message), "no answer within %u s",
 			call->timeout_ms / 1000);
 	}
-	curl_easy_cleanup(call->easy);
+	o->curl.easy_cleanup(call->easy);
 	call->easy = NULL;
 	outgoing_wake(o);
 	outgoing_mail_next(o);
@@ -94,6 +95,7 @@ void outgoing_mail_next(struct outgoing *o)
 
 		if (!call->is_mail || call->ended)
 			continue;
+		call->begun = true;
 		o->mail = call;
 		if (uv_queue_work(o->loop, &o->work, on_work, on_work_done) < 0)
 			abort();

@@ -32,28 +32,43 @@ owner_of() {
 	{ dpkg-query -S "$path" 2>/dev/null || dpkg-query -S "${path#/usr}"; } | cut -d: -f1
 }
 
-# The libraries a program is linked with, its loader included, at the paths where the loader looks.
-copy_libraries() {
-	local library
-	libraries_of "$1" | while read -r library; do
-		install -D -m 0755 "$(readlink -f "$library")" "$out$library"
-	done
+# Where the loader finds a library that the program loads while it runs; ldd does not tell.
+find_library() {
+	local path
+	path=$(/sbin/ldconfig -p | awk -v name="$1" '$1 == name && !n++ { print $NF }')
+	if [ -z "$path" ]; then
+		echo "build.sh: $1 is not installed" >&2
+		exit 1
+	fi
+	echo "$path"
 }
 
-# Who wrote the libraries, as their licences ask.
-copy_licences() {
+# The libraries a program uses, its loader included, one path a line: those it is linked with, and libcurl,
+# which is loaded when there is something to send (core/net/outgoing_curl.c).
+libraries_of_dashboard() {
+	local curl
+	curl=$(find_library libcurl.so.4)
+	{
+		libraries_of "$build/core/ops-dashboard"
+		echo "$curl"
+		libraries_of "$curl"
+	} | sort -u
+}
+
+# Each at the path where the loader looks, and who wrote it, as their licences ask.
+copy_libraries() {
 	local library package
-	libraries_of "$1" | while read -r library; do
+	while read -r library; do
+		install -D -m 0755 "$(readlink -f "$library")" "$out$library"
 		package=$(owner_of "$library")
 		install -D -m 0644 "/usr/share/doc/$package/copyright" "$out/usr/share/doc/$package/copyright"
 	done
-	install -D -m 0644 LICENSE "$out/usr/share/doc/ops-dashboard/copyright"
 }
 
 layout_dashboard() {
 	install -D -s -m 0755 "$build/core/ops-dashboard" "$out/usr/local/bin/ops-dashboard"
-	copy_libraries "$out/usr/local/bin/ops-dashboard"
-	copy_licences "$out/usr/local/bin/ops-dashboard"
+	libraries_of_dashboard | copy_libraries
+	install -D -m 0644 LICENSE "$out/usr/share/doc/ops-dashboard/copyright"
 	mkdir -p "$out/etc/ssl/certs"
 	# for sslmode=verify-full and for notifications
 	install -m 0644 /etc/ssl/certs/ca-certificates.crt "$out/etc/ssl/certs/"

@@ -26,7 +26,7 @@ BEGIN {
 	owner["mbedtls/"] = "core/base/crypto.c core/net/tls.c core/net/tlscheck.c"
 	owner["yaml.h"] = "core/yaml"
 	owner["cyaml/cyaml.h"] = "agent/config"
-	owner["curl/curl.h"] = "core/net/outgoing.c core/net/outgoing_mail.c core/net/outgoing_internal.h"
+	owner["curl/curl.h"] = "core/net/outgoing_curl.h"
 	owner["jansson.h"] = "core/app core/agentlink core/main.c agent/ctl agent/probes/engine.c agent/probes/container_json.c agent/probes/report.c agent/probes/updater.c"
 	owner["systemd/sd-journal.h"] = "agent/probes"
 	owner["uv.h"] = "core agent/worker"
