@@ -102,6 +102,11 @@ bool deadline_is_set(const struct deadline *d)
 	return !list_empty(&d->link);
 }
 
+uint64_t deadline_age_ms(const struct deadlines *ds, const struct deadline *d)
+{
+	return uv_now(ds->timer.loop) + ds->length_ms[d->kind] - d->due_ms;
+}
+
 struct deadline *deadlines_first(struct deadlines *ds, unsigned kind)
 {
 	struct list *head = &ds->kinds[kind];

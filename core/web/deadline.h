@@ -43,6 +43,8 @@ void deadline_init(struct deadline *deadline);
 void deadline_set(struct deadlines *deadlines, struct deadline *deadline, unsigned kind);
 void deadline_clear(struct deadline *deadline);
 bool deadline_is_set(const struct deadline *deadline);
+/* How long ago one that is set was set. */
+uint64_t deadline_age_ms(const struct deadlines *deadlines, const struct deadline *deadline);
 /* The one of a kind that runs out first; NULL when there is none. */
 struct deadline *deadlines_first(struct deadlines *deadlines, unsigned kind);
 

@@ -32,9 +32,10 @@
 #define WS_HIGH_WATER (256u << 10) /* on_drain after the queue was above this */
 
 struct web_limits {
-	size_t max_connections; /* the idle one that waited longest makes room, else 503 */
+	size_t max_connections; /* somebody who is not being served makes room, else 503 */
 	size_t max_queued;	/* bytes of all: whoever is above its high water then goes */
 	unsigned header_ms;	/* from the first byte of a request to the end of its head: 408 */
+	unsigned head_grace_ms; /* after this an unfinished head makes room before an idle peer */
 	unsigned body_ms;	/* for the whole body: 408 */
 	unsigned idle_ms;	/* keep-alive without a request */
 	unsigned write_ms;	/* without the peer taking a byte of what is queued */
@@ -45,7 +46,7 @@ struct web_limits {
 	unsigned ws_close_ms;	/* for the peer to answer our close frame */
 };
 
-/* 1024 connections; WEB_MAX_QUEUED; 10 s, 30 s, 75 s, 30 s, 60 s, 2 s, 20 s, 45 s, 3 s. */
+/* 1024 connections; WEB_MAX_QUEUED; 10 s, 1 s, 30 s, 75 s, 30 s, 60 s, 2 s, 20 s, 45 s, 3 s. */
 extern const struct web_limits web_limits_default;
 
 #endif

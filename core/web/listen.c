@@ -1,7 +1,7 @@
 /*
  * Listening sockets of a server, and what happens when peers wait there.
  *
- * Failure modes: at max_connections the idle connection that has waited longest makes room; where
+ * Failure modes: at max_connections one that is not being served makes room (find_victim()); where
  * there is none, up to WEB_REFUSED_MAX peers are told 503, further ones are closed at once. Without
  * descriptors libuv itself closes the waiting peers through the reserve descriptor that it keeps
  * for this (no spinning); what it cannot accept otherwise counts as refused. A listener that could
@@ -18,18 +18,31 @@
 
 #define BACKLOG 1024
 
+/* Who goes for a newcomer. First whoever takes longer than head_grace_ms over a head (or a TLS
+ * handshake): a client who means it sends one in a moment, so half-sent ones cannot keep others
+ * out. Then the one that was idle longest, then any unfinished head. NULL: all are being served. */
+static struct conn *find_victim(struct web_server *server)
+{
+	struct deadline *idle = deadlines_first(&server->deadlines, DL_IDLE);
+	struct deadline *head = deadlines_first(&server->deadlines, DL_HEADER);
+
+	if (head != NULL && (idle == NULL || deadline_age_ms(&server->deadlines, head) >=
+						     server->limits.head_grace_ms))
+		return container_of(head, struct conn, deadline);
+	return idle != NULL ? container_of(idle, struct conn, deadline) : NULL;
+}
+
 /* Makes room, or says that there is none. */
 static bool make_room(struct web_server *server)
 {
-	struct deadline *idle;
+	struct conn *victim;
 
 	if (server->counts.connections < server->limits.max_connections)
 		return true;
-	idle = deadlines_first(&server->deadlines, DL_IDLE);
-	if (idle == NULL)
-		return false;
-	conn_close(container_of(idle, struct conn, deadline), "made room");
-	return true;
+	victim = find_victim(server);
+	if (victim != NULL)
+		conn_close(victim, "made room");
+	return victim != NULL;
 }
 
 /* A peer is waiting, or could not be accepted. */

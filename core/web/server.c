@@ -29,6 +29,7 @@ const struct web_limits web_limits_default = {
 	.max_connections = 1024,
 	.max_queued = WEB_MAX_QUEUED,
 	.header_ms = 10000,
+	.head_grace_ms = 1000,
 	.body_ms = 30000,
 	.idle_ms = 75000,
 	.write_ms = 30000,

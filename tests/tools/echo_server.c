@@ -45,6 +45,7 @@ static bool set_limit(struct web_limits *limits, const char *arg)
 		unsigned *value;
 	} known[] = {
 		{"header_ms=", &limits->header_ms},
+		{"head_grace_ms=", &limits->head_grace_ms},
 		{"body_ms=", &limits->body_ms},
 		{"idle_ms=", &limits->idle_ms},
 		{"write_ms=", &limits->write_ms},

@@ -90,6 +90,17 @@ static void moves_an_entry_to_another_kind(void **state)
 	assert_string_equal(order, "10");
 }
 
+static void knows_how_long_ago_it_was_set(void **state)
+{
+	(void)state;
+	deadline_set(&deadlines, &entries[0], LONG);
+	assert_int_equal(deadline_age_ms(&deadlines, &entries[0]), 0);
+	uv_sleep(5);
+	uv_update_time(&loop);
+	assert_true(deadline_age_ms(&deadlines, &entries[0]) >= 5);
+	uv_run(&loop, UV_RUN_DEFAULT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +109,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			forgets_what_is_cleared_or_never_due, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(moves_an_entry_to_another_kind, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(knows_how_long_ago_it_was_set, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

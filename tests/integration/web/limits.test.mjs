@@ -171,6 +171,51 @@ test('at the maximum idle connections make room, else 503 and accepting goes on'
 	await server.stop();
 });
 
+// A peer that was served once, and of whose next head only some has arrived.
+async function withHalfHead(server) {
+	const peer = await server.open();
+	peer.send('GET /json HTTP/1.1\r\nHost: a\r\n\r\nGET /json HTTP/1.1\r\nX-');
+	assert.equal((await peer.response()).status, 200);
+	return peer;
+}
+async function idlePeer(server) {
+	const peer = await server.open();
+	peer.send('GET /json HTTP/1.1\r\nHost: a\r\n\r\n');
+	assert.equal((await peer.response()).status, 200);
+	return peer;
+}
+
+test('at the maximum half-sent heads keep nobody out: the oldest makes room', async () => {
+	const server = await Server.start('http-echo', { max_connections: 4, header_ms: 600000 });
+	const peers = [];
+	for (let i = 0; i < 4; i++) peers.push(await withHalfHead(server));
+	for (let gone = 1; gone <= 4; gone++) {
+		// Asked for its body, this one is being served: it makes no room itself.
+		const busy = await server.open();
+		busy.send('POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n');
+		assert.equal((await busy.response()).status, 100);
+		await until(() => peers[gone - 1].isClosed, `number ${gone} made room`);
+		assert.deepEqual(peers.map((peer) => peer.isClosed), peers.map((_, i) => i < gone));
+		peers.push(busy);
+	}
+	const refused = await server.get('/json');
+	assert.equal(refused.status, 503);
+	for (const peer of peers) peer.destroy();
+	await server.stop();
+});
+
+test('a head that takes long goes before an idle connection, one that has just begun after it', async () => {
+	for (const [grace, goes] of [[0, 'half'], [600000, 'idle']]) {
+		const server = await Server.start('http-echo', { max_connections: 2, header_ms: 600000, head_grace_ms: grace });
+		const peers = { idle: await idlePeer(server), half: await withHalfHead(server) };
+		assert.equal((await server.get('/json')).status, 200);
+		await until(() => peers[goes].isClosed, `${goes} made room`);
+		assert.equal(peers[goes === 'idle' ? 'half' : 'idle'].isClosed, false);
+		for (const peer of Object.values(peers)) peer.destroy();
+		await server.stop();
+	}
+});
+
 test('without descriptors it refuses, does not spin, and recovers', async () => {
 	const server = await Server.start('http-echo', {}, { prlimit: ['--nofile=24'] });
 	const peers = [];
