@@ -23,7 +23,7 @@ enum note_kind {
 	NOTE_PUT = 2, /* probes: section, id, level, json (a StatusItem) */
 	NOTE_DEL = 3, /* probes: section, id */
 	NOTE_BEAT = 4,	/* probes: alive, all that is known has been told */
-	NOTE_WATCH = 5, /* worker: whether somebody watches (interval_ms 0: nobody) */
+	NOTE_WATCH = 5, /* worker: how often somebody wants to know (interval_ms 0: nobody) */
 	NOTE_AGAIN = 6, /* worker: tell everything again */
 	/* 7 to 9 are tailnote.h's */
 	NOTE_VERIFIED = 10, /* worker: the command or flow id succeeded last at time_us */

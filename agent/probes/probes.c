@@ -51,7 +51,8 @@ struct probes {
 	struct probe *docker;	 /* of the list; NULL: none */
 	struct dockerwatch dockerwatch;
 	int signal_fd;
-	bool watched, full; /* full: the socket takes no more for now */
+	uint64_t watch_us; /* how often somebody wants to know; 0: nobody watches */
+	bool full;	   /* the socket takes no more for now */
 };
 
 /* ---- looks ---- */
@@ -70,7 +71,7 @@ static void look_soon(struct probes *p, struct probe *probe)
 {
 	probe->again = probe->pid != 0;
 	if (!probe->again)
-		probe->due_us = MIN(probe->due_us, schedule_early(probe, p->watched));
+		probe->due_us = MIN(probe->due_us, schedule_early(probe, p->watch_us));
 }
 
 static void finish(struct probes *p, struct probe *probe, int status)
@@ -96,7 +97,7 @@ static void finish(struct probes *p, struct probe *probe, int status)
 		probe->missed = 0;
 		probe->has_answered = true;
 	}
-	probe->due_us = schedule_next(probe, p->watched, probe->started_us);
+	probe->due_us = schedule_next(probe, p->watch_us, probe->started_us);
 	if (probe->again)
 		look_soon(p, probe);
 }
@@ -128,7 +129,7 @@ static void look_at_host(struct probes *p, uint64_t now)
 		    clock_wall_us()) != 0)
 		abort(); /* our own words */
 	report_fini(&report);
-	p->host_probe.due_us = schedule_next(&p->host_probe, p->watched, now);
+	p->host_probe.due_us = schedule_next(&p->host_probe, p->watch_us, now);
 }
 
 /* Does what is due; returns when something will be. */
@@ -167,17 +168,17 @@ static uint64_t run_due(struct probes *p, uint64_t now)
 	return next;
 }
 
-/* What is due earlier now that somebody watches is due now. */
-static void set_watched(struct probes *p, bool watched)
+/* What is due earlier now that somebody wants to know is due now. */
+static void set_watched(struct probes *p, uint64_t watch_us)
 {
-	p->watched = watched;
+	p->watch_us = watch_us;
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->list[i].pid == 0 && p->list[i].started_us != 0)
 			p->list[i].due_us =
-				schedule_next(&p->list[i], watched, p->list[i].started_us);
+				schedule_next(&p->list[i], watch_us, p->list[i].started_us);
 	}
 	if (p->host != NULL)
-		p->host_probe.due_us = schedule_next(&p->host_probe, watched, p->host->looked_us);
+		p->host_probe.due_us = schedule_next(&p->host_probe, watch_us, p->host->looked_us);
 }
 
 /* ---- the worker ---- */
@@ -218,7 +219,7 @@ static bool hear(struct probes *p)
 		if (note_decode(bytes, (size_t)n, &note) != 0)
 			continue;
 		if (note.kind == NOTE_WATCH)
-			set_watched(p, note.interval_ms != 0);
+			set_watched(p, UINT64_C(1000) * note.interval_ms);
 		else if (note.kind == NOTE_VERIFIED)
 			set_verified(p, &note);
 		else if (note.kind == NOTE_AGAIN)

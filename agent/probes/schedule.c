@@ -6,8 +6,8 @@
 
 #define S UINT64_C(1000000)
 #define RETRY_US (5 * S)      /* after a look that told nothing */
-#define EARLY_US (S / 4)      /* between looks for what happens, while somebody watches */
-#define EARLY_IDLE_US (5 * S) /* and while nobody does */
+#define EARLY_US (S / 4)      /* between looks for what happens, while somebody watches closely */
+#define EARLY_IDLE_US (5 * S) /* and while nobody does, or slowly */
 
 static struct probe *add(struct probe *probes, size_t *n, const char *section, const char *id,
 	const char *title, probe_run_fn run)
@@ -101,16 +101,23 @@ size_t schedule_make(const struct status_config *config, struct probe *probes)
 	return n;
 }
 
-uint64_t schedule_next(const struct probe *probe, bool watched, uint64_t then_us)
+uint64_t schedule_next(const struct probe *probe, uint64_t watch_us, uint64_t then_us)
 {
-	uint64_t wait = watched ? probe->watched_us : probe->idle_us;
+	uint64_t wait = probe->idle_us;
 
+	/* more often than the watcher wants to know is of no use */
+	if (watch_us != 0)
+		wait = MIN(wait, MAX(probe->watched_us, watch_us));
 	if (probe->missed != 0)
 		wait = MIN(wait, RETRY_US * probe->missed);
 	return then_us + wait;
 }
 
-uint64_t schedule_early(const struct probe *probe, bool watched)
+uint64_t schedule_early(const struct probe *probe, uint64_t watch_us)
 {
-	return probe->started_us + (watched ? EARLY_US : EARLY_IDLE_US);
+	uint64_t wait = EARLY_IDLE_US;
+
+	if (watch_us != 0)
+		wait = MIN(wait, MAX(EARLY_US, watch_us / 4));
+	return probe->started_us + wait;
 }

@@ -2,7 +2,6 @@
 #ifndef OPS_AGENT_PROBES_SCHEDULE_H
 #define OPS_AGENT_PROBES_SCHEDULE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,9 +14,10 @@
 /* Fills probes (PROBE_MAX, zeroed) with what the configuration asks for; returns how many. The
  * texts and subjects are the configuration's. All are due at once, but for those that are late. */
 size_t schedule_make(const struct status_config *config, struct probe *probes);
-/* When the probe looks again after a look that began at then_us. */
-uint64_t schedule_next(const struct probe *probe, bool watched, uint64_t then_us);
+/* When the probe looks again after a look that began at then_us. watch_us: how often somebody wants
+ * to know; 0: nobody watches. */
+uint64_t schedule_next(const struct probe *probe, uint64_t watch_us, uint64_t then_us);
 /* When it may look again because something has happened. */
-uint64_t schedule_early(const struct probe *probe, bool watched);
+uint64_t schedule_early(const struct probe *probe, uint64_t watch_us);
 
 #endif

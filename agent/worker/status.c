@@ -2,9 +2,10 @@
  * Owns the items, the poll handle of the pair to the probes, and the watching streams with their
  * timer.
  *
- * Happy path: a watcher comes -> the probes are told that somebody watches -> notes come, the items
- * change -> each watcher is sent the document, at most once in its interval, until CLOSE. Without
- * watchers the probes look seldom, and the newest they found is here for `status`.
+ * Happy path: a watcher comes -> the probes are told the shortest interval that somebody asks for
+ * -> notes come, the items change -> each watcher is sent the document, at most once in its
+ * interval, until CLOSE. Without watchers the probes look seldom, and the newest they found is here
+ * for `status`.
  *
  * Failure modes: the probes die: the items stay, time_us stops; new ones begin with RESET. What
  * they send is bounded by note.h and counted; what does not fit is not shown. A watcher that does
@@ -33,8 +34,8 @@ struct status {
 	uv_timer_t timer;     /* the next watcher whose interval is over */
 	struct list watchers; /* stream.all_link */
 	uint64_t change;      /* counts documents */
-	bool told_watched;
-	unsigned n_open; /* handles */
+	uint32_t told_ms;     /* what the probes know of watchers; 0: there are none */
+	unsigned n_open;      /* handles */
 };
 
 struct watcher_state {
@@ -55,13 +56,22 @@ static void tell(struct status *status, uint8_t kind, uint32_t interval_ms)
 		log_debug(LOG_EV("status.not_told"), LOG_INT("errno", errno));
 }
 
+/* The shortest interval that is asked for. */
 static void tell_watched(struct status *status)
 {
-	bool watched = !list_empty(&status->watchers);
+	uint32_t shortest_ms = 0;
 
-	if (watched != status->told_watched)
-		tell(status, NOTE_WATCH, watched ? STATUS_MIN_INTERVAL_MS : 0);
-	status->told_watched = watched;
+	list_foreach(pos, tmp, &status->watchers)
+	{
+		const struct watcher_state *watcher =
+			container_of(pos, struct stream, all_link)->arg;
+
+		if (shortest_ms == 0 || watcher->interval_ms < shortest_ms)
+			shortest_ms = watcher->interval_ms;
+	}
+	if (shortest_ms != status->told_ms)
+		tell(status, NOTE_WATCH, shortest_ms);
+	status->told_ms = shortest_ms;
 }
 
 static void wake(struct status *status)
@@ -87,8 +97,8 @@ static bool take(struct status *status, const uint8_t *bytes, size_t n, int pass
 	if (note_decode(bytes, n, &note) != 0)
 		return false;
 	/* those that came just now do not know of it */
-	if (note.kind == NOTE_RESET && status->told_watched)
-		tell(status, NOTE_WATCH, STATUS_MIN_INTERVAL_MS);
+	if (note.kind == NOTE_RESET && status->told_ms != 0)
+		tell(status, NOTE_WATCH, status->told_ms);
 	if (note.kind == NOTE_RESET)
 		verified_tell(status->worker);
 	return status_items_take(status->items, &note, clock_wall_us());

@@ -48,6 +48,36 @@ test('a watcher is sent documents whose values move', async () => {
 	assert.ok(cpu.values.used_pct >= 0 && cpu.values.used_pct <= 100);
 });
 
+test('it is looked at as often as somebody wants to know', async () => {
+	const other = await Agent.start({ commands, status: 'version: 1\ninterval: 1s\n' });
+	try {
+		const slow = await (await other.connect()).watchStatus(2500);
+		// Between two looks, by the agent's own clock.
+		let last = 0;
+		const step = async (next) => {
+			for (;;) {
+				const at = host(await next(), 'cpu')?.checked_us ?? 0, was = last;
+				if (at === was) continue;
+				last = at;
+				if (was) return at - was;
+			}
+		};
+		await step(slow); // the first look was before anybody watched
+		for (let i = 0; i < 3; i++) assert.ok((await step(slow)) >= 2400000);
+		// somebody watches closely beside it
+		const client2 = await other.connect();
+		const close = await client2.watchStatus(500);
+		last = 0;
+		await until('looks that follow closely', async () => (await step(close)) < 2400000);
+		// and leaves
+		client2.destroy();
+		last = 0;
+		await until('looks that are far apart', async () => (await step(slow)) >= 2400000);
+	} finally {
+		await other.destroy();
+	}
+});
+
 test('intervals that are none end the connection', async () => {
 	const other = await agent.connect();
 	await assert.rejects(other.watchStatus(1));
