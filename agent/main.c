@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/config/check.h"
+#include "agent/monitor/confine.h"
 #include "agent/monitor/monitor.h"
 #include "agent/monitor/seal.h"
 #include "agent/monitor/settings.h"
@@ -141,6 +142,18 @@ static int serve(int argc, char **argv)
 		&(struct monitor_programs){.worker = worker_main, .runner = runner_main});
 }
 
+/* As a service they have not what the monitor has given up already. */
+static int probes(const char *parent_pid)
+{
+	struct err err = {0};
+
+	if (parent_pid == NULL && confine_enter(NULL, 0, &err) != 0) {
+		log_error(LOG_EV("probes.not_started"), LOG_STR("error", err.msg));
+		return PROBES_EXIT_CONFIG;
+	}
+	return probes_main(parent_pid);
+}
+
 static bool wants_help(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -172,8 +185,8 @@ int main(int argc, char **argv)
 		return runner_main(argv[2], -1);
 	if (strcmp(verb, "seal") == 0 && argc == 3)
 		return seal_main(argv[2]);
-	if (strcmp(verb, "probes") == 0 && argc == 3)
-		return probes_main(argv[2]);
+	if (strcmp(verb, "probes") == 0 && argc <= 3)
+		return probes(argc == 3 ? argv[2] : NULL);
 	if (strcmp(verb, "docker-relay") == 0 && argc == 4)
 		return relay_main(argv[2], argv[3]);
 	if (strcmp(verb, "--version") == 0 && argc == 2) {

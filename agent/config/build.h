@@ -24,6 +24,8 @@ struct build {
 	struct config_errors *errors;
 	const struct catalog_opts *opts; /* NULL: look at neither executables nor accounts */
 	struct catalog *catalog;
+	bool knows_references; /* the commands and flows that are named have been looked up before
+				*/
 	struct build_defaults defaults;
 };
 

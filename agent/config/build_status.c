@@ -45,7 +45,8 @@ static char *take_runnable(struct build *b, const struct raw_text *action, const
 
 	if (action == NULL)
 		return NULL;
-	if (catalog_find_command(catalog, action->text, strlen(action->text)) != NULL ||
+	if (b->knows_references ||
+		catalog_find_command(catalog, action->text, strlen(action->text)) != NULL ||
 		catalog_find_flow(catalog, action->text, strlen(action->text)) != NULL)
 		return xstrdup(action->text);
 	suggest_init(&near, action->text, strlen(action->text));

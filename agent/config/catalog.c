@@ -81,6 +81,7 @@ void catalog_free(struct catalog *catalog)
 		command_fini(&catalog->commands[i]);
 	free(catalog->commands);
 	status_config_free(catalog->status);
+	free(catalog->status_text);
 	for (size_t i = 0; i < catalog->n_groups; i++)
 		free(catalog->groups[i].name);
 	free(catalog->groups);

@@ -146,7 +146,10 @@ struct catalog {
 	size_t n_flows;
 	bool has_status;	      /* there is a status.yml, and it is valid */
 	struct status_config *status; /* NULL: there is no status.yml */
-	char *override_user;	      /* opts.override_user */
+	char *status_text;	      /* and its bytes, for status_config_load(); NULL likewise */
+	size_t status_text_len;
+	uint64_t status_modified_us; /* of the file; unix time */
+	char *override_user;	     /* opts.override_user */
 };
 
 struct catalog_opts {

@@ -24,6 +24,7 @@
 struct source {
 	char *name; /* "commands.yml", "flows/backup.yml": for messages and the digest */
 	struct buf bytes;
+	uint64_t modified_us; /* unix time */
 };
 
 /* files[0] is commands.yml, then the flows by name, then status.yml if there is one. */
@@ -45,12 +46,14 @@ static void sources_free(struct sources *sources)
 
 /* ---- reading ---- */
 
-static int read_all(int fd, struct buf *buf, struct err *err)
+static int read_all(int fd, struct source *source, struct err *err)
 {
+	struct buf *buf = &source->bytes;
 	struct stat st;
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return err_set(err, -EINVAL, "is not a file");
+	source->modified_us = (uint64_t)MAX(st.st_mtim.tv_sec, 0) * 1000000;
 	for (;;) {
 		uint8_t *to = buf_reserve(buf, 4096);
 		ssize_t n = to != NULL ? read(fd, to, 4096) : 0;
@@ -95,7 +98,7 @@ static int add_source(struct sources *sources, const struct place *place, const 
 	buf_init(&source->bytes, CATALOG_MAX_FILE_BYTES + 4096);
 	sources->n++;
 	if (rc == 0) {
-		rc = read_all(fd, &source->bytes, &err);
+		rc = read_all(fd, source, &err);
 		close(fd);
 	}
 	if (rc != 0)
@@ -236,6 +239,21 @@ static void *load_raw(
 	return raw;
 }
 
+static void build_status_file(struct build *b, const struct source *source)
+{
+	void *raw = load_raw(b, source, &raw_status_schema);
+
+	if (raw != NULL)
+		build_status(b, raw);
+	shape_free(&raw_status_schema, raw);
+	b->catalog->has_status = true;
+	b->catalog->status_text = xcalloc(1, source->bytes.len + 1);
+	b->catalog->status_text_len = source->bytes.len;
+	b->catalog->status_modified_us = source->modified_us;
+	if (source->bytes.len != 0)
+		memcpy(b->catalog->status_text, source->bytes.data, source->bytes.len);
+}
+
 /* Flows are built even when commands.yml has errors, unless there are no commands to refer to. */
 static void build_all(struct build *b, const struct sources *sources)
 {
@@ -253,13 +271,8 @@ static void build_all(struct build *b, const struct sources *sources)
 			build_flow(b, raw, &b->catalog->flows[b->catalog->n_flows++]);
 		shape_free(&raw_flow_schema, raw);
 	}
-	if (sources->has_status) {
-		raw = load_raw(b, &sources->files[sources->n - 1], &raw_status_schema);
-		if (raw != NULL)
-			build_status(b, raw);
-		shape_free(&raw_status_schema, raw);
-		b->catalog->has_status = true;
-	}
+	if (sources->has_status)
+		build_status_file(b, &sources->files[sources->n - 1]);
 }
 
 /* The document must fit one frame: better known at load than at the first look. */
@@ -373,4 +386,23 @@ int catalog_load_bytes(const void *commands, size_t commands_len, const void *fl
 		rc = load_sources(sources, NULL, ret_catalog, errors);
 	sources_free(sources);
 	return rc;
+}
+
+int status_config_load(
+	const void *text, size_t n, struct status_config **ret_config, struct config_errors *errors)
+{
+	struct sources *sources = xcalloc(1, sizeof(*sources));
+	struct catalog *catalog = xcalloc(1, sizeof(*catalog));
+	struct build b = {.errors = errors, .catalog = catalog, .knows_references = true};
+
+	config_errors_init(errors);
+	add_bytes(sources, "status.yml", text, n);
+	build_status_file(&b, &sources->files[0]);
+	if (errors->total == 0) {
+		*ret_config = catalog->status;
+		catalog->status = NULL;
+	}
+	sources_free(sources);
+	catalog_free(catalog);
+	return errors->total == 0 ? 0 : -EINVAL;
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/yaml/errors.h"
+
 #define STATUS_CONFIG_MAX_ITEMS 128 /* of each list */
 #define STATUS_CONFIG_INTERVAL_US UINT64_C(5000000)
 
@@ -40,6 +42,7 @@ struct status_backup {
 	uint64_t max_age_us; /* 0: any */
 	uint64_t min_size;   /* 0: any */
 	char *verified_by;   /* command or flow whose success proves it can be restored; NULL */
+	uint64_t known_us; /* set by the probes: named here since then, at the least; 0: unknown */
 };
 
 struct status_url {
@@ -85,6 +88,11 @@ const char *status_config_action(
 /* The id of a certificate's item: the file, or host:port. */
 char *status_certificate_id(const struct status_certificate *certificate);
 
+/* From the text of a status.yml that catalog_load() has accepted; what it names of the catalogue is
+ * not looked up again. 0 with *ret_config set (to be freed by the caller), or -EINVAL with errors
+ * filled. */
+MUSTCHECK int status_config_load(const void *text, size_t n, struct status_config **ret_config,
+	struct config_errors *errors);
 /* NULL is fine. */
 void status_config_free(struct status_config *config);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/config/errand.h"
 #include "agent/monitor/secret.h"
 #include "agent/monitor/state.h"
 #include "core/base/log.h"
@@ -68,8 +69,15 @@ void config_start_watching(struct monitor *m)
 	const struct status_config *status = m->catalog->status;
 	const char *docker = m->catalog->has_status ? status->docker_socket : NULL;
 
-	watchman_configure(&m->probes, m->catalog->has_status, NULL);
-	watchman_configure(&m->relay, docker != NULL, docker);
+	int status_fd = -1;
+
+	if (status != NULL)
+		status_fd = errand_seal(m->catalog->status_text, m->catalog->status_text_len,
+			m->catalog->status_modified_us);
+	if (status != NULL && status_fd < 0)
+		log_error(LOG_EV("probes.no_errand"), LOG_STR("error", strerror(-status_fd)));
+	watchman_configure(&m->probes, status_fd >= 0, NULL, MAX(status_fd, -1));
+	watchman_configure(&m->relay, docker != NULL, docker, -1);
 }
 
 int config_reload(struct monitor *m, struct wire_str actor, struct config_errors *errors)

@@ -1,7 +1,8 @@
 /*
- * What the monitor gives up for good, and with it all that it forks: worker, probes. Only where
- * runners are systemd's (monitor/units.h): a forked runner inherits everything, and needs the
- * rights to become any account, to write where its command may, and to let it do so.
+ * What the monitor gives up for good, and with it all that it forks: worker, Docker relay, and the
+ * probes where they are no service of their own; there they do it themselves, with no folder at
+ * all. Only where runners are systemd's (monitor/units.h): a forked runner inherits everything, and
+ * needs the rights to become any account, to write where its command may, and to let it do so.
  *
  *	capabilities	all but CHOWN SETUID SETGID SETPCAP KILL, from the bounding set, too
  *	no_new_privs	so that nothing executed has more

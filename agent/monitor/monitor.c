@@ -266,7 +266,8 @@ static void wait_and_serve(struct monitor *m, uint64_t until, uint64_t now)
 	struct pollfd fds[] = {{.fd = m->signal_fd, .events = POLLIN},
 		{.fd = m->child.fd, .events = POLLIN},
 		{.fd = m->active.inotify_fd, .events = POLLIN},
-		{.fd = m->sealer.fd, .events = POLLIN}};
+		{.fd = m->sealer.fd, .events = POLLIN},
+		{.fd = m->probes.life_fd, .events = POLLIN}};
 	int timeout_ms = -1;
 
 	if (until != 0)
@@ -282,6 +283,8 @@ static void wait_and_serve(struct monitor *m, uint64_t until, uint64_t now)
 		sealer_serve(m);
 	if (fds[2].revents != 0)
 		active_polled(&m->active);
+	if (fds[4].revents != 0)
+		watchman_polled(&m->probes);
 }
 
 /* Returns -1 when stopped, the exit code in a worker's process. */
@@ -371,9 +374,9 @@ static int start(struct monitor *m, struct err *err)
 	m->started_us = clock_wall_us();
 	child_init(&m->child);
 	sealer_init(&m->sealer);
-	rc = watchman_init(&m->relay, "docker-relay", -1, err);
+	rc = watchman_init(&m->relay, "docker-relay", err);
 	if (rc == 0)
-		rc = watchman_init(&m->probes, "probes", m->relay.peer_fd, err);
+		rc = watchman_init(&m->probes, "probes", err);
 	if (rc != 0)
 		return MONITOR_EXIT_FAILED;
 	rc = hostname_read(m->host, sizeof(m->host), err);
@@ -385,6 +388,7 @@ static int start(struct monitor *m, struct err *err)
 		rc = catalog_opts_from_env(&m->catalog_opts, m->account, err);
 	if (rc != 0)
 		return MONITOR_EXIT_CONFIG;
+	watchman_give(&m->probes, m->relay.peer_fd, m->settings.probes_path);
 	if (config_load_first(m) != 0) {
 		err_set(err, -EINVAL, "the configuration is not in order");
 		return MONITOR_EXIT_CONFIG;

@@ -122,6 +122,8 @@ int settings_load(struct settings *ret_settings, struct err *err)
 	s.state_dir = settings_absolute(env_or("OPS_AGENT_STATE_DIR", SETTINGS_STATE_DIR));
 	s.socket_path = settings_absolute(env_or("OPS_AGENT_SOCKET", SETTINGS_SOCKET));
 	s.secret_path = settings_absolute(env_or("OPS_AGENT_SECRET_PATH", SETTINGS_SECRET_PATH));
+	if (env_or("OPS_AGENT_PROBES_SOCKET", NULL) != NULL)
+		s.probes_path = settings_absolute(env_or("OPS_AGENT_PROBES_SOCKET", NULL));
 	*ret_settings = s;
 	return 0;
 }
@@ -132,6 +134,7 @@ void settings_fini(struct settings *settings)
 	free(settings->state_dir);
 	free(settings->socket_path);
 	free(settings->secret_path);
+	free(settings->probes_path);
 	*settings = (struct settings){0};
 }
 

@@ -25,7 +25,8 @@ enum settings_launch {
 
 struct settings {
 	char *config_dir, *state_dir, *socket_path, *secret_path; /* absolute */
-	char worker_user[SETTINGS_MAX_ACCOUNT];			  /* the worker's account */
+	char *probes_path; /* where systemd starts the probes; NULL: they are forked */
+	char worker_user[SETTINGS_MAX_ACCOUNT]; /* the worker's account */
 	uid_t worker_uid;
 	gid_t worker_gid;
 	bool drop_privileges; /* root, and the worker's account is another one */

@@ -2,17 +2,18 @@
  * Owns the items, the probes and the looks that are running; one poll(2) loop over the worker's
  * socket, the signalfd and the looks' pipes.
  *
- * Happy path: load status.yml, become ops-probe, start a process per look that is due, read its
- * report and its exit, keep the items, tell the worker what changed.
+ * Happy path: take the errand, become ops-probe unless systemd has seen to that, start a process
+ * per look that is due, read its report and its exit, keep the items, tell the worker what changed.
  *
  * Failure modes: a look that hangs is killed at its deadline, one that crashes is seen by its exit;
  * after PROBE_MISSES of them in a row its items are unknown, with the reason. One that cannot even
  * be killed (it waits in the kernel) holds its own place only. A worker that does not read costs
- * flags. The parent is gone: so is this process.
+ * flags. The parent, or whoever has the other end of the life line, is gone: so is this process.
  */
 #include "agent/probes/probes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,12 +22,15 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/config/catalog.h"
+#include "agent/config/errand.h"
 #include "agent/probes/check.h"
 #include "agent/probes/dockerwatch.h"
+#include "agent/probes/engine.h"
 #include "agent/probes/host.h"
 #include "agent/probes/items.h"
 #include "agent/probes/schedule.h"
@@ -36,11 +40,11 @@
 #include "core/base/log.h"
 
 #define PAIR_FD STDIN_FILENO
-#define FIXED_FDS 3 /* to wait for, beside the looks' */
+#define FIXED_FDS 4 /* to wait for, beside the looks' */
+#define FREE_FD 16  /* from here on: descriptors on their way to their places */
 
 struct probes {
-	struct catalog *catalog;
-	const struct status_config *config;
+	struct status_config *config;
 	struct items items;
 	struct tails tails;
 	struct probe *list;
@@ -50,7 +54,8 @@ struct probes {
 	struct probe host_probe; /* stands for it; never forked */
 	struct probe *docker;	 /* of the list; NULL: none */
 	struct dockerwatch dockerwatch;
-	int signal_fd;
+	int signal_fd, status_fd;
+	int life_fd;	   /* of a service: its end of file is the monitor's end; -1: forked */
 	uint64_t watch_us; /* how often somebody wants to know; 0: nobody watches */
 	bool full;	   /* the socket takes no more for now */
 };
@@ -74,7 +79,7 @@ static void look_soon(struct probes *p, struct probe *probe)
 		probe->due_us = MIN(probe->due_us, schedule_early(probe, p->watch_us));
 }
 
-static void finish(struct probes *p, struct probe *probe, int status)
+static void take_look(struct probes *p, struct probe *probe, int status)
 {
 	struct err err = {0};
 	int rc = check_finish(probe, status, &err);
@@ -112,7 +117,7 @@ static void reap(struct probes *p)
 			continue;
 		for (size_t i = 0; i < p->n; i++) {
 			if (p->list[i].pid == pid) {
-				finish(p, &p->list[i], status);
+				take_look(p, &p->list[i], status);
 				break;
 			}
 		}
@@ -240,6 +245,7 @@ static void wait_and_serve(struct probes *p, uint64_t until, uint64_t now, bool 
 		(struct pollfd){.fd = PAIR_FD, .events = (short)(POLLIN | (p->full ? POLLOUT : 0))};
 	fds[1] = (struct pollfd){.fd = p->signal_fd, .events = POLLIN};
 	fds[2] = (struct pollfd){.fd = p->dockerwatch.fd, .events = POLLIN};
+	fds[3] = (struct pollfd){.fd = p->life_fd, .events = POLLIN};
 	for (size_t i = 0; i < p->n && n < ARRAY_LEN(fds); i++) {
 		if (p->list[i].fd >= 0) {
 			of[n] = &p->list[i];
@@ -259,6 +265,8 @@ static void wait_and_serve(struct probes *p, uint64_t until, uint64_t now, bool 
 		look_soon(p, p->docker);
 	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 		*ret_over = !hear(p);
+	if (fds[3].revents != 0)
+		*ret_over = true;
 	while (read(p->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			reap(p);
@@ -295,25 +303,69 @@ static void loop(struct probes *p)
 
 /* ---- start ---- */
 
+/* Where each descriptor of the errand belongs: the pair at PAIR_FD, the relay's end where looks and
+ * tails expect it. The life line is kept where there is no parent to die with. */
+static void place(struct probes *p, const struct errand *errand, bool has_parent)
+{
+	int worker_fd = fcntl(errand->worker_fd, F_DUPFD_CLOEXEC, FREE_FD);
+	int relay_fd = fcntl(errand->relay_fd, F_DUPFD_CLOEXEC, FREE_FD);
+	int status_fd = fcntl(errand->status_fd, F_DUPFD_CLOEXEC, FREE_FD);
+
+	p->life_fd = has_parent ? -1 : fcntl(PAIR_FD, F_DUPFD_CLOEXEC, FREE_FD);
+	close_range(STDERR_FILENO + 1, FREE_FD - 1, 0);
+	if (dup2(worker_fd, PAIR_FD) < 0 || dup3(relay_fd, ENGINE_RELAY_FD, O_CLOEXEC) < 0 ||
+		status_fd < 0)
+		abort(); /* not enough descriptors to begin with */
+	close(worker_fd);
+	close(relay_fd);
+	p->status_fd = status_fd;
+}
+
+/* From its beginning, wherever others who have the descriptor have read to. */
+static int read_status(int fd, struct buf *text)
+{
+	for (;;) {
+		uint8_t *to = buf_reserve(text, 4096);
+		ssize_t n = to != NULL ? pread(fd, to, 4096, (off_t)text->len) : -1;
+
+		if (n <= 0)
+			return to == NULL ? -EMSGSIZE : n < 0 ? -errno : 0;
+		text->len += (size_t)n;
+	}
+}
+
+/* A backup that is asked for since a moment ago need not be there yet. */
+static void note_age(struct status_config *config, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return;
+	for (size_t i = 0; i < config->n_backups; i++)
+		config->backups[i].known_us = (uint64_t)MAX(st.st_mtim.tv_sec, 0) * 1000000;
+}
+
 static int load(struct probes *p, struct err *err)
 {
-	const char *dir = getenv("OPS_AGENT_CONFIG_DIR");
 	struct config_errors *errors = xcalloc(1, sizeof(*errors));
-	struct catalog_opts opts;
-	char account[64];
-	int rc = catalog_opts_from_env(&opts, account, err);
+	struct buf text;
+	int rc;
 
 	config_errors_init(errors);
-	if (rc == 0) {
-		rc = catalog_load(dir != NULL ? dir : "/etc/ops-agent", &opts, &p->catalog, errors);
+	buf_init(&text, CATALOG_MAX_FILE_BYTES + 4096);
+	rc = read_status(p->status_fd, &text);
+	if (rc != 0) {
+		err_set_errno(err, rc, "cannot read status.yml");
+	} else {
+		rc = status_config_load(text.data, text.len, &p->config, errors);
 		if (rc != 0)
-			err_set(err, rc, "%s", errors->n != 0 ? errors->lines[0] : "unknown");
+			err_set(err, rc, "%s", errors->n != 0 ? errors->lines[0] : "status.yml");
+		else
+			note_age(p->config, p->status_fd);
 	}
+	close(p->status_fd);
+	buf_fini(&text);
 	free(errors);
-	if (rc == 0 && p->catalog->status == NULL)
-		rc = err_set(err, -ENOENT, "there is no status.yml");
-	if (rc == 0)
-		p->config = p->catalog->status;
 	return rc;
 }
 
@@ -355,31 +407,8 @@ static void prepare(struct probes *p)
 		p->host = xcalloc(1, sizeof(*p->host));
 }
 
-int probes_main(const char *parent_pid)
+static void finish(struct probes *p)
 {
-	struct probes *p = xcalloc(1, sizeof(*p));
-	struct err err = {0};
-	int rc;
-
-	prctl(PR_SET_NAME, "ops-probes");
-	rc = load(p, &err);
-	if (rc == 0)
-		rc = rights_drop("OPS_AGENT_PROBE_USER", PROBES_USER, NULL, &err);
-	/* after the change of account, which would undo it */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != (pid_t)strtol(parent_pid, NULL, 10))
-		return 0;
-	if (rc == 0 && (rc = open_signals(p)) != 0)
-		err_set_errno(&err, rc, "cannot read signals");
-	if (rc != 0) {
-		log_error(LOG_EV("probes.not_started"), LOG_STR("error", err.msg));
-		catalog_free(p->catalog);
-		free(p);
-		return PROBES_EXIT_CONFIG;
-	}
-	prepare(p);
-	log_info(LOG_EV("probes.ready"), LOG_INT("uid", geteuid()), LOG_INT("probes", p->n));
-	loop(p);
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->list[i].pid != 0)
 			check_kill(&p->list[i]);
@@ -389,7 +418,62 @@ int probes_main(const char *parent_pid)
 	items_fini(&p->items);
 	free(p->list);
 	free(p->host);
-	catalog_free(p->catalog);
+}
+
+/* Trying again at once would not help: tells the monitor, which sees no exit code of a service. */
+static void refuse(const struct probes *p)
+{
+	const char byte = ERRAND_REFUSED;
+
+	(void)!send(p->life_fd >= 0 ? p->life_fd : PAIR_FD, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Everything up to the loop. 0: it may begin; 1: nobody is there any more; or a negative errno. */
+static int begin(struct probes *p, const char *parent_pid, struct err *err)
+{
+	struct errand errand;
+	int rc;
+
+	close_range(STDERR_FILENO + 1, ~0u, 0);
+	rc = errand_receive(PAIR_FD, &errand, err);
+	if (rc == -EPIPE)
+		return 1;
+	if (rc == 0) {
+		place(p, &errand, parent_pid != NULL);
+		rc = load(p, err);
+	}
+	if (rc == 0)
+		rc = rights_drop("OPS_AGENT_PROBE_USER", PROBES_USER, NULL, err);
+	/* after the change of account, which would undo it */
+	(void)prctl(PR_SET_PDEATHSIG, parent_pid != NULL ? SIGKILL : 0, 0, 0, 0);
+	if (parent_pid != NULL && getppid() != (pid_t)strtol(parent_pid, NULL, 10))
+		return 1;
+	if (rc == 0 && (rc = open_signals(p)) != 0)
+		err_set_errno(err, rc, "cannot read signals");
+	return rc;
+}
+
+int probes_main(const char *parent_pid)
+{
+	struct probes *p = xcalloc(1, sizeof(*p));
+	struct err err = {0};
+	int rc;
+
+	prctl(PR_SET_NAME, "ops-probes");
+	p->life_fd = -1;
+	rc = begin(p, parent_pid, &err);
+	if (rc == 0) {
+		prepare(p);
+		log_info(
+			LOG_EV("probes.ready"), LOG_INT("uid", geteuid()), LOG_INT("probes", p->n));
+		loop(p);
+		finish(p);
+	} else if (rc < 0) {
+		log_error(LOG_EV("probes.not_started"), LOG_STR("error", err.msg));
+		if (parent_pid == NULL)
+			refuse(p);
+	}
+	status_config_free(p->config);
 	free(p);
-	return 0;
+	return rc < 0 ? PROBES_EXIT_CONFIG : 0;
 }

@@ -9,6 +9,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 OPT=/opt/ops-agent
 LIBEXEC=/usr/local/libexec/ops
 UNITS=/etc/systemd/system
+UNIT_FILES=(ops-runs.slice ops-agent-probes.socket ops-agent-probes@.service ops-agent.service)
 FORKED_RUNS=/run/systemd/system/ops-agent.service.d/forked-runs.conf
 MIN_FREE_MIB=64
 START_SECONDS=30
@@ -295,9 +296,11 @@ spare_forked_runs() {
 }
 
 install_units() {
+	local unit
 	put 0644 "$stage/lib/tmpfiles.d/ops-agent.conf" /etc/tmpfiles.d/ops-agent.conf
-	put 0644 "$stage/lib/systemd/system/ops-runs.slice" "$UNITS/ops-runs.slice"
-	put 0644 "$stage/lib/systemd/system/ops-agent.service" "$UNITS/ops-agent.service"
+	for unit in "${UNIT_FILES[@]}"; do
+		put 0644 "$stage/lib/systemd/system/$unit" "$UNITS/$unit"
+	done
 	live || return 0
 	do_it systemd-tmpfiles --create /etc/tmpfiles.d/ops-agent.conf
 	spare_forked_runs
@@ -311,7 +314,7 @@ start_agent() {
 	local i
 	# a unit that ended with exit code 78 does not start again by itself
 	systemctl reset-failed ops-agent.service 2>/dev/null || true
-	systemctl restart ops-agent.service || return 1
+	systemctl restart ops-agent-probes.socket ops-agent.service || return 1
 	for ((i = 0; i < START_SECONDS; i++)); do
 		if answers; then return 0; fi
 		sleep 1
@@ -319,12 +322,24 @@ start_agent() {
 	return 1
 }
 
-# The programs of before, for start_or_go_back.
-keep_programs() {
+# Programs and units of before, for start_or_go_back.
+keep_previous() {
+	local unit
 	previous=
 	[ -x "$OPT/bin/ops-agent" ] || return 0
 	previous=$tmp/previous
-	cp -a "$OPT/bin" "$previous"
+	mkdir -p "$previous/units"
+	cp -a "$OPT/bin" "$previous/bin"
+	for unit in "${UNIT_FILES[@]}"; do
+		[ ! -e "$UNITS/$unit" ] || cp -a "$UNITS/$unit" "$previous/units/"
+	done
+}
+
+# An agent of before the probes had a unit of their own has no use for their socket, which then does no harm.
+put_previous_back() {
+	cp -a "$previous/bin/." "$OPT/bin/"
+	cp -a "$previous/units/." "$UNITS/"
+	systemctl daemon-reload
 }
 
 start_or_go_back() {
@@ -341,7 +356,7 @@ start_or_go_back() {
 	fi
 	log=$(journalctl -u ops-agent.service -n 15 --no-pager -o cat 2>&1 || true)
 	if [ -n "$previous" ]; then
-		cp -a "$previous/." "$OPT/bin/"
+		put_previous_back
 		if start_agent; then
 			die "the new agent did not start, so the previous one runs again. What it said:
 $log"
@@ -367,7 +382,7 @@ install_all() {
 		install_packages_needed
 		install_accounts
 		if [ "$dry_run" = 0 ]; then check_config; fi
-		keep_programs
+		keep_previous
 	else
 		install_accounts
 	fi
@@ -388,6 +403,7 @@ uninstall_all() {
 			say "Runs are going; they end by themselves, and their journals stay"
 		fi
 		do_it systemctl disable -q --now ops-agent.service 2>/dev/null || true
+		do_it systemctl stop ops-agent-probes.socket 2>/dev/null || true
 	fi
 	for path in "$prefix$LIBEXEC"/*; do
 		# only what came from here
@@ -402,7 +418,7 @@ uninstall_all() {
 			do_it rm -f "$prefix/usr/local/share/$path"
 		done <"$prefix$OPT/share/ops-agent/share.list"
 	fi
-	for path in "$UNITS/ops-agent.service" "$UNITS/ops-runs.slice" /etc/tmpfiles.d/ops-agent.conf \
+	for path in "${UNIT_FILES[@]/#/$UNITS/}" /etc/tmpfiles.d/ops-agent.conf \
 		/etc/sysusers.d/ops-agent.conf /usr/local/bin/ops-agent /usr/local/bin/opsctl "$OPT"; do
 		if [ -e "$prefix$path" ] || [ -L "$prefix$path" ]; then do_it rm -rf "$prefix$path"; fi
 	done

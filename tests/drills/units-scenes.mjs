@@ -95,6 +95,7 @@ const ended = (host, id, seconds = 60) =>
 const unitOf = (id) => `ops-run-${id}.service`;
 const answers = (host) => host.until('the agent answers', 'opsctl status', 30);
 
+const probesUnit = (host) => host.run("systemctl list-units --plain --no-legend 'ops-agent-probes@*.service' | cut -d' ' -f1");
 const property = (host, unit, name) => host.run(`systemctl show -P ${name} ${unit}`);
 const text = (host, id) => host.run(`opsctl logs ${id}`);
 const processes = (host, pattern) => Number(host.run(`pgrep -fc '${pattern}' || true`));
@@ -246,11 +247,18 @@ export const scenes = {
 		const monitor = property(host, 'ops-agent', 'MainPID');
 		const five = (1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8).toString(16).padStart(16, '0'); // CHOWN KILL SETGID SETUID SETPCAP
 		for (const [name, pid, caps] of [['monitor', monitor, five], ['worker', host.run(`pgrep -P ${monitor} ops-worker`), '0'.repeat(16)],
-			['probes', host.run(`pgrep -P ${monitor} ops-probes`), '0'.repeat(16)]]) {
+			['probes', property(host, probesUnit(host), 'MainPID'), '0'.repeat(16)]]) {
 			const s = status(pid);
 			check.deepEqual([name, s.CapEff, s.CapPrm, s.NoNewPrivs, s.Seccomp], [name, caps, caps, '1', '2']);
 		}
 		check.equal(status(monitor).CapBnd, five);
+		const probes = status(property(host, probesUnit(host), 'MainPID'));
+		check.equal(probes.CapBnd, '0'.repeat(16));
+		check.match(probes.Uid, new RegExp(`^${host.run('id -u ops-probe')}\\b`));
+		// nothing but the loopback of a network of its own for who needs none
+		check.equal(host.run(`nsenter -t ${monitor} -n ls /sys/class/net >/dev/null; nsenter -t ${monitor} -n cat /proc/net/dev | grep -c :`), '1');
+		check.notEqual(host.run(`readlink /proc/${monitor}/ns/net`), host.run('readlink /proc/1/ns/net'));
+		check.equal(host.run(`readlink /proc/${property(host, probesUnit(host), 'MainPID')}/ns/net`), host.run('readlink /proc/1/ns/net'));
 	},
 
 	// In the sandbox probes see the machine as it is: its disks, and its units over D-Bus.
@@ -268,10 +276,54 @@ export const scenes = {
 
 	// What a taken-over agent is left with, counted by systemd itself.
 	async exposure(host) {
-		const said = host.run('systemd-analyze security ops-agent --no-pager | tail -n 1');
-		const level = Number(said.match(/([\d.]+) (OK|SAFE|MEDIUM|EXPOSED|UNSAFE)/)[1]);
-		check.ok(level <= 2.5, said);
-		return `exposure ${level}`;
+		await host.until('the probes', `systemctl is-active 'ops-agent-probes@*.service'`);
+		const levels = ['ops-agent.service', probesUnit(host)].map((unit) => {
+			const said = host.run(`systemd-analyze security '${unit}' --no-pager | tail -n 1`);
+			const level = Number(said.match(/([\d.]+) (OK|SAFE|MEDIUM|EXPOSED|UNSAFE)/)[1]);
+			check.ok(level <= 2.0, said);
+			return level;
+		});
+		return `agent ${levels[0]}, probes ${levels[1]}`;
+	},
+
+	// Each dies and comes back without the other, and nothing stays behind.
+	async 'probes-and-agent-die'(host) {
+		const pid = () => property(host, probesUnit(host), 'MainPID');
+		const anew = (old, what) => host.until(`new probes after ${what}`,
+			`p=$(systemctl show -P MainPID 'ops-agent-probes@*.service'); [ "$(echo $p | wc -w)" = 1 ] && [ "$p" -gt 0 ] && [ "$p" != ${old} ]`, 30);
+		let old = pid();
+		host.run(`kill -9 ${old}`);
+		await anew(old, 'their death');
+		old = pid();
+		host.run('systemctl kill -s KILL ops-agent');
+		await anew(old, 'the agent\'s death');
+		old = pid();
+		host.run('systemctl restart ops-agent');
+		await anew(old, 'a restart');
+		await answers(host);
+		host.run('systemctl stop ops-agent');
+		await host.until('no probes', `[ -z "$(systemctl list-units --plain --no-legend --all 'ops-agent-probes@*.service')" ]`, 30);
+		check.equal(processes(host, '^/opt/ops-agent/bin/ops-agent probes'), 0);
+		host.run('systemctl start ops-agent');
+		await answers(host);
+		const refused = host.try(`runuser -u ops-agent -- python3 -c 'import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect("/run/ops-agent-probes.sock")'`);
+		check.match(refused.out, /PermissionError/);
+	},
+
+	// From the unit of before, in which the probes were forked, with a run of its own unit going.
+	async 'upgrade-from-one-unit'(host) {
+		host.run(`systemctl stop ops-agent ops-agent-probes.socket; rm -f /etc/systemd/system/ops-agent-probes*
+			sed -i -e '/PROBES_SOCKET/d' -e 's/ ops-agent-probes.socket//' -e '/^PrivateNetwork=/d' -e '/^IPAddressDeny=/d' \
+				-e 's/^RestrictAddressFamilies=.*/RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6/' /etc/systemd/system/ops-agent.service
+			systemctl daemon-reload; systemctl restart ops-agent`);
+		await answers(host);
+		await host.until('forked probes', 'pgrep -P $(systemctl show -P MainPID ops-agent) ops-probes', 30);
+		const id = await going(host, 'ticks n=400', '"tick 5$"');
+		check.match(host.setup(), /ops-agent-probes@\.service[^]*The agent runs/);
+		await host.until('probes in their own unit', `systemctl is-active 'ops-agent-probes@*.service'`, 30);
+		check.equal(show(host, id).status, 'running');
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 400);
 	},
 
 	// The new program is put in place and started while a run goes.

@@ -2,10 +2,10 @@
 // administrator's. Accounts, units and a real upgrade: ./dev drill.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, lstatSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync,
+import { appendFileSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync,
 	writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 
@@ -38,6 +38,7 @@ test('every_file_is_where_the_units_and_the_catalogue_look', () => {
 	for (const file of ['/opt/ops-agent/bin/ops-agent', '/opt/ops-agent/bin/opsctl', '/usr/local/libexec/ops/pg-dump'])
 		assert.equal(mode(file), 0o755, file);
 	for (const file of ['/etc/systemd/system/ops-agent.service', '/etc/systemd/system/ops-runs.slice',
+		'/etc/systemd/system/ops-agent-probes@.service', '/etc/systemd/system/ops-agent-probes.socket',
 		'/etc/tmpfiles.d/ops-agent.conf', '/etc/sysusers.d/ops-agent.conf', '/etc/ops-agent/commands.yml',
 		'/etc/ops-agent/flows/backup.yml', '/etc/default/ops-agent', '/opt/ops-agent/share/ops-agent/setup.sh'])
 		assert.ok(existsSync(at(file)), file);
@@ -49,6 +50,21 @@ test('every_file_is_where_the_units_and_the_catalogue_look', () => {
 	assert.doesNotMatch(unit, /^RuntimeDirectory=/m);
 	assert.equal(execFileSync(at('/opt/ops-agent/bin/ops-agent'), ['--version'], { encoding: 'utf8' }).trim(),
 		`ops-agent ${readFileSync(join(ROOT, 'meson.build'), 'utf8').match(/version: '([^']+)'/)[1]}`);
+});
+
+// What systemd itself makes of the units' sandboxes; of the loaded ones, ./dev drill units.
+test('no_unit_is_more_exposed_than_2.0', () => {
+	const folder = mkdtempSync(join(dir, 'units-'));
+	const units = readdirSync(at('/etc/systemd/system')).filter((name) => name.endsWith('.service')).map((name) => at(`/etc/systemd/system/${name}`));
+	assert.equal(units.length, 2);
+	for (const file of [...units, join(ROOT, 'deploy/ops-dashboard-updater/ops-dashboard-updater.service')]) {
+		const name = basename(file).replace('@.', '@x.');
+		// it wants the program to be there
+		writeFileSync(join(folder, name), readFileSync(file, 'utf8').replace(/^Exec(Start|Reload)=.*/gm, 'Exec$1=/bin/true'));
+		const r = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=20', join(folder, name)], { encoding: 'utf8' });
+		assert.equal(r.status, 0, `${file}: ${r.error ?? r.stdout.match(/→.*/)}`);
+		assert.match(r.stdout, /Overall exposure level/);
+	}
 });
 
 test('the_secret_is_new_random_and_not_for_others', () => {
@@ -112,7 +128,7 @@ test('uninstall_keeps_what_is_the_administrators_and_purge_does_not', () => {
 	assert.ok(existsSync(at(man)) && existsSync(at(completion)));
 	let r = setup('--uninstall');
 	assert.equal(r.status, 0, r.out);
-	for (const file of ['/opt/ops-agent', '/etc/systemd/system/ops-agent.service', '/usr/local/libexec/ops/pg-dump', man, completion])
+	for (const file of ['/opt/ops-agent', '/etc/systemd/system/ops-agent.service', '/etc/systemd/system/ops-agent-probes@.service', '/usr/local/libexec/ops/pg-dump', man, completion])
 		assert.ok(!existsSync(at(file)), file);
 	for (const file of ['/etc/ops-agent/secret', '/etc/ops-agent/commands.yml', '/etc/default/ops-agent',
 		'/usr/local/libexec/ops/of-the-administrator'])
