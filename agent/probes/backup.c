@@ -9,9 +9,11 @@
 #include <time.h>
 
 #include "agent/probes/probe.h"
+#include "core/base/clock.h"
 
 #define MAX_FILES 20000
-#define COMPARED 10 /* the newest so many give the usual size */
+#define COMPARED 10		       /* the newest so many give the usual size */
+#define GRACE_US UINT64_C(86400000000) /* for the first one, where any age is good */
 
 struct file {
 	const char *path;
@@ -95,6 +97,18 @@ static void judge(struct finding *f, const struct status_backup *subject, const 
 		finding_raise(f, LEVEL_WARN, "is less than half as large as usual");
 }
 
+/* None at all. Where it is asked for only since a while that may pass between two, the first one
+ * may still come: on a new host, or for a new entry. */
+static void judge_none(struct finding *f, const struct status_backup *subject, uint64_t now_us)
+{
+	uint64_t grace_us = subject->max_age_us != 0 ? subject->max_age_us : GRACE_US;
+
+	if (subject->known_us != 0 && now_us < subject->known_us + grace_us)
+		finding_raise(f, LEVEL_WARN, "no backup yet: no file matches its pattern");
+	else
+		finding_raise(f, LEVEL_BAD, "no file matches its pattern");
+}
+
 void backup_run(const struct probe *probe, struct report *report)
 {
 	const struct status_backup *subject = probe->subject;
@@ -115,7 +129,7 @@ void backup_run(const struct probe *probe, struct report *report)
 	else if (rc == GLOB_NOSPACE)
 		finding_raise(f, LEVEL_UNKNOWN, "too many files match");
 	else if (n == 0)
-		finding_raise(f, LEVEL_BAD, "no file matches its pattern");
+		judge_none(f, subject, clock_wall_us());
 	else
 		judge(f, subject, files, n, (int64_t)time(NULL));
 	report_end(report);

@@ -180,6 +180,7 @@ backups:
   - { name: small, glob: "${at('backups/small-*.dump')}" }
   - { name: tiny, glob: "${at('backups/small-*.dump')}", min_size: 500B }
   - { name: none, glob: "${at('backups/nothing-*.dump')}" }
+  - { name: soon, glob: "${at('backups/nothing-*.dump')}", max_age: 2h }
 `;
 	agent = await Agent.start({
 		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n  other: { title: Other, exec: [/bin/true] }\n  restore: { title: Restore, exec: [/bin/true] }\n', status,
@@ -318,7 +319,26 @@ test('backups', async () => {
 	const small = await item('backups', 'small');
 	assert.deepEqual([small.level, small.message], ['warn', 'is less than half as large as usual']);
 	assert.equal((await item('backups', 'tiny')).level, 'bad');
-	assert.deepEqual([(await item('backups', 'none')).level, (await item('backups', 'none')).message], ['bad', 'no file matches its pattern']);
+});
+
+// The file of this test is seconds old.
+test('a backup that is not there yet is a warning until one is due since the file names it, and bad from then on', async () => {
+	const none = (name, level) => item('backups', name, (i) => i.level === level);
+	assert.equal((await none('none', 'warn')).message, 'no backup yet: no file matches its pattern');
+	const file = join(agent.configDir, 'status.yml');
+	const age = async (seconds) => {
+		utimesSync(file, Date.now() / 1000 - seconds, Date.now() / 1000 - seconds);
+		await client.reload();
+	};
+	// the one with max_age: 2h is overdue, the one for which any age is good is not
+	await age(3 * 3600);
+	assert.equal((await none('soon', 'bad')).message, 'no file matches its pattern');
+	await none('none', 'warn');
+	await age(25 * 3600);
+	await none('none', 'bad');
+	await age(0);
+	await none('soon', 'warn');
+	await none('none', 'warn');
 });
 
 // The history as deploy/ops-dashboard-updater/update.sh writes it.
