@@ -1,9 +1,9 @@
 #!/bin/bash
 # Runs inside the build stages of deploy/Dockerfile: build.sh dashboard|agent OUT
 #
-# Compiles, runs the unit tests, and lays out in OUT what the last stage copies. Every file in OUT has the
-# commit's time (epoch.sh), so that two builds of one commit have the same layers; ./dev drill reproducible
-# builds two and compares.
+# Compiles that part alone, runs the unit tests of what it consists of, and lays out in OUT what the last
+# stage copies. Every file in OUT has the commit's time (epoch.sh), so that two builds of one commit have the
+# same layers; ./dev drill reproducible builds two and compares.
 set -euo pipefail
 export LC_ALL=C
 . deploy/image/epoch.sh
@@ -14,11 +14,18 @@ what=$1
 out=$2
 build=/tmp/build
 
+# compile OPTIONS… -- TARGETS…
 compile() {
-	meson setup "$build" --prefix=/opt/ops-agent --libdir=lib "$@"
-	ninja -C "$build"
-	# a slow or busy machine is no failure
-	meson test -C "$build" --print-errorlogs --no-rebuild --timeout-multiplier 20
+	local options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	meson setup "$build" --prefix=/opt/ops-agent --libdir=lib "${options[@]}"
+	ninja -C "$build" "$@"
+	# builds the tests first; a slow or busy machine is no failure
+	meson test -C "$build" --suite "$what" --print-errorlogs --timeout-multiplier 20
 }
 
 libraries_of() {
@@ -93,8 +100,8 @@ layout_agent() {
 }
 
 case $what in
-dashboard) compile ;;
-agent) compile -Dui=none ;;
+dashboard) compile -- core/ops-dashboard ;;
+agent) compile -Dui=none -- agent/ops-agent agent/opsctl ;;
 *)
 	echo "build.sh: dashboard or agent, not '$what'" >&2
 	exit 64
