@@ -49,6 +49,7 @@ test('names_its_version_and_the_libraries_it_is_linked_with', () => {
 		assert.ok(field('Depends').includes(library), `${library} in ${field('Depends')}`);
 	const list = execFileSync('dpkg-deb', ['-c', deb], { encoding: 'utf8' });
 	for (const file of ['/usr/bin/ops-agent', '/usr/bin/opsctl', '/usr/libexec/ops/pg-dump', '/usr/lib/systemd/system/ops-agent.service',
+		'/usr/lib/systemd/system/ops-agent-probes@.service', '/usr/lib/systemd/system/ops-agent-probes.socket',
 		'/usr/share/man/man1/opsctl.1.gz', '/usr/share/bash-completion/completions/opsctl'])
 		assert.match(list, new RegExp(`root/root .*\\.${file}$`, 'm'));
 	assert.doesNotMatch(list, /\.\/(opt|usr\/local)\/|setup\.sh/);
@@ -87,6 +88,29 @@ test('an_upgrade_changes_nothing_that_is_the_administrators', { skip }, () => {
 	assert.equal(readFileSync(at('etc/ops-agent/secret'), 'utf8'), secret);
 	for (const file of ['etc/ops-agent/commands.yml', 'etc/default/ops-agent']) assert.match(readFileSync(at(file), 'utf8'), /# mine\n$/, file);
 	assert.ok(!existsSync(at('etc/ops-agent/flows/backup.yml')));
+});
+
+test('an_upgrade_spares_runs_that_the_previous_agent_forked', { skip }, () => {
+	const conf = at('run/systemd/system/ops-agent.service.d/forked-runs.conf');
+	const process = (pid, unit, ...argv) => {
+		mkdirSync(at(`proc/${pid}`), { recursive: true });
+		writeFileSync(at(`proc/${pid}/cgroup`), `0::/system.slice/${unit}\n`);
+		writeFileSync(at(`proc/${pid}/cmdline`), argv.join('\0'));
+	};
+	process(10, 'ops-agent.service', 'ops-agent serve', '');
+	process(11, 'ops-agent.service.d.service', 'ops-agent runner /var/lib/ops-agent/runs/x', '');
+	process(12, 'other.service', 'ops-agent runner /var/lib/ops-agent/runs/x', '');
+	assert.equal(dpkg('-i', deb).status, 0);
+	assert.ok(!existsSync(conf), 'none of these is a run in the service');
+	process(13, 'ops-agent.service', 'ops-agent runner /var/lib/ops-agent/runs/x', '');
+	const r = dpkg('-i', deb);
+	assert.equal(r.status, 0, r.out);
+	assert.match(r.out, /leaves them alone/);
+	assert.equal(readFileSync(conf, 'utf8'), '[Service]\nKillMode=process\n');
+	rmSync(at('proc'), { recursive: true });
+	assert.equal(dpkg('-i', deb).status, 0);
+	assert.ok(!existsSync(conf), 'gone with the upgrade after their end');
+	rmSync(at('run/systemd'), { recursive: true });
 });
 
 test('removing_keeps_configuration_and_journals_and_purging_does_not', { skip }, () => {
