@@ -23,7 +23,7 @@ as_root() {
 PACKAGES_BUILD="gcc libc6-dev tzdata meson ninja-build pkg-config libuv1-dev libwslay-dev libpq-dev libcyaml-dev
 	libyaml-dev libcurl4-openssl-dev ca-certificates libmbedtls-dev libjansson-dev libcrypt-dev libpcre2-dev libsystemd-dev zlib1g-dev libcmocka-dev"
 PACKAGES_RUN="postgresql postgresql-client procps util-linux"
-PACKAGES_TEST="chromium strace python3-minimal curl git openssl openssh-client systemd-journal-remote dbus-daemon"
+PACKAGES_TEST="chromium strace python3-minimal curl git openssl openssh-client openssh-server systemd systemd-journal-remote dbus-daemon"
 PACKAGES_LINT="clang-format shellcheck"
 PACKAGES_DEB="dpkg-dev"
 PACKAGES_DRILL="docker.io debootstrap slirp4netns"
@@ -76,7 +76,7 @@ install_packages() {
 	log=$(mktemp)
 	# shellcheck disable=SC2086
 	if ! { as_root env DEBIAN_FRONTEND=noninteractive apt-get update &&
-		create_no_cluster &&
+		create_no_cluster && create_no_sshd "$1" &&
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $1; } >"$log" 2>&1; then
 		tail -n 20 "$log" >&2
 		die "apt-get could not install:$1 (its whole output: $log)"
@@ -89,6 +89,15 @@ create_no_cluster() {
 	[ -e /etc/postgresql-common/createcluster.conf ] && return 0
 	as_root mkdir -p /etc/postgresql-common
 	printf 'create_main_cluster = false\n' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+}
+
+# The tests start an sshd of their own; where the package was not there before, none is to listen for the world.
+# (Who wants one: rm /etc/ssh/sshd_not_to_be_run)
+create_no_sshd() {
+	case " $1 " in *' openssh-server '*) ;; *) return 0 ;; esac
+	[ -e /etc/ssh/sshd_not_to_be_run ] || package_is_installed openssh-server && return 0
+	as_root mkdir -p /etc/ssh
+	as_root touch /etc/ssh/sshd_not_to_be_run
 }
 
 # npm_packages FOLDER: `npm ci` when the lock file is newer than what was installed from it.

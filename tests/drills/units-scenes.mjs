@@ -326,6 +326,46 @@ export const scenes = {
 		isWhole(host, id, 400);
 	},
 
+	// A tunnel to the agent of this very host, through its own sshd: accounts, rights and units of both ends.
+	async tunnel(host) {
+		const script = '/opt/ops-agent/share/ops-agent/tunnel/tunnel.sh';
+		const opsctl = 'OPS_AGENT_SOCKET=/run/ops-tunnel/other/agent.sock opsctl';
+		host.run('ssh-keygen -A; systemctl start ssh');
+		const key = host.run(`${script} key`).split('\n').at(-1);
+		check.match(key, /^ssh-ed25519 /);
+		const accepted = host.run(`${script} accept '${key}'`).split('\n').at(-1);
+		await answers(host);
+		check.match(host.run(`${script} connect other 127.0.0.1 '${accepted}'`), /The tunnel is there/);
+		check.equal(host.run('stat -c "%a %U %G" /run/ops-tunnel/other/agent.sock'), '660 ops-tunnel ops-tunnel');
+		// the container's number, with the group and without it
+		const asContainer = (groups) => host.try(`cp $(readlink -f /usr/local/bin/opsctl) /usr/local/bin/opsctl-for-all; install -m 0644 /etc/ops-agent/secret /run/secret-for-all
+			OPS_AGENT_SOCKET=/run/ops-tunnel/other/agent.sock OPS_AGENT_SECRET_PATH=/run/secret-for-all setpriv --reuid 10001 --regid 10001 ${groups} opsctl-for-all status`);
+		check.equal(asContainer('--groups $(getent group ops-tunnel | cut -d: -f3)').status, 0);
+		check.notEqual(asContainer('--clear-groups').status, 0);
+		host.run('rm /run/secret-for-all /usr/local/bin/opsctl-for-all');
+		// it says who it is, which over there is the tunnel's account: it looks, and starts nothing
+		check.match(host.try(`${opsctl} run ticks n=1`).out, /an actor that cannot be/);
+		const id = uuid(host, 'ticks n=400');
+		await host.until('it goes', `${opsctl} logs ${id} | grep -q "tick 5$"`);
+		const restarts = Number(property(host, 'ops-agent-tunnel@other', 'NRestarts'));
+		host.run('pkill -KILL -u ops-tunnel -f "^sshd"');
+		await host.until('the tunnel is back', `[ "$(systemctl show -P NRestarts ops-agent-tunnel@other)" -gt ${restarts} ] && ${opsctl} status`, 60);
+		check.equal((await ended(host, id)).status, 'succeeded');
+		isWhole(host, id, 400);
+		const said = host.run('systemd-analyze security ops-agent-tunnel@other --no-pager | tail -n 1');
+		check.ok(Number(said.match(/([\d.]+) (OK|SAFE|MEDIUM|EXPOSED|UNSAFE)/)[1]) <= 2.0, said);
+		// again changes nothing but takes another key
+		check.equal(host.run(`${script} accept '${key}'; ${script} key`).split('\n').at(-1), key);
+		host.run(`${script} refuse`);
+		check.doesNotMatch(host.run('cat /etc/default/ops-agent'), new RegExp(`[=,]${host.run('id -u ops-tunnel')}(,|$)`, 'm'));
+		await answers(host);
+		check.notEqual(host.try(`${opsctl} status`).status, 0);
+		await host.until('the refusal', 'journalctl -u ops-agent-tunnel@other -o cat | grep -q "Permission denied"', 60);
+		host.run(`${script} disconnect other`);
+		check.equal(host.try('test -e /run/ops-tunnel/other').status, 1);
+		return said.match(/[\d.]+ (OK|SAFE)/)[0];
+	},
+
 	// The new program is put in place and started while a run goes.
 	async upgrade(host) {
 		const id = await going(host, 'ticks n=400', '"tick 5$"');

@@ -3,5 +3,5 @@ ARG BASE
 FROM ${BASE}
 ARG PACKAGES
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	systemd-sysv dbus procps git python3-minimal ${PACKAGES}
+	systemd-sysv dbus procps git python3-minimal openssh-server openssh-client ${PACKAGES}
 CMD ["/sbin/init"]
