@@ -376,6 +376,24 @@ export const scenes = {
 		isWhole(host, id, 400);
 	},
 
+	// A new agent that accepts the configuration and then does not start: programs and units of before, and a run that notices nothing.
+	async 'upgrade-that-fails'(host) {
+		const id = await going(host, 'ticks n=3000', '"tick 5$"');
+		const before = host.run('sha256sum /opt/ops-agent/bin/ops-agent /etc/systemd/system/ops-agent.service /etc/systemd/system/ops-agent-probes*');
+		host.run(`cp -a /root/agent/usr/local /root/broken
+			printf '#!/bin/sh\n[ "$1" = check ]\n' >/root/broken/bin/ops-agent
+			echo '# new' | tee -a /root/broken/lib/systemd/system/ops-agent.service >>/root/broken/lib/systemd/system/ops-agent-probes.socket`);
+		const r = host.try('/root/agent/usr/local/share/ops-agent/setup.sh --from /root/broken');
+		check.equal(r.status, 1);
+		check.match(r.out, /the previous one runs again/);
+		check.equal(host.run('sha256sum /opt/ops-agent/bin/ops-agent /etc/systemd/system/ops-agent.service /etc/systemd/system/ops-agent-probes*'), before);
+		await answers(host);
+		check.equal(show(host, id).status, 'running');
+		host.run(`rm -r /root/broken; opsctl cancel ${id}`);
+		check.equal((await ended(host, id)).status, 'cancelled');
+		host.setup();
+	},
+
 	// From an agent that forked its runs, whose unit left them alone, to this one.
 	async 'upgrade-from-forks'(host) {
 		host.run(`sed -i -e 's/^KillMode=.*/KillMode=process/' -e 's/^Environment=OPS_LAUNCH=.*/Environment=OPS_LAUNCH=fork/' \
