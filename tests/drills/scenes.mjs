@@ -230,7 +230,7 @@ export const drills = {
 		server.run('mv /root/commands.yml /etc/ops-agent/');
 		server.follow('runbooks/recovery.md', 'Agent crash', { part: 'Fix' });
 		server.follow('runbooks/agent-away.md', 'Check');
-		server.run(`sed -i 's/^OPS_AGENT_SECRET=.*/OPS_AGENT_SECRET=${'0'.repeat(64)}/' /srv/ops/ops-dashboard.env; docker restart ops-dashboard`);
+		server.run(`sed -i 's/^OPS_AGENT_SECRET=.*/OPS_AGENT_SECRET='$(openssl rand -hex 32)/ /srv/ops/ops-dashboard.env; docker restart ops-dashboard`);
 		await server.until('the page', 'curl -fsS http://127.0.0.1:3001/healthz', 60);
 		assert.notEqual(server.try('curl -fsS http://127.0.0.1:3001/readyz | grep \'"status":"ready"\'').status, 0, 'the agent is away');
 		server.follow('runbooks/agent-away.md', 'Be sure');
@@ -277,7 +277,7 @@ export const drills = {
 		// half a page of the table of runs is zeroed on the disk: only its checksum tells
 		server.run(`cd /; file=$(runuser -u postgres -- psql -XAtqd ops -c "CHECKPOINT" -c "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('ops.runs')")
 			data=$(runuser -u postgres -- psql -XAtqc 'SHOW data_directory'); bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
-			systemctl stop postgresql
+			systemctl stop postgresql 'postgresql@*'
 			"$bin/pg_controldata" "$data" | grep -q 'checksum version: *[1-9]' || runuser -u postgres -- "$bin/pg_checksums" --enable -D "$data"
 			dd if=/dev/zero of="$file" bs=4096 seek=1 count=1 conv=notrunc status=none; systemctl start postgresql`);
 		server.follow('runbooks/recovery.md', 'Database corruption');
