@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { overview } from './overview.mjs';
 import { Server } from './engine.mjs';
+import { secondHost } from './second-host.mjs';
 
 // What the drill that goes on has compared, for the table at the end.
 export const account = { recovery: 0, runs: 0, lostRuns: 0, bytes: 0, lostBytes: 0 };
@@ -500,6 +501,8 @@ export const drills = {
 			await server.until('the page', 'curl -fsS http://127.0.0.1:3001/healthz', 60);
 		}
 	},
+
+	'second-host': (server) => secondHost(server, { api, start, finished, account }),
 
 	// Debian 12, whose compose is 1.29 and whose engine is 20.10: installed as the README says, and updated.
 	async 'debian-12'(server) {
