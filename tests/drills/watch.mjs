@@ -14,9 +14,9 @@ await visitor.signIn(`/runs/${run}`);
 await visitor.page.evaluate(() => {
 	Object.assign(globalThis, { same: true, kept: [], changed: [] });
 	setInterval(() => {
-		for (const row of document.querySelectorAll('.lr')) {
+		for (const row of document.querySelectorAll('.lr:has(.ln)')) {
 			const n = Number(row.querySelector('.ln').textContent);
-			const text = row.querySelector('.lx').textContent;
+			const text = row.querySelector('.lx')?.textContent;
 			if (n > 0 && globalThis.kept[n] === undefined) globalThis.kept[n] = text;
 			else if (n > 0 && globalThis.kept[n] !== text) globalThis.changed.push(`${n}: ${globalThis.kept[n]}, then ${text}`);
 		}
