@@ -23,7 +23,7 @@ as_root() {
 PACKAGES_BUILD="gcc libc6-dev tzdata meson ninja-build pkg-config libuv1-dev libwslay-dev libpq-dev libcyaml-dev
 	libyaml-dev libcurl4-openssl-dev ca-certificates libmbedtls-dev libjansson-dev libcrypt-dev libpcre2-dev libsystemd-dev zlib1g-dev libcmocka-dev"
 PACKAGES_RUN="postgresql postgresql-client procps util-linux"
-PACKAGES_TEST="chromium strace python3-minimal curl git openssl openssh-client openssh-server systemd systemd-journal-remote dbus-daemon"
+PACKAGES_TEST="chromium strace iproute2 python3-minimal curl git openssl openssh-client openssh-server systemd systemd-journal-remote dbus-daemon"
 PACKAGES_LINT="clang-format shellcheck"
 PACKAGES_DEB="dpkg-dev"
 PACKAGES_DRILL="docker.io debootstrap slirp4netns"

@@ -157,7 +157,7 @@ export function request(dashboard, method, path, { headers = {}, body } = {}) {
 			res.on('end', () => {
 				const bytes = Buffer.concat(parts);
 				const answer = { status: res.statusCode, headers: res.headers, bytes, text: bytes.toString() };
-				if (/^application\/(problem\+)?json$/.test((res.headers['content-type'] ?? '').split(';')[0])) answer.json = JSON.parse(answer.text);
+				if (method !== 'HEAD' && /^application\/(problem\+)?json$/.test((res.headers['content-type'] ?? '').split(';')[0])) answer.json = JSON.parse(answer.text);
 				resolve(answer);
 			});
 		});
