@@ -11,6 +11,7 @@
 
 #include <crypt.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,8 @@ struct job {
 	struct password_pool *pool;
 	char *hash; /* of the pool when it was started */
 	char password[LIMIT_PASSWORD_BYTES + 1];
-	bool matches;
-	void (*on_checked)(bool matches, void *arg);
+	enum password_result result;
+	void (*on_checked)(enum password_result result, void *arg);
 	void *arg;
 };
 
@@ -74,8 +75,13 @@ static void on_work(uv_work_t *work)
 	struct crypt_data *data = xcalloc(1, sizeof(*data));
 	const char *hash = job->hash, *got = crypt_r(job->password, hash, data);
 
-	job->matches =
-		got != NULL && strlen(got) == strlen(hash) && crypto_equal(got, hash, strlen(hash));
+	/* A hash that could not be made is NULL, or begins with a star. */
+	if (got == NULL || got[0] == '*')
+		job->result = PASSWORD_UNCHECKED;
+	else if (strlen(got) == strlen(hash) && crypto_equal(got, hash, strlen(hash)))
+		job->result = PASSWORD_RIGHT;
+	else
+		job->result = PASSWORD_WRONG;
 	mem_wipe(data, sizeof(*data));
 	free(data);
 }
@@ -87,11 +93,13 @@ static void on_work_done(uv_work_t *work, int status)
 {
 	struct job *job = container_of(work, struct job, work);
 	struct password_pool *pool = job->pool;
-	void (*on_checked)(bool matches, void *arg) = job->on_checked;
-	/* Checked against a hash that is no longer the one: as wrong as any other password. */
-	bool matches = status == 0 && job->matches && strcmp(job->hash, pool->hash) == 0;
+	void (*on_checked)(enum password_result result, void *arg) = job->on_checked;
+	enum password_result result = status == 0 ? job->result : PASSWORD_UNCHECKED;
 	void *arg = job->arg;
 
+	/* Checked against a hash that is no longer the one: as wrong as any other password. */
+	if (result == PASSWORD_RIGHT && strcmp(job->hash, pool->hash) != 0)
+		result = PASSWORD_WRONG;
 	pool->n_running--;
 	job_free(job);
 	if (pool->closing) {
@@ -100,7 +108,7 @@ static void on_work_done(uv_work_t *work, int status)
 		return;
 	}
 	pool_start_next(pool);
-	on_checked(matches, arg);
+	on_checked(result, arg);
 }
 
 static void pool_start_next(struct password_pool *pool)
@@ -118,7 +126,7 @@ static void pool_start_next(struct password_pool *pool)
 }
 
 int password_check(struct password_pool *pool, const char *password,
-	void (*on_checked)(bool matches, void *arg), void *arg)
+	void (*on_checked)(enum password_result result, void *arg), void *arg)
 {
 	struct job *job;
 

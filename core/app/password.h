@@ -5,7 +5,6 @@
 #ifndef OPS_CORE_APP_PASSWORD_H
 #define OPS_CORE_APP_PASSWORD_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
@@ -21,10 +20,16 @@ void password_pool_set_hash(struct password_pool *pool, const char *hash);
  * Memory goes when the last one is done: run the loop until then. */
 void password_pool_close(struct password_pool *pool);
 
+enum password_result {
+	PASSWORD_RIGHT,
+	PASSWORD_WRONG,
+	PASSWORD_UNCHECKED, /* its hash could not be computed: no memory (16 MiB) */
+};
+
 /* Checks a password (copied, wiped afterwards) against the pool's hash. on_checked comes once, from
  * the loop. -EBUSY: too many are waiting; -EMSGSIZE: longer than LIMIT_PASSWORD_BYTES. */
 MUSTCHECK int password_check(struct password_pool *pool, const char *password,
-	void (*on_checked)(bool matches, void *arg), void *arg);
+	void (*on_checked)(enum password_result result, void *arg), void *arg);
 
 /* A yescrypt hash of a password, for `ops-dashboard passwd`. Blocking. To be freed. NULL with a
  * text when it cannot be made. */

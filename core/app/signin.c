@@ -143,14 +143,27 @@ static void succeed(struct attempt *attempt)
 	put_session(req, 200, &session);
 }
 
-/* The password has been compared. */
-static void on_checked(bool matches, void *arg)
+/* No judgement: it does not count as a try. */
+static void refuse_unchecked(struct attempt *attempt)
+{
+	throttle_refund(attempt->server->throttle, attempt->addr, attempt->known_device);
+	log_error(LOG_EV("login.unchecked"), LOG_STR("reason", "no memory to hash a password"),
+		LOG_STR("request_id", request_id(attempt->req)));
+	response_header(attempt->req, "Retry-After", "1");
+	response_problem(attempt->req, 503, "out_of_memory",
+		"There was no memory to check the password: try again.");
+}
+
+/* The password has been compared, or could not be. */
+static void on_checked(enum password_result result, void *arg)
 {
 	struct attempt *attempt = arg;
 	struct request *req = attempt->req;
 	char address[ADDRESS_TEXT_BYTES];
 
-	if (matches && attempt->user_matches && code_is_right(attempt)) {
+	if (result == PASSWORD_UNCHECKED) {
+		refuse_unchecked(attempt);
+	} else if (result == PASSWORD_RIGHT && attempt->user_matches && code_is_right(attempt)) {
 		succeed(attempt);
 	} else {
 		address_format(attempt->addr, address);

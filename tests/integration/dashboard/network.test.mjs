@@ -1,7 +1,10 @@
 // What the way between browser and dashboard may do, what the clock may do, and what the kernel may answer: a viewer
 // still ends with every byte of the log, once.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { BUILD_DIR, sleep, until } from '../lib/agent.mjs';
@@ -135,25 +138,73 @@ describe('the clock', { skip: process.env.ASAN_OPTIONS !== undefined && 'its lib
 	}
 });
 
+describe('the clock is set while it runs', { skip: process.env.ASAN_OPTIONS !== undefined && 'its library does not go with that of the sanitizer' }, () => {
+	it('ten years ahead and ten years back: logs go on, and sessions are as old as the calendar says', async () => {
+		const dir = mkdtempSync(join(tmpdir(), 'ops-clock-'));
+		const set = (seconds) => {
+			const bytes = Buffer.alloc(8);
+			bytes.writeBigInt64LE(BigInt(seconds));
+			writeFileSync(join(dir, 'shift'), bytes, { flag: 'r+' });
+		};
+		writeFileSync(join(dir, 'shift'), Buffer.alloc(8));
+		const agent = await FakeAgent.start();
+		const dashboard = await (await Dashboard.start({ agent, env: { LD_PRELOAD: join(BUILD_DIR, 'tests/tools/libshift-clock.so'), SHIFT_CLOCK_FILE: join(dir, 'shift') } })).connected();
+		try {
+			for (const seconds of [10 * 365 * 86400, -10 * 365 * 86400]) {
+				set(0);
+				const session = await dashboard.login();
+				const run = agent.add(new FakeRun());
+				const live = await session.live();
+				const sub = live.subscribe(`run/${run.id}/log`, { offset: 0 });
+				await sub.snapshot();
+				agent.changed(run.output('before\n'));
+				await sub.until('what came before', () => sub.bytes === run.size);
+				set(seconds);
+				assert.equal((await session.get('/api/v1/session')).status, 401, 'neither immortal nor from the future');
+				const again = await dashboard.login();
+				assert.equal((await again.get('/api/v1/session')).status, 200);
+				const other = await again.live();
+				const whole = other.subscribe(`run/${run.id}/log`, { offset: 0 });
+				await whole.snapshot();
+				agent.changed(run.output('after\n').finish());
+				assert.deepEqual(await whole.ended(), { offset: run.size, reason: 1 });
+				assert.equal(sha(Buffer.concat(whole.chunks.map((c) => c.records))), sha(run.journal));
+				for (const one of [live, other]) one.destroy();
+			}
+			set(0);
+			assert.equal((await dashboard.login()).dashboard, dashboard);
+		} finally {
+			await dashboard.destroy();
+			await agent.destroy();
+			rmSync(dir, { recursive: true, force: true });
+		}
+	});
+});
+
 // strace makes system calls of the dashboard fail. `when` leaves the start alone, where a failure is told by its end.
 const FAULTS = {
-	'reads interrupted': 'read:error=EINTR:when=200+3',
+	'reads interrupted': 'read:error=EINTR:when=75+3',
 	'writes interrupted': 'write,writev,sendmsg:error=EINTR:when=20+3',
 	'the socket takes nothing now': 'writev,sendmsg:error=EAGAIN:when=10+3',
 	'waiting interrupted': 'epoll_wait,epoll_pwait:error=EINTR:when=20+5',
 	'no descriptors for a while': 'accept4:error=EMFILE:when=4..8',
 	'a connection that is gone before it is accepted': 'accept4:error=ECONNABORTED:when=4+3',
 	'closing fails': 'close:error=EIO:when=60+3',
-	'no room for the state': 'fdatasync:error=ENOSPC:when=2+1',
+	'no room for the state': 'fdatasync:error=ENOSPC:when=1+1',
+	'the peer is gone while it is written to': 'writev,sendmsg:error=EPIPE:when=5+20',
+	'writing takes its time': 'writev,sendmsg:delay_exit=20000:when=5+5',
+	'the source of chance interrupted': 'getrandom:error=EINTR:when=3+2',
 };
 
 describe('what the kernel answers', { skip: process.env.ASAN_OPTIONS !== undefined && 'strace and LeakSanitizer exclude each other' }, () => {
 	for (const [name, fault] of Object.entries(FAULTS)) {
 		it(`${name}: nothing crashes, nothing is lost`, { timeout: 240000 }, async () => {
+			const dir = mkdtempSync(join(tmpdir(), 'ops-strace-'));
 			const agent = await FakeAgent.start();
 			const calls = fault.split(':')[0];
-			const dashboard = await Dashboard.start({ agent, wrap: ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${fault}`] });
+			let dashboard;
 			try {
+				dashboard = await Dashboard.start({ agent, wrap: ['strace', '-D', '-f', '-qq', '-o', join(dir, 'calls'), '-e', `trace=${calls}`, '-e', `inject=${fault}`] });
 				await dashboard.connected();
 				const run = makeRun(agent);
 				const session = dashboard.session();
@@ -165,11 +216,60 @@ describe('what the kernel answers', { skip: process.env.ASAN_OPTIONS !== undefin
 				for (let i = 0; i < 3; i++) assert.equal(sha(await follow(session, run, dashboard.port, () => sleep(20))), sha(run.journal));
 				await until('it to answer', () => request(dashboard, 'GET', '/healthz').then((r) => r.status === 200, () => false));
 				assert.ok(dashboard.isAlive);
+				const out = await until('an answer to signing out', () => session.post('/api/v1/logout', {}).catch(() => null));
+				if (out.status < 300) assert.equal((await until('an answer', () => session.get('/api/v1/session').catch(() => null))).status, 401);
 				assert.equal(await dashboard.stop(), 0, dashboard.log());
+				const injected = readFileSync(join(dir, 'calls'), 'latin1').split('\n').filter((line) => /INJECTED|DELAYED/.test(line)).length;
+				assert.ok(injected > 0, 'the fault never came');
 			} finally {
-				await dashboard.destroy();
+				await dashboard?.destroy();
 				await agent.destroy();
+				rmSync(dir, { recursive: true, force: true });
 			}
 		});
 	}
+
+	it('no memory for a password: it is neither right nor wrong, and no try', async () => {
+		const agent = await FakeAgent.start();
+		const dashboard = await Dashboard.start({ agent });
+		let strace;
+		try {
+			const attempt = async (password) => (await dashboard.session().post('/api/v1/login', { user: dashboard.user, password })).status;
+			assert.equal(await attempt(dashboard.password), 200);
+			// Each other request for as much is refused from now on.
+			strace = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=mmap', '-e', 'inject=mmap:error=ENOMEM:when=1+2', '-p', String(dashboard.pid)], { stdio: 'ignore' });
+			await until('strace to be there', () => /^TracerPid:\s+[1-9]/m.test(readFileSync(`/proc/${dashboard.pid}/status`, 'utf8')));
+			const right = [];
+			for (let i = 0; i < 30; i++) right.push(await attempt(dashboard.password));
+			assert.deepEqual([...new Set(right)].sort(), [200, 503]);
+			assert.ok([401, 503].includes(await attempt('not the password')));
+		} finally {
+			strace?.kill('SIGTERM');
+			await dashboard.destroy();
+			await agent.destroy();
+		}
+	});
+
+	it('no chance any more: it ends, and gives no session without', async () => {
+		const agent = await FakeAgent.start();
+		const dashboard = await Dashboard.start({ agent, wrap: ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=getrandom', '-e', 'inject=getrandom:error=EIO:when=25+'] });
+		try {
+			const cookies = new Set();
+			let answers = 0;
+			for (; answers < 100; answers++) {
+				const session = dashboard.session();
+				const answer = await session.post('/api/v1/login', { user: dashboard.user, password: dashboard.password }).catch(() => null);
+				if (answer === null) break;
+				assert.equal(answer.status, 200);
+				cookies.add(Object.values(session.cookies).join());
+			}
+			assert.ok(answers < 100, 'it went on');
+			assert.equal(cookies.size, answers, 'a session came twice');
+			await until('it to have ended', () => !dashboard.isAlive);
+			assert.equal(dashboard.child.signalCode, 'SIGABRT');
+		} finally {
+			await dashboard.destroy();
+			await agent.destroy();
+		}
+	});
 });
