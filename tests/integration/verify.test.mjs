@@ -34,9 +34,14 @@ function command(name, more = {}) {
 }
 
 // Three runs, archived.
-async function archived() {
+async function archived({ random = false } = {}) {
+	const fill = (run) => {
+		if (!random) return flood(run, 2);
+		for (let i = 0; i < 32; i++) run.output(randomBytes(65536));
+		return run;
+	};
 	agent = await FakeAgent.start();
-	const runs = [agent.add(flood(new FakeRun({ name: 'first' }), 2).finish()), agent.add(flood(new FakeRun({ name: 'second', steps: ['dump', 'check'] }), 2).finish('failed')), agent.add(new FakeRun({ name: 'third' }).output('x\n').finish())];
+	const runs = [agent.add(fill(new FakeRun({ name: 'first' })).finish()), agent.add(fill(new FakeRun({ name: 'second', steps: ['dump', 'check'] })).finish('failed')), agent.add(new FakeRun({ name: 'third' }).output('x\n').finish())];
 	const tool = new Archive(agent, pg.url);
 	await tool.released(...runs);
 	await tool.until('idle', (s) => s.state === 'idle');
@@ -107,6 +112,29 @@ test('pages that became zeros, which PostgreSQL does not see, are found and mend
 	assert.equal(code, 0, stdout);
 	await pg.psql('reindex table ops.run_log');
 	for (const run of runs) await assertArchived(pg, run);
+});
+
+test('a damaged page, which PostgreSQL refuses to read, costs the run whose page it is; the others are read', async () => {
+	const runs = await archived({ random: true });
+	const toast = await pg.psql(`select c.reltoastrelid::regclass from ops.run_log l join pg_class c on c.oid = l.tableoid where run_id = '${runs[1].id}' limit 1`);
+	const file = await pg.psql(`select pg_relation_filepath('${toast}')`);
+	// A page by what is in it: bytes of the second run.
+	const middle = runs[1].journal.length >> 1;
+	const bytes = Array.from({ length: 8 }, (_, i) => `position('\\x${runs[1].journal.subarray(middle + i * 500, middle + i * 500 + 32).toString('hex')}'::bytea in chunk_data) > 0`);
+	const page = Number(await pg.psql(`select (ctid::text::point)[0]::int from ${toast} where ${bytes.join(' or ')} limit 1`));
+	await pg.psql('checkpoint');
+	await pg.stop();
+	const fd = openSync(join(pg.data, file), 'r+');
+	writeSync(fd, Buffer.from('this is no page'), 0, 15, page * 8192 + 4000);
+	closeSync(fd);
+	await pg.startAgain();
+	await assert.rejects(assertArchived(pg, runs[1]), /invalid page in block/);
+	for (const run of [runs[0], runs[2]]) await assertArchived(pg, run);
+	const { code, stdout } = await command('verify');
+	assert.match(stdout, new RegExp(`^${runs[1].id}: at offset \\d+ PostgreSQL says: invalid page in block ${page} of relation `, 'm'));
+	assert.match(stdout, /: 0 copied again, 1 damaged$/m);
+	assert.equal(stdout.split('\n').filter((line) => / at offset /.test(line)).length, 1, stdout);
+	assert.equal(code, 1);
 });
 
 test('without a database it says so', async () => {
