@@ -5,6 +5,7 @@
 import * as fs from 'node:fs';
 import * as http from 'node:http';
 import * as path from 'node:path';
+import * as zlib from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import { audit, begin, CATALOG, chatter, endRun, endStep, liveBackup, makeRun, makeRuns, schedule, startStep, sync } from './fixture/data.mjs';
 import { STDOUT } from './fixture/journal.mjs';
@@ -15,6 +16,8 @@ import { accept, chunkFrame, endFrame } from './fixture/ws.mjs';
 const MIME = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png', '.txt': 'text/plain; charset=utf-8', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' };
 const INITIAL_CREDIT = 1 << 20;
 const CHUNK = 64 * 1024;
+/** Files of the page as they are sent, by name: the dashboard packs them as well. */
+const packed = new Map();
 const BOOT = '019ab4c5-0000-7000-8000-0000000b0071';
 
 export class Fixture {
@@ -117,6 +120,16 @@ export class Fixture {
     this.#publish('system', 'put', this.system());
   }
 
+  /** What was measured of the machine itself, a moment ago. */
+  tellHost() {
+    const us = Date.now() * 1000;
+    for (const item of this.status.sections.host) {
+      item.checked_us = us;
+      for (const key of ['used_pct', 'rx_bps', 'tx_bps']) if (typeof item.values[key] === 'number') item.values[key] *= 0.97 + Math.random() * 0.06;
+    }
+    this.#publish('status', 'put', { time_us: us, sections: { host: this.status.sections.host } });
+  }
+
   /** Cuts every WebSocket, as a killed daemon does. */
   cut() {
     for (const s of this.sockets) s.socket.tcp.destroy();
@@ -177,7 +190,9 @@ export class Fixture {
         `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self' ws://${req.headers.host}; worker-src 'self'; manifest-src 'self'; ` +
         `base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types ops-worker`;
     }
-    return this.#send(res, 200, fs.readFileSync(file), headers);
+    if (!/gzip/.test(req.headers['accept-encoding'] ?? '') || /woff2|png/.test(type)) return this.#send(res, 200, fs.readFileSync(file), headers);
+    if (!packed.has(file)) packed.set(file, zlib.gzipSync(fs.readFileSync(file), { level: 9 }));
+    return this.#send(res, 200, packed.get(file), { ...headers, 'Content-Encoding': 'gzip' });
   }
 
   #api(req, res, url, body) {

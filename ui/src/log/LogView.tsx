@@ -49,7 +49,7 @@ function StickyStep({ control, run }: Props) {
 function Nothing({ control, run }: Props) {
   const m = t.value;
   const { client } = control;
-  if (client.size.value.rows > 0) return null;
+  if (useComputed(() => client.size.value.rows > 0).value) return null;
   const problem = client.problem.value;
   const words =
     problem === 'pruned' ? m.logPruned : problem === 'damaged' ? m.logDamaged : problem === 'failed' ? m.logFailed : client.only.value ? m.noMatch : client.ready.value ? (isActive(run.value) ? m.logWaiting : m.logEmpty) : '';

@@ -1,19 +1,26 @@
+import { useComputed } from '@preact/signals';
 import { t } from '../i18n/index.ts';
 import { bytes, number } from '../lib/format.ts';
 import { lazy } from '../lib/lazy.tsx';
 import { IconButton } from '../ui/Button.tsx';
 import { Icon } from '../ui/Icon.tsx';
+import type { LogControl } from './control.ts';
 import type { ToolbarProps } from './More.tsx';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 
 const Find = lazy(() => import('./Find.tsx').then((m) => m.Find), { soon: true });
 const More = lazy(() => import('./More.tsx').then((m) => m.More), { soon: true });
 
+/** By itself: it changes with each picture of a stream, the rest does not. */
+function LogSize({ control }: { control: LogControl }) {
+  const { lines, end } = control.client.size.value;
+  return <span class="log-size mono">{t.value.linesAndBytes(lines, number(lines), bytes(end))}</span>;
+}
+
 export function Toolbar(props: ToolbarProps) {
   const m = t.value;
   const { control } = props;
-  const size = control.client.size.value;
-  const errors = size.errors;
+  const errors = useComputed(() => control.client.size.value.errors).value;
   const streams = control.client.streams.value;
   return (
     <div class="log-bar">
@@ -27,7 +34,7 @@ export function Toolbar(props: ToolbarProps) {
             <kbd aria-hidden="true">/</kbd>
           </button>
         )}
-        <span class="log-size mono">{m.linesAndBytes(size.lines, number(size.lines), bytes(size.end))}</span>
+        <LogSize control={control} />
         {streams !== 'both' && (
           <button type="button" class="stream-chip" onClick={() => control.setStreams('both')}>
             {m.onlyStream(m.stream[streams])}

@@ -27,24 +27,25 @@ export const PLAIN: Style = Object.freeze({ fg: 0, bg: 0, attrs: 0, link: '' });
 
 /** Styles as small numbers, so that the index holds one integer a line. 0 is the plain style. */
 export class StyleTable {
-  private readonly styles: Style[] = [PLAIN];
-  private readonly ids = new Map<string, number>([['0,0,0,', 0]]);
+  readonly #styles: Style[] = [PLAIN];
+  readonly #ids = new Map<string, number>([['0,0,0,', 0]]);
 
   id(s: Style): number {
+    if (s.fg === 0 && s.bg === 0 && s.attrs === 0 && s.link === '') return 0; // as most lines end
     const key = `${s.fg},${s.bg},${s.attrs},${s.link}`;
-    let id = this.ids.get(key);
+    let id = this.#ids.get(key);
     if (id === undefined) {
       // A log that invents a new colour for each line must not grow this without end.
-      if (this.styles.length >= 65535) return 0;
-      id = this.styles.length;
-      this.styles.push({ ...s });
-      this.ids.set(key, id);
+      if (this.#styles.length >= 65535) return 0;
+      id = this.#styles.length;
+      this.#styles.push({ ...s });
+      this.#ids.set(key, id);
     }
     return id;
   }
 
   get(id: number): Style {
-    return this.styles[id] ?? PLAIN;
+    return this.#styles[id] ?? PLAIN;
   }
 }
 
@@ -108,7 +109,9 @@ export interface Sequence {
   param: number;
 }
 
+// Both are used by one sequence after the other: making them anew for each is most of what reading one costs.
 const seq: Sequence = { kind: SeqKind.other, end: 0, param: 0 };
+const params: number[] = [];
 const ascii = new TextDecoder();
 
 /** Links may only lead to the web; anything else is shown as plain text. */
@@ -144,7 +147,8 @@ export function parseEscape(u: Uint8Array, i: number, end: number, style: Style)
 }
 
 function parseCsi(u: Uint8Array, from: number, end: number, style: Style): Sequence {
-  const p: number[] = [];
+  const p = params;
+  p.length = 0;
   let value = -1;
   let colon = false;
   let plain = true;
@@ -198,11 +202,17 @@ function parseOsc(u: Uint8Array, from: number, end: number, style: Style): Seque
   return seq;
 }
 
-/** The style after the bytes, for lines that are not shown. */
-export function styleAfter(u: Uint8Array, from: number, end: number, style: Style): void {
-  for (let i = from; i < end; ) {
-    i = u.indexOf(0x1b, i);
-    if (i < 0 || i >= end) return;
+/** One of the two reds. */
+export function isRedStyle(s: { fg: Colour }): boolean {
+  return s.fg === 2 || s.fg === 10;
+}
+
+/** The style after the bytes, for lines that are not shown. Says whether it was red before, behind or on the way. */
+export function styleAfter(u: Uint8Array, from: number, end: number, style: Style): boolean {
+  let red = isRedStyle(style);
+  for (let i = u.indexOf(0x1b, from); i >= 0 && i < end; i = u.indexOf(0x1b, i)) {
     i = Math.max(i + 1, parseEscape(u, i, end, style).end);
+    red ||= isRedStyle(style);
   }
+  return red;
 }

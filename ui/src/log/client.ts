@@ -60,16 +60,16 @@ export class LogClient {
   onView: (view: View) => void = () => undefined;
   onShift: (delta: number) => void = () => undefined;
 
-  private readonly worker: Worker;
-  private readonly stream: Subscription;
-  private readonly waiting = new Map<number, (m: FromWorker) => void>();
-  private readonly stopWatching: () => void;
-  private nextId = 1;
+  readonly #worker: Worker;
+  readonly #stream: Subscription;
+  readonly #waiting = new Map<number, (m: FromWorker) => void>();
+  readonly #stopWatching: () => void;
+  #nextId = 1;
   /** Where the stream has to go on; negative: at the tail. */
-  private at = -TAIL_BYTES;
-  private started = false;
-  private damaged = 0;
-  private owed = 0;
+  #at = -TAIL_BYTES;
+  #started = false;
+  #damaged = 0;
+  #owed = 0;
 
   /** topic: what a container or unit writes (tail/…) instead of a run's log. It begins at 0 each time it is
    * opened, and what was let go of cannot be had again. */
@@ -78,46 +78,46 @@ export class LogClient {
     private readonly topic = `run/${run}/log`,
     host = '',
   ) {
-    if (this.isTail) this.at = 0;
-    this.worker = new Worker(workerUrl(), { type: 'module' });
-    this.worker.onmessage = (e: MessageEvent<FromWorker>) => this.receive(e.data);
+    if (this.#isTail) this.#at = 0;
+    this.#worker = new Worker(workerUrl(), { type: 'module' });
+    this.#worker.onmessage = (e: MessageEvent<FromWorker>) => this.#receive(e.data);
     const phone = matchMedia('(max-width: 720px)').matches;
-    this.send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 24 : 64) * 1024 * 1024 });
-    this.stream = socket.subscribe({
+    this.#send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 24 : 64) * 1024 * 1024 });
+    this.#stream = socket.subscribe({
       topic,
       host,
-      offset: () => this.at,
-      onEvent: (event, data) => this.event(event, data),
-      onChunk: (c) => this.chunk(c),
-      onEnd: (offset, reason) => this.end(offset, reason),
+      offset: () => this.#at,
+      onEvent: (event, data) => this.#event(event, data),
+      onChunk: (c) => this.#chunk(c),
+      onEnd: (offset, reason) => this.#end(offset, reason),
     });
-    document.addEventListener('visibilitychange', this.payCredit);
+    document.addEventListener('visibilitychange', this.#payCredit);
     let wasOpen = connection.value.kind === 'open';
-    this.stopWatching = connection.subscribe((c) => {
+    this.#stopWatching = connection.subscribe((c) => {
       const open = c.kind === 'open';
-      if (open && !wasOpen) this.send({ t: 'retry' });
+      if (open && !wasOpen) this.#send({ t: 'retry' });
       wasOpen = open;
     });
   }
 
-  private get isTail(): boolean {
+  get #isTail(): boolean {
     return this.topic.startsWith('tail/');
   }
 
-  private send(m: ToWorker, transfer: Transferable[] = []): void {
-    this.worker.postMessage(m, transfer);
+  #send(m: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(m, transfer);
   }
 
-  private event(event: string, data: unknown): void {
+  #event(event: string, data: unknown): void {
     if (event === 'snapshot') {
       const { offset, size } = (data ?? {}) as { offset?: unknown; size?: unknown };
       if (typeof offset !== 'number') return;
       this.problem.value = '';
-      if (this.isTail && this.started) this.send({ t: 'reset' });
-      this.started = true;
-      if (this.at < 0 || this.isTail) this.at = offset;
-      this.send({ t: 'start', offset });
-      if (size === 0 || this.isTail) this.ready.value = true;
+      if (this.#isTail && this.#started) this.#send({ t: 'reset' });
+      this.#started = true;
+      if (this.#at < 0 || this.#isTail) this.#at = offset;
+      this.#send({ t: 'start', offset });
+      if (size === 0 || this.#isTail) this.ready.value = true;
     } else if (event === 'error') {
       const { message } = (data ?? {}) as { message?: unknown };
       this.problemText.value = typeof message === 'string' ? message : '';
@@ -125,19 +125,19 @@ export class LogClient {
     }
   }
 
-  private chunk(c: { offset: number; buffer: ArrayBuffer; at: number; length: number }): void {
-    this.at = Math.max(this.at, c.offset + c.length);
-    this.send({ t: 'chunk', offset: c.offset, buffer: c.buffer, at: c.at, length: c.length }, [c.buffer]);
+  #chunk(c: { offset: number; buffer: ArrayBuffer; at: number; length: number }): void {
+    this.#at = Math.max(this.#at, c.offset + c.length);
+    this.#send({ t: 'chunk', offset: c.offset, buffer: c.buffer, at: c.at, length: c.length }, [c.buffer]);
   }
 
-  private end(_offset: number, reason: EndReason): void {
+  #end(_offset: number, reason: EndReason): void {
     if (reason === EndReason.finished) {
       this.ended.value = true;
       this.ready.value = true;
     } else if (reason === EndReason.shortened) {
-      this.at = -TAIL_BYTES;
-      this.send({ t: 'reset' });
-      this.stream.restart();
+      this.#at = -TAIL_BYTES;
+      this.#send({ t: 'reset' });
+      this.#stream.restart();
     } else if (reason === EndReason.pruned) {
       this.problem.value = 'pruned';
       this.ready.value = true;
@@ -146,20 +146,20 @@ export class LogClient {
 
   /** The run's document says how long the journal is by now. */
   noteSize(size: number, follow: boolean): void {
-    if (follow && this.at > 0 && size - this.at > OUTRUN_BYTES && !this.ended.value) {
-      this.at = -TAIL_BYTES;
-      this.stream.restart();
+    if (follow && this.#at > 0 && size - this.#at > OUTRUN_BYTES && !this.ended.value) {
+      this.#at = -TAIL_BYTES;
+      this.#stream.restart();
     }
   }
 
   /** A hidden page takes what it was promised and then lets the server wait. */
-  private readonly payCredit = (): void => {
-    if (document.hidden || this.owed === 0) return;
-    this.stream.credit(this.owed);
-    this.owed = 0;
+  readonly #payCredit = (): void => {
+    if (document.hidden || this.#owed === 0) return;
+    this.#stream.credit(this.#owed);
+    this.#owed = 0;
   };
 
-  private receive(m: FromWorker): void {
+  #receive(m: FromWorker): void {
     switch (m.t) {
       case 'view':
         this.size.value = m.size;
@@ -170,8 +170,8 @@ export class LogClient {
         this.onShift(m.delta);
         break;
       case 'consumed':
-        this.owed += m.bytes;
-        this.payCredit();
+        this.#owed += m.bytes;
+        this.#payCredit();
         break;
       case 'found':
         this.found.value = m.found;
@@ -186,14 +186,14 @@ export class LogClient {
         break;
       case 'row':
       case 'text':
-        this.waiting.get(m.id)?.(m);
-        this.waiting.delete(m.id);
+        this.#waiting.get(m.id)?.(m);
+        this.#waiting.delete(m.id);
         break;
       case 'damaged':
-        if (++this.damaged > MAX_DAMAGED) this.problem.value = 'damaged';
+        if (++this.#damaged > MAX_DAMAGED) this.problem.value = 'damaged';
         else {
-          this.at = m.offset;
-          this.stream.restart();
+          this.#at = m.offset;
+          this.#stream.restart();
         }
         break;
       case 'unauthorized':
@@ -203,50 +203,50 @@ export class LogClient {
   }
 
   view(from: number, count: number, top: number, follow: boolean): void {
-    this.send({ t: 'view', from, count, top, follow });
+    this.#send({ t: 'view', from, count, top, follow });
   }
   painted(): void {
-    this.send({ t: 'painted' });
+    this.#send({ t: 'painted' });
   }
   find(query: Query | null): void {
-    this.send({ t: 'find', query });
+    this.#send({ t: 'find', query });
   }
   /** Folds steps away, shows one stream or both, all lines or only what is searched for. */
   show(folded: ReadonlySet<number>, streams: Stream, only = this.only.value): void {
     this.folded.value = folded;
     this.streams.value = streams;
     this.only.value = only;
-    this.send({ t: 'show', folded: [...folded], stream: streams, only });
+    this.#send({ t: 'show', folded: [...folded], stream: streams, only });
   }
   expand(row: number): void {
-    this.send({ t: 'expand', row });
+    this.#send({ t: 'expand', row });
   }
   load(row: number): void {
-    this.send({ t: 'load', row });
+    this.#send({ t: 'load', row });
   }
 
-  private ask<T extends FromWorker['t']>(make: (id: number) => ToWorker): Promise<Extract<FromWorker, { t: T }>> {
-    const id = this.nextId++;
+  #ask<T extends FromWorker['t']>(make: (id: number) => ToWorker): Promise<Extract<FromWorker, { t: T }>> {
+    const id = this.#nextId++;
     return new Promise((resolve) => {
-      this.waiting.set(id, (m) => resolve(m as Extract<FromWorker, { t: T }>));
-      this.send(make(id));
+      this.#waiting.set(id, (m) => resolve(m as Extract<FromWorker, { t: T }>));
+      this.#send(make(id));
     });
   }
 
   async seek(target: Target, view: Around | null = null): Promise<number | null> {
-    return (await this.ask<'row'>((id) => ({ t: 'seek', id, target, view }))).row;
+    return (await this.#ask<'row'>((id) => ({ t: 'seek', id, target, view }))).row;
   }
   async next(what: 'hit' | 'error', from: number, forward: boolean): Promise<{ row: number | null; rank: number }> {
-    return this.ask<'row'>((id) => ({ t: 'next', id, what, from, forward }));
+    return this.#ask<'row'>((id) => ({ t: 'next', id, what, from, forward }));
   }
   async text(from: Point, to: Point): Promise<{ text: string; missing: number }> {
-    return this.ask<'text'>((id) => ({ t: 'text', id, from, to }));
+    return this.#ask<'text'>((id) => ({ t: 'text', id, from, to }));
   }
 
   close(): void {
-    this.stopWatching();
-    document.removeEventListener('visibilitychange', this.payCredit);
-    this.stream.close();
-    this.worker.terminate();
+    this.#stopWatching();
+    document.removeEventListener('visibilitychange', this.#payCredit);
+    this.#stream.close();
+    this.#worker.terminate();
   }
 }

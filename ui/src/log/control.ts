@@ -22,7 +22,7 @@ export class LogControl {
   /** Which hit is the current one, from 1; 0: none yet. */
   readonly hitAt = signal(0);
   readonly focusMode = signal(false);
-  private stepping: Promise<number> = Promise.resolve(0);
+  #stepping: Promise<number> = Promise.resolve(0);
 
   /** topic, host: of what is no run's log (see LogClient). */
   constructor(run: string, topic?: string, host?: string) {
@@ -75,12 +75,12 @@ export class LogControl {
   }
 
   /** One after the other: each goes on from where the one before it came to. */
-  private step(what: 'hit' | 'error', forward: boolean): Promise<number> {
-    this.stepping = this.stepping.then(() => this.stepOnce(what, forward));
-    return this.stepping;
+  #step(what: 'hit' | 'error', forward: boolean): Promise<number> {
+    this.#stepping = this.#stepping.then(() => this.#stepOnce(what, forward));
+    return this.#stepping;
   }
 
-  private async stepOnce(what: 'hit' | 'error', forward: boolean): Promise<number> {
+  async #stepOnce(what: 'hit' | 'error', forward: boolean): Promise<number> {
     const list = this.list.value;
     if (!list) return 0;
     const { row, rank } = await this.client.next(what, list.reference, forward);
@@ -92,11 +92,11 @@ export class LogControl {
 
   async nextHit(forward: boolean): Promise<void> {
     if (this.query.value === '') return this.openFind();
-    this.hitAt.value = await this.step('hit', forward);
+    this.hitAt.value = await this.#step('hit', forward);
   }
 
   async nextError(forward: boolean): Promise<void> {
-    if ((await this.step('error', forward)) > 0) return;
+    if ((await this.#step('error', forward)) > 0) return;
     say(this.client.size.value.errorsComplete ? t.value.noErrors : t.value.noErrorsHere);
   }
 

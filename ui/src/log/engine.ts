@@ -3,7 +3,7 @@
 
 import { RecordError } from '../proto/record.ts';
 import { parseEvent } from './events.ts';
-import { RowFlag, type Extent } from './extent.ts';
+import { release, RowFlag, type Extent } from './extent.ts';
 import { Finder } from './finder.ts';
 import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
@@ -33,212 +33,216 @@ export interface Host {
 
 export class Engine {
   private readonly journal = new Journal();
-  private loader: Loader | null = null;
-  private memory = 64 * 1024 * 1024;
-  private view = { from: 0, count: 60, top: 0, follow: true };
-  private painted = true;
-  private dirty = false;
-  private viewDue = false;
-  private consumed = 0;
-  private readonly finder: Finder;
-  private readonly folded = new Set<number>();
-  private stream: Stream = 'both';
+  #loader: Loader | null = null;
+  #memory = 64 * 1024 * 1024;
+  #view = { from: 0, count: 60, top: 0, follow: true };
+  #painted = true;
+  #dirty = false;
+  #viewDue = false;
+  #consumed = 0;
+  readonly #finder: Finder;
+  readonly #folded = new Set<number>();
+  #stream: Stream = 'both';
   /** Only hits and their context are shown. */
-  private only = false;
-  private hitsDue = false;
-  private readonly expanded = new Map<Extent, Set<number>>();
+  #only = false;
+  #hitsDue = false;
+  readonly #expanded = new Map<Extent, Set<number>>();
 
-  constructor(private readonly host: Host) {
-    this.finder = new Finder(this.journal, host, () => this.redraw(), () => this.hitsChanged());
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+    this.#finder = new Finder(this.journal, host, () => this.#redraw(), () => this.#hitsChanged());
   }
 
   receive(m: ToWorker): void {
     switch (m.t) {
       case 'open':
-        this.memory = m.memory;
-        this.finder.transport = this.host.transport(m.url);
-        this.loader = new Loader(this.journal, this.finder.transport, (work) => this.change(work), (e) => this.fetchFailed(e));
+        this.#memory = m.memory;
+        this.#finder.transport = this.#host.transport(m.url);
+        this.#loader = new Loader(this.journal, this.#finder.transport, (work) => this.#change(work), (e) => this.#fetchFailed(e));
         break;
       case 'start':
-        this.change(() => this.journal.startAt(m.offset));
+        this.#change(() => this.journal.startAt(m.offset));
         break;
       case 'chunk':
-        this.chunk(m.offset, new Uint8Array(m.buffer, m.at, m.length));
+        this.#chunk(m.offset, new Uint8Array(m.buffer, m.at, m.length));
         break;
       case 'reset':
-        this.change(() => this.journal.clear());
+        this.#change(() => this.journal.clear());
         break;
       case 'view': {
-        const { from, count, top, follow } = this.view;
-        const sent = !this.dirty && from === m.from && count === m.count && top === m.top && follow === m.follow;
-        this.view = m;
-        this.painted = true;
-        if (!sent) this.sendView();
+        const { from, count, top, follow } = this.#view;
+        const sent = !this.#dirty && from === m.from && count === m.count && top === m.top && follow === m.follow;
+        this.#view = m;
+        this.#painted = true;
+        if (!sent) this.#sendView();
         break;
       }
       case 'painted':
-        this.painted = true;
-        if (this.dirty) this.scheduleView();
+        this.#painted = true;
+        if (this.#dirty) this.#scheduleView();
         break;
       case 'seek':
-        void this.seek(m.id, m.target, m.view);
+        void this.#seek(m.id, m.target, m.view);
         break;
       case 'find':
-        this.finder.find(m.query);
+        this.#finder.find(m.query);
         break;
       case 'next':
-        void this.next(m.id, m.what, m.from, m.forward);
+        void this.#next(m.id, m.what, m.from, m.forward);
         break;
       case 'show':
-        this.folded.clear();
-        for (const step of m.folded) this.folded.add(step);
-        this.stream = m.stream;
-        this.only = m.only;
-        this.applyFilter();
+        this.#folded.clear();
+        for (const step of m.folded) this.#folded.add(step);
+        this.#stream = m.stream;
+        this.#only = m.only;
+        this.#applyFilter();
         break;
       case 'text':
-        this.text(m.id, m.from, m.to);
+        this.#text(m.id, m.from, m.to);
         break;
       case 'expand':
-        this.expand(m.row);
+        this.#expand(m.row);
         break;
       case 'load':
-        this.loadRow(m.row);
+        this.#loadRow(m.row);
         break;
       case 'retry':
         for (const e of this.journal.extents) e.problem = '';
-        this.sendView();
+        this.#sendView();
         break;
     }
   }
 
-  private chunk(offset: number, bytes: Uint8Array): void {
+  #chunk(offset: number, bytes: Uint8Array): void {
     try {
       // No anchor is needed: the tail grows below the window, and gaps open there.
       this.journal.append(offset, bytes);
     } catch (e) {
       if (!(e instanceof RecordError)) throw e;
-      this.host.post({ t: 'damaged', offset: this.journal.resumeAt, message: e.message });
+      this.#host.post({ t: 'damaged', offset: this.journal.resumeAt, message: e.message });
     }
-    this.consumed += bytes.length;
-    if (this.consumed >= CREDIT_STEP) {
-      this.host.post({ t: 'consumed', bytes: this.consumed });
-      this.consumed = 0;
+    this.#consumed += bytes.length;
+    release(bytes);
+    if (this.#consumed >= CREDIT_STEP) {
+      this.#host.post({ t: 'consumed', bytes: this.#consumed });
+      this.#consumed = 0;
     }
-    this.journal.evict(this.memory, this.inView());
-    this.changed();
+    this.#evict();
+    this.#changed();
   }
 
   /** Changes the journal and keeps the row at the top of the window where it is. */
-  private change(work: () => void): void {
-    const anchor = this.journal.anchor(this.view.top);
+  #change(work: () => void): void {
+    const anchor = this.journal.anchor(this.#view.top);
     work();
     const row = this.journal.rowOfAnchor(anchor);
-    const delta = row === null ? 0 : row - this.view.top;
-    if (delta !== 0 && !this.view.follow) {
-      this.view = { ...this.view, from: Math.max(0, this.view.from + delta), top: Math.max(0, this.view.top + delta) };
-      this.host.post({ t: 'shift', delta });
+    const delta = row === null ? 0 : row - this.#view.top;
+    if (delta !== 0 && !this.#view.follow) {
+      this.#view = { ...this.#view, from: Math.max(0, this.#view.from + delta), top: Math.max(0, this.#view.top + delta) };
+      this.#host.post({ t: 'shift', delta });
     }
-    this.journal.evict(this.memory, this.inView());
-    this.changed();
+    this.#evict();
+    this.#changed();
   }
 
-  private changed(): void {
-    this.redraw();
-    this.finder.scan();
+  #changed(): void {
+    this.#redraw();
+    this.#finder.scan();
   }
 
-  private redraw(): void {
-    this.dirty = true;
-    if (this.painted) this.scheduleView();
+  #redraw(): void {
+    this.#dirty = true;
+    if (this.#painted) this.#scheduleView();
   }
 
   // ---- what is shown
 
-  private applyFilter(): void {
-    const { folded, stream } = this;
-    this.finder.setStream(stream);
-    const lines = this.only ? (this.finder.hits?.linesWith(CONTEXT) ?? null) : null;
+  #applyFilter(): void {
+    const [folded, stream] = [this.#folded, this.#stream];
+    this.#finder.setStream(stream);
+    const lines = this.#only ? (this.#finder.hits?.linesWith(CONTEXT) ?? null) : null;
     // Hits are looked for in folded steps as well.
     const pen = (p: number) => (lines !== null || !folded.has(p >> 1)) && (stream === 'both' || (stream === 'stderr') === ((p & 1) === 1));
     const all = lines === null && folded.size === 0 && stream === 'both';
-    this.change(() => this.journal.setFilter(all ? null : { pen, lines }));
+    this.#change(() => this.journal.setFilter(all ? null : { pen, lines }));
   }
 
-  private hitsChanged(): void {
-    if (!this.only || this.hitsDue) return;
-    this.hitsDue = true;
-    this.host.later(() => {
-      this.hitsDue = false;
-      if (this.only) this.applyFilter();
+  #hitsChanged(): void {
+    if (!this.#only || this.#hitsDue) return;
+    this.#hitsDue = true;
+    this.#host.later(() => {
+      this.#hitsDue = false;
+      if (this.#only) this.#applyFilter();
     }, HITS_MS);
   }
 
   /** Shows a row that somebody jumped to, when it is hidden. */
-  private reveal(e: Extent, row: number): void {
+  #reveal(e: Extent, row: number): void {
     if (!e.loaded || e.passes(row)) return;
-    this.only = false;
+    this.#only = false;
     const pen = e.pen(row);
-    this.folded.delete(pen >> 1);
-    if (this.stream !== 'both' && (this.stream === 'stderr') !== ((pen & 1) === 1)) this.stream = 'both';
-    this.applyFilter();
-    this.host.post({ t: 'shows', folded: [...this.folded], stream: this.stream, only: this.only });
+    this.#folded.delete(pen >> 1);
+    if (this.#stream !== 'both' && (this.#stream === 'stderr') !== ((pen & 1) === 1)) this.#stream = 'both';
+    this.#applyFilter();
+    this.#host.post({ t: 'shows', folded: [...this.#folded], stream: this.#stream, only: this.#only });
   }
 
-  private scheduleView(): void {
-    if (this.viewDue) return;
-    this.viewDue = true;
-    this.host.soon(() => {
-      this.viewDue = false;
-      if (this.dirty) this.sendView();
+  #scheduleView(): void {
+    if (this.#viewDue) return;
+    this.#viewDue = true;
+    this.#host.soon(() => {
+      this.#viewDue = false;
+      if (this.#dirty) this.#sendView();
     });
   }
 
-  private window(): [number, number] {
-    const { from, count, follow } = this.view;
+  #window(): [number, number] {
+    const { from, count, follow } = this.#view;
     const rows = this.journal.rows;
     const start = follow ? Math.max(0, rows - count) : Math.max(0, Math.min(from, rows));
     return [start, Math.min(rows, start + count)];
   }
 
-  private size(): Size {
+  #size(): Size {
     const j = this.journal;
     return {
       rows: j.rows,
       lines: j.lines,
       end: j.end,
       held: j.heldBytes,
-      errors: this.finder.errors.total,
-      errorsComplete: this.finder.errorsComplete,
+      errors: this.#finder.errors.total,
+      errorsComplete: this.#finder.errorsComplete,
     };
   }
 
-  private sendView(): void {
-    this.dirty = false;
-    this.painted = false;
-    const [from, to] = this.window();
+  #sendView(): void {
+    this.#dirty = false;
+    this.#painted = false;
+    const [from, to] = this.#window();
     const rows: Row[] = [];
     let last = 0;
     for (let r = from; r < to; r++) {
       const p = this.journal.place(r);
-      const row = p && this.row(p);
+      const row = p && this.#row(p);
       if (!row) continue;
-      if (this.only && row.k === 'line') {
+      if (this.#only && row.k === 'line') {
         row.apart = last > 0 && row.n > last + 1;
         last = row.n;
       }
       rows.push(row);
     }
-    this.host.post({ t: 'view', from, rows, size: this.size() });
-    this.fetchAround(from, to);
+    this.#host.post({ t: 'view', from, rows, size: this.#size() });
+    this.#fetchAround(from, to);
   }
 
-  private row(p: Place): Row {
+  #row(p: Place): Row {
     const e = p.extent;
     if (p.open >= 0) {
       const open = this.journal.openLine(p.open)!;
       const line = lineAt(this.journal, p);
-      return { k: 'line', n: 0, step: open.step, stderr: open.stderr, error: false, timeUs: 0, runs: this.marked(line.runs), more: line.more, apart: false };
+      return { k: 'line', n: 0, step: open.step, stderr: open.stderr, error: false, timeUs: 0, runs: this.#marked(line.runs), more: line.more, apart: false };
     }
     if (!e.buf) {
       if (Loader.isGap(e)) return { k: 'gap', bytes: e.size, lines: e.lines, problem: e.problem };
@@ -256,29 +260,29 @@ export class Engine {
         step,
         timeUs: e.time(p.row),
         fields: slim(event.fields),
-        folded: header && this.folded.has(step),
-        errors: header ? this.finder.errors.ofStep(step) : 0,
+        folded: header && this.#folded.has(step),
+        errors: header ? this.#finder.errors.ofStep(step) : 0,
       };
     }
-    const line = lineAt(this.journal, p, this.expanded.get(e)?.has(p.row) ?? false);
+    const line = lineAt(this.journal, p, this.#expanded.get(e)?.has(p.row) ?? false);
     return {
       k: 'line',
       n: e.line[p.row]!,
       step: e.step(p.row),
       stderr: (flags & RowFlag.stderr) !== 0,
-      error: this.finder.errors.has(e, p.row),
+      error: this.#finder.errors.has(e, p.row),
       timeUs: e.time(p.row),
-      runs: this.marked(line.runs),
+      runs: this.#marked(line.runs),
       more: line.more,
       apart: false,
     };
   }
 
-  private marked(runs: ReturnType<typeof lineAt>['runs']): ReturnType<typeof lineAt>['runs'] {
-    return this.finder.re ? markRuns(runs, this.finder.re) : runs;
+  #marked(runs: ReturnType<typeof lineAt>['runs']): ReturnType<typeof lineAt>['runs'] {
+    return this.#finder.re ? markRuns(runs, this.#finder.re) : runs;
   }
 
-  private extentsOf(from: number, to: number): Place[] {
+  #extentsOf(from: number, to: number): Place[] {
     const out: Place[] = [];
     for (let r = Math.max(0, from); r < to; ) {
       const p = this.journal.place(r);
@@ -289,69 +293,74 @@ export class Engine {
     return out;
   }
 
-  private inView(): Set<Extent> {
-    const [from, to] = this.window();
-    return new Set(this.extentsOf(from, to).map((p) => p.extent));
-  }
-
-  private fetchAround(from: number, to: number): void {
-    if (!this.loader) return;
+  /** What the window and its surroundings need: first what is seen. */
+  #wanted(from: number, to: number): Place[] {
     // Few hits may be spread over much of a log: they are fetched when they are looked at.
-    const ahead = this.only ? 0 : AHEAD;
-    const wanted = [...this.extentsOf(from, to), ...this.extentsOf(from - ahead, from), ...this.extentsOf(to, to + ahead)];
+    const ahead = this.#only ? 0 : AHEAD;
+    return [...this.#extentsOf(from, to), ...this.#extentsOf(from - ahead, from), ...this.#extentsOf(to, to + ahead)];
+  }
+
+  /** Lets go of bytes above the limit, but of none that would be fetched again at once. */
+  #evict(): void {
+    if (this.journal.memory > this.#memory) this.journal.evict(this.#memory, new Set(this.#wanted(...this.#window()).map((p) => p.extent)));
+  }
+
+  #fetchAround(from: number, to: number): void {
+    if (!this.#loader) return;
+    const wanted = this.#wanted(from, to);
     const missing = wanted.filter((p) => !p.extent.loaded && !Loader.isGap(p.extent));
-    this.loader.keep(new Set(wanted.map((p) => p.extent)));
-    for (const p of missing) void this.fetch(p);
+    this.#loader.keep(new Set(wanted.map((p) => p.extent)));
+    for (const p of missing) void this.#fetch(p);
   }
 
-  private async fetch(p: Place): Promise<void> {
-    await this.loader?.load(p.extent, p.extent.line0 + p.row + 1);
-    this.changed();
+  async #fetch(p: Place): Promise<void> {
+    await this.#loader?.load(p.extent, p.extent.line0 + p.row + 1);
+    this.#changed();
   }
 
-  private fetchFailed(e: unknown): void {
-    if (e instanceof FetchError && e.status === 401) this.host.post({ t: 'unauthorized' });
-    this.changed();
+  #fetchFailed(e: unknown): void {
+    if (e instanceof FetchError && e.status === 401) this.#host.post({ t: 'unauthorized' });
+    this.#changed();
   }
 
-  private loadRow(row: number): void {
+  #loadRow(row: number): void {
     const p = this.journal.place(row);
-    if (!p || p.open >= 0 || !this.loader) return;
+    if (!p || p.open >= 0 || !this.#loader) return;
     p.extent.problem = '';
-    void this.loader.load(p.extent, p.extent.line0 + 1, p.extent.indexed ? -1 : p.extent.off).then(() => this.changed());
+    void this.#loader.load(p.extent, p.extent.line0 + 1, p.extent.indexed ? -1 : p.extent.off).then(() => this.#changed());
   }
 
   /** Finds the row of a line or an offset, fetching its surroundings when they are not here. */
-  private async seek(id: number, target: Target, view: Around | null): Promise<void> {
-    await this.bring(target);
-    const row = this.rowOf(target);
-    this.host.post({ t: 'row', id, row, rank: 0 });
+  async #seek(id: number, target: Target, view: Around | null): Promise<void> {
+    await this.#bring(target);
+    const row = this.#rowOf(target);
+    this.#host.post({ t: 'row', id, row, rank: 0 });
     if (row === null || !view) return;
     // The page will go there: it need not ask for what it is about to show.
     const top = Math.max(0, row - view.above);
-    this.view = { from: Math.max(0, top - view.spare), count: view.count, top, follow: false };
-    this.sendView();
+    this.#view = { from: Math.max(0, top - view.spare), count: view.count, top, follow: false };
+    this.#sendView();
   }
 
-  private async bring(target: Target): Promise<void> {
+  async #bring(target: Target): Promise<void> {
     const j = this.journal;
     for (let attempt = 0; attempt < 6; attempt++) {
       const i = 'line' in target ? j.indexOfLine(target.line) : j.indexOfOffset(target.offset);
       const e = j.extents[i];
-      if (!e || e.loaded || !this.loader) break;
-      if (e.loading) await new Promise<void>((resolve) => this.host.later(resolve, 30));
-      else if ('line' in target) await this.loader.load(e, target.line);
-      else await this.loader.load(e, e.line0 + 1, e.indexed ? -1 : target.offset);
+      if (!e || e.loaded || !this.#loader) break;
+      if (e.loading) await new Promise<void>((resolve) => this.#host.later(resolve, 30));
+      else if ('line' in target) await this.#loader.load(e, target.line);
+      else await this.#loader.load(e, e.line0 + 1, e.indexed ? -1 : target.offset);
       if (e.problem !== '') break;
     }
   }
 
-  private rowOf(target: Target): number | null {
+  #rowOf(target: Target): number | null {
     const j = this.journal;
     if (j.extents.length === 0) return null;
     if ('line' in target) {
       const e = j.extents[j.indexOfLine(target.line)];
-      if (e?.loaded) this.reveal(e, e.rowOfLine(target.line));
+      if (e?.loaded) this.#reveal(e, e.rowOfLine(target.line));
       return j.rowOfLine(target.line);
     }
     const i = j.indexOfOffset(target.offset);
@@ -361,7 +370,7 @@ export class Engine {
   }
 
   /** Where in the journal a row of the window is; before all of it, or behind. */
-  private spot(row: number): Spot {
+  #spot(row: number): Spot {
     const p = row < 0 ? null : this.journal.place(row);
     if (row < 0) return { index: 0, row: -1, line: 0 };
     if (!p) return { index: Math.max(0, this.journal.extents.length - 1), row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER };
@@ -369,33 +378,33 @@ export class Engine {
     return { index: p.index, row: p.row, line: e.loaded ? 0 : e.line0 + p.row + 1 };
   }
 
-  private async next(id: number, what: 'hit' | 'error', from: number, forward: boolean): Promise<void> {
-    const hit = await this.finder.next(what, this.spot(from), forward);
+  async #next(id: number, what: 'hit' | 'error', from: number, forward: boolean): Promise<void> {
+    const hit = await this.#finder.next(what, this.#spot(from), forward);
     let row: number | null = null;
     const e = hit && this.journal.extents[hit.index];
     if (hit && e && hit.row >= 0 && e.loaded) {
-      this.reveal(e, hit.row);
+      this.#reveal(e, hit.row);
       row = this.journal.start(hit.index) + e.shownOf(hit.row);
     } else if (hit && e) {
       // Seen before its bytes went, or told by the server: they have to be here to show it.
-      if (hit.row >= 0) await this.bring({ offset: e.off });
-      else await this.bring({ line: hit.line });
-      if (hit.row >= 0 && e.loaded) this.reveal(e, hit.row);
-      row = hit.row >= 0 ? this.journal.start(this.journal.extents.indexOf(e)) + e.shownOf(hit.row) : this.rowOf({ line: hit.line });
+      if (hit.row >= 0) await this.#bring({ offset: e.off });
+      else await this.#bring({ line: hit.line });
+      if (hit.row >= 0 && e.loaded) this.#reveal(e, hit.row);
+      row = hit.row >= 0 ? this.journal.start(this.journal.extents.indexOf(e)) + e.shownOf(hit.row) : this.#rowOf({ line: hit.line });
     }
-    this.host.post({ t: 'row', id, row, rank: hit?.rank ?? 0 });
+    this.#host.post({ t: 'row', id, row, rank: hit?.rank ?? 0 });
   }
 
-  private expand(row: number): void {
+  #expand(row: number): void {
     const p = this.journal.place(row);
     if (!p || p.open >= 0) return;
-    let rows = this.expanded.get(p.extent);
-    if (!rows) this.expanded.set(p.extent, (rows = new Set()));
+    let rows = this.#expanded.get(p.extent);
+    if (!rows) this.#expanded.set(p.extent, (rows = new Set()));
     rows.add(p.row);
-    this.changed();
+    this.#changed();
   }
 
-  private text(id: number, from: Point, to: Point): void {
+  #text(id: number, from: Point, to: Point): void {
     const parts: string[] = [];
     let missing = 0;
     let length = 0;
@@ -412,12 +421,12 @@ export class Engine {
       parts.push(part);
       length += part.length + 1;
     }
-    this.host.post({ t: 'text', id, text: parts.join('\n'), missing });
+    this.#host.post({ t: 'text', id, text: parts.join('\n'), missing });
   }
 
   stop(): void {
-    this.loader?.stop();
-    this.finder.stop();
+    this.#loader?.stop();
+    this.#finder.stop();
   }
 }
 

@@ -2,11 +2,13 @@
 // may be in memory or not; what is known about its rows outlives the bytes, so that nothing moves on
 // the screen when the cache lets go of them.
 
-import { recordKind, recordStep, recordTime, type Kind } from '../proto/record.ts';
-import type { PenStates } from './pens.ts';
+import { recordKind, recordStep, recordTime, RECORD_HEADER_BYTES, RECORD_MAX_PAYLOAD, type Kind } from '../proto/record.ts';
+import { headBytes, shortened, type PenStates } from './pens.ts';
 
-/** New bytes at the tail open a new extent past this many. */
-export const EXTENT_BYTES = 256 * 1024;
+/** Bytes of most extents' buffers, whether they were fetched or came with the stream: one can have another's. */
+export const CAPACITY = 320 * 1024;
+/** New bytes at the tail open a new extent past this many: one more record must fit. */
+export const EXTENT_BYTES = CAPACITY - RECORD_HEADER_BYTES - RECORD_MAX_PAYLOAD;
 
 export const enum RowFlag {
   /** A line of stderr. */
@@ -21,6 +23,33 @@ export const enum RowFlag {
   open = 16,
   /** An event record that is shown. */
   event = 32,
+  /** Some of it may be in one of the two reds; not told of lines in pieces. */
+  red = 64,
+}
+
+/** Bytes that a row takes in the index, and about as many as one in pieces takes besides. */
+const ROW_BYTES = 19;
+const PIECES_BYTES = 200;
+
+/** Buffers for the next extents. Left to the collector, as much again as is held would lie about. */
+const spare: ArrayBuffer[] = [];
+const SPARES = 4;
+
+/** Gives the memory of a buffer back now; nobody may hold a view of it. */
+export function release(view: Uint8Array): void {
+  (view.buffer as { transfer?(length: number): unknown }).transfer?.(0);
+}
+
+/** Room for so many bytes, with anything in it. */
+export function take(bytes: number): Uint8Array {
+  if (bytes < CAPACITY / 2 || bytes > CAPACITY) return new Uint8Array(bytes);
+  return new Uint8Array(spare.pop() ?? new ArrayBuffer(CAPACITY));
+}
+
+/** What take gave is needed no more. */
+export function give(view: Uint8Array): void {
+  if (view.buffer.byteLength === CAPACITY && spare.length < SPARES) spare.push(view.buffer as ArrayBuffer);
+  else release(view);
 }
 
 /** Where the bytes of a line are that is not one stretch of the buffer. */
@@ -69,8 +98,8 @@ export class Extent {
   /** Why it could not be fetched; '' when nobody failed. */
   problem = '';
   loading = false;
-  lastUse = 0;
 
+  // Views of one buffer (see `grow`).
   flags = new Uint8Array(0);
   from = new Uint32Array(0);
   to = new Uint32Array(0);
@@ -79,13 +108,13 @@ export class Extent {
   line = new Uint32Array(0);
   multi = new Map<number, Pieces>();
 
-  private filter: RowFilter | null = null;
+  #filter: RowFilter | null = null;
   /** With a filter: the rows that pass, while the bytes are here. */
-  private passing: number[] | null = null;
+  #passing: number[] | null = null;
   /** With a filter: how many rows pass, when the bytes are gone. */
-  private passed = 0;
+  #passed = 0;
   /** What the rows were, for counting when the bytes are gone: lines by pen, and events under -1. */
-  private tally: ReadonlyMap<number, number> | null = null;
+  #tally: ReadonlyMap<number, number> | null = null;
 
   constructor(
     readonly off: number,
@@ -105,37 +134,37 @@ export class Extent {
 
   /** Rows it shows. */
   get rows(): number {
-    if (!this.filter) return this.count;
-    if (this.passing) return this.passing.length;
-    if (this.filter.lines) return this.linesHere(this.filter.lines)[1];
-    return this.indexed ? this.passed : this.count;
+    if (!this.#filter) return this.count;
+    if (this.#passing) return this.#passing.length;
+    if (this.#filter.lines) return this.#linesHere(this.#filter.lines)[1];
+    return this.indexed ? this.#passed : this.count;
   }
 
   /** Where its lines are among those of the filter: index of the first, and how many. */
-  private linesHere(lines: readonly number[]): [number, number] {
+  #linesHere(lines: readonly number[]): [number, number] {
     const from = lowerBound(lines, this.line0 + 1);
     return [from, lowerBound(lines, this.line0 + this.lines + 1) - from];
   }
 
   /** Shows only lines that pass; null: everything. */
   setFilter(filter: RowFilter | null): void {
-    this.filter = filter;
-    this.passing = null;
+    this.#filter = filter;
+    this.#passing = null;
     if (!filter) return;
-    if (this.buf) this.passing = filter.lines ? this.passingLines(filter, filter.lines) : this.passingRows();
-    else this.countPassing();
+    if (this.buf) this.#passing = filter.lines ? this.#passingLines(filter, filter.lines) : this.#passingRows();
+    else this.#countPassing();
   }
 
-  private passingRows(): number[] {
+  #passingRows(): number[] {
     const out: number[] = [];
     for (let i = 0; i < this.count; i++) if (this.passes(i)) out.push(i);
     return out;
   }
 
   /** Both are in order: one walk over the rows, whatever the number of lines. */
-  private passingLines(filter: RowFilter, lines: readonly number[]): number[] {
+  #passingLines(filter: RowFilter, lines: readonly number[]): number[] {
     const out: number[] = [];
-    let [k, left] = this.linesHere(lines);
+    let [k, left] = this.#linesHere(lines);
     for (let i = 0; i < this.count && left > 0; i++) {
       const n = this.line[i]!;
       if (n === 0) continue;
@@ -145,9 +174,9 @@ export class Extent {
     return out;
   }
 
-  private countPassing(): void {
-    this.passed = 0;
-    for (const [key, n] of this.tally ?? []) if (key < 0 || this.filter!.pen(key)) this.passed += n;
+  #countPassing(): void {
+    this.#passed = 0;
+    for (const [key, n] of this.#tally ?? []) if (key < 0 || this.#filter!.pen(key)) this.#passed += n;
   }
 
   /** Pen of a line, step * 2 + 1 for stderr; -1 for an event. */
@@ -158,7 +187,7 @@ export class Extent {
 
   /** Whether a row is shown. Its bytes must be here. */
   passes(row: number): boolean {
-    const { filter } = this;
+    const filter = this.#filter;
     if (!filter) return true;
     const pen = this.pen(row);
     if (!filter.lines) return pen < 0 || filter.pen(pen);
@@ -168,21 +197,21 @@ export class Extent {
 
   /** Shown rows before a row. */
   shownOf(row: number): number {
-    if (this.passing) return lowerBound(this.passing, row);
-    const lines = this.filter?.lines;
-    return lines ? lowerBound(lines, this.line0 + row + 1) - this.linesHere(lines)[0] : row;
+    if (this.#passing) return lowerBound(this.#passing, row);
+    const lines = this.#filter?.lines;
+    return lines ? lowerBound(lines, this.line0 + row + 1) - this.#linesHere(lines)[0] : row;
   }
 
   /** The row that is shown at a place; of lines that are not here, how many come before. */
   rowAt(shown: number): number {
-    if (this.passing) return this.passing[shown] ?? this.count;
-    const lines = this.filter?.lines;
-    return lines ? lines[this.linesHere(lines)[0] + shown]! - this.line0 - 1 : shown;
+    if (this.#passing) return this.#passing[shown] ?? this.count;
+    const lines = this.#filter?.lines;
+    return lines ? lines[this.#linesHere(lines)[0] + shown]! - this.line0 - 1 : shown;
   }
 
   /** Its rows are lines, one for one: those it does not hold, when lines are chosen. */
   get byLine(): boolean {
-    return !this.indexed || (!this.buf && this.filter?.lines != null);
+    return !this.indexed || (!this.buf && this.#filter?.lines != null);
   }
 
   get loaded(): boolean {
@@ -191,17 +220,15 @@ export class Extent {
 
   /** Bytes of memory it holds. */
   get memory(): number {
-    return (this.buf?.byteLength ?? 0) + this.flags.length * 19;
+    return (this.buf?.buffer.byteLength ?? 0) + this.flags.length * ROW_BYTES + this.multi.size * PIECES_BYTES + headBytes(this.exit);
   }
 
-  /** Makes it hold `bytes`, not indexed yet. */
-  hold(bytes: Uint8Array, capacity = bytes.length): void {
-    if (capacity > bytes.length) {
-      this.buf = new Uint8Array(capacity);
-      this.buf.set(bytes);
-    } else this.buf = bytes;
-    this.used = bytes.length;
-    this.end = this.off + bytes.length;
+  /** Makes it hold `buf`, of which `used` bytes are records that are not indexed yet, with about so many rows. */
+  hold(buf: Uint8Array, used: number, rows: number): void {
+    this.buf = buf;
+    this.used = used;
+    this.end = this.off + used;
+    this.#grow(rows + 8);
     this.resetRows();
   }
 
@@ -210,8 +237,7 @@ export class Extent {
     this.lines = 0;
     this.multi = new Map();
     this.indexed = true;
-    this.passing = this.filter ? [] : null;
-    if (this.flags.length === 0) this.grow(Math.max(64, this.used >> 6));
+    this.#passing = this.#filter ? [] : null;
   }
 
   /** Lets go of the bytes and the rows, keeps the counts. */
@@ -221,38 +247,61 @@ export class Extent {
       const pen = this.pen(i);
       tally.set(pen, (tally.get(pen) ?? 0) + 1);
     }
-    this.tally = tally;
-    this.passing = null;
-    if (this.filter) this.countPassing();
+    this.#tally = tally;
+    this.#passing = null;
+    if (this.#filter) this.#countPassing();
+    // Nobody looks into a stretch of one line; of long ones that reach into the next, what is shown of them is kept.
+    this.entry = this.count > 0 ? shortened(this.entry) : null;
+    this.exit = this.count > 0 ? shortened(this.exit) : null;
+    this.free();
+    this.multi = new Map();
+  }
+
+  /** Lets go of everything at once. */
+  free(): void {
+    if (this.buf) give(this.buf);
     this.buf = null;
     this.used = 0;
-    this.flags = new Uint8Array(0);
-    this.from = this.to = this.record = this.line = new Uint32Array(0);
-    this.style = new Uint16Array(0);
-    this.multi = new Map();
+    this.#layOut(0);
   }
 
   addRow(flags: number, from: number, to: number, style: number, record: number, line: number): number {
     const i = this.count++;
-    if (i >= this.flags.length) this.grow(Math.max(64, i * 2));
+    if (i >= this.flags.length) this.#grow(i + (i >> 1));
     this.flags[i] = flags;
     this.from[i] = from;
     this.to[i] = to;
     this.style[i] = style;
     this.record[i] = record;
     this.line[i] = line;
-    if (this.passing && this.passes(i)) this.passing.push(i);
+    if (this.#passing && this.passes(i)) this.#passing.push(i);
     return i;
   }
 
-  private grow(n: number): void {
-    const copy = <T extends Uint8Array | Uint16Array | Uint32Array>(a: T, b: T): T => (b.set(a), b);
-    this.flags = copy(this.flags, new Uint8Array(n));
-    this.from = copy(this.from, new Uint32Array(n));
-    this.to = copy(this.to, new Uint32Array(n));
-    this.style = copy(this.style, new Uint16Array(n));
-    this.record = copy(this.record, new Uint32Array(n));
-    this.line = copy(this.line, new Uint32Array(n));
+  #grow(n: number): void {
+    const { flags, from, to, style, record, line } = this;
+    if (n <= flags.length) return;
+    this.#layOut(n, false);
+    this.flags.set(flags);
+    this.from.set(from);
+    this.to.set(to);
+    this.style.set(style);
+    this.record.set(record);
+    this.line.set(line);
+    release(flags);
+  }
+
+  /** Room for n rows, in one buffer: of six, each costs a header and a place in the collector's books. */
+  #layOut(n: number, drop = true): void {
+    if (drop) release(this.flags);
+    const b = new ArrayBuffer(n * ROW_BYTES);
+    const words = (k: number) => new Uint32Array(b, k * 4 * n, n);
+    this.from = words(0);
+    this.to = words(1);
+    this.record = words(2);
+    this.line = words(3);
+    this.style = new Uint16Array(b, 16 * n, n);
+    this.flags = new Uint8Array(b, 18 * n, n);
   }
 
   /** A row's bytes: its line without the newline, or its event's JSON. */

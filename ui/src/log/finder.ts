@@ -36,101 +36,110 @@ export class Finder {
   hits: Scan | null = null;
   /** What is marked in the lines. */
   re: RegExp | null = null;
-  private query: Query | null = null;
-  private stream: Stream = 'both';
-  private scanning = false;
-  private ticksDue = false;
+  #query: Query | null = null;
+  #stream: Stream = 'both';
+  #scanning = false;
+  #ticksDue = false;
   /** Of how many hits not all were told; 0: all were. */
-  private truncated = 0;
-  private asked: Search | null = null;
-  private askedErrors: Search | null = null;
-  private generation = 0;
+  #truncated = 0;
+  #asked: Search | null = null;
+  #askedErrors: Search | null = null;
+  #generation = 0;
   /** Hits that the page was told of. */
-  private told = -1;
+  #told = -1;
+
+  readonly #journal: Journal;
+  readonly #host: FinderHost;
+  readonly #changed: () => void;
+  readonly #hitsChanged: () => void;
 
   constructor(
-    private readonly journal: Journal,
-    private readonly host: FinderHost,
+    journal: Journal,
+    host: FinderHost,
     /** Rows of the window may look different now. */
-    private readonly changed: () => void,
+    changed: () => void,
     /** There are other hits than before. */
-    private readonly hitsChanged: () => void,
+    hitsChanged: () => void,
   ) {
-    this.errors = this.newErrors();
+    this.#journal = journal;
+    this.#host = host;
+    this.#changed = changed;
+    this.#hitsChanged = hitsChanged;
+    this.errors = this.#newErrors();
   }
 
-  private readonly wanted = (e: Extent, row: number): boolean => this.stream === 'both' || (this.stream === 'stderr') === ((e.flags[row]! & RowFlag.stderr) !== 0);
+  readonly #wanted = (e: Extent, row: number): boolean => this.#stream === 'both' || (this.#stream === 'stderr') === ((e.flags[row]! & RowFlag.stderr) !== 0);
 
-  private newErrors(): Scan {
-    return errorScan(this.journal, this.wanted);
+  #newErrors(): Scan {
+    return errorScan(this.#journal, this.#wanted);
   }
 
   /** Only lines of this stream count. */
   setStream(stream: Stream): void {
-    if (stream === this.stream) return;
-    this.stream = stream;
-    this.askedErrors?.abort.abort();
-    this.askedErrors = null;
-    this.errors = this.newErrors();
-    this.find(this.query);
+    if (stream === this.#stream) return;
+    this.#stream = stream;
+    this.#askedErrors?.abort.abort();
+    this.#askedErrors = null;
+    this.errors = this.#newErrors();
+    this.find(this.#query);
   }
 
   /** Everything was looked at, here or by the server. */
   get errorsComplete(): boolean {
-    return this.errors.bytes >= this.journal.end;
+    return this.errors.bytes >= this.#journal.end;
   }
 
   /** Part of the log is not here, and was not looked at when it was. */
-  private partly(scan: Scan): boolean {
-    return this.journal.extents.some((e) => !e.loaded && e.size > 0 && !scan.sawAll(e));
+  #partly(scan: Scan): boolean {
+    return this.#journal.extents.some((e) => !e.loaded && e.size > 0 && !scan.sawAll(e));
   }
 
   // ---- searching
 
   find(query: Query | null): void {
-    this.query = query;
+    this.#query = query;
     this.hits = null;
     this.re = null;
-    this.truncated = 0;
-    this.told = -1;
-    this.hitsChanged();
-    this.asked?.abort.abort();
-    this.asked = null;
-    const generation = ++this.generation;
+    this.#truncated = 0;
+    this.#told = -1;
+    this.#hitsChanged();
+    this.#asked?.abort.abort();
+    this.#asked = null;
+    const generation = ++this.#generation;
     let problem = '';
     if (query && query.text !== '') {
       try {
         this.re = queryRegExp(query);
-        this.hits = queryScan(this.journal, queryRegExp(query), this.wanted);
+        this.hits = queryScan(this.#journal, queryRegExp(query), this.#wanted);
       } catch (e) {
         problem = e instanceof Error ? e.message : String(e);
       }
     }
-    this.host.post({ t: 'found', found: { rows: 0, searched: 0, busy: this.hits !== null, truncated: 0, problem } });
+    this.#host.post({ t: 'found', found: { rows: 0, searched: 0, busy: this.hits !== null, truncated: 0, problem } });
     this.ticks();
-    this.changed();
+    this.#changed();
     this.scan();
     if (query && this.hits) {
-      this.host.later(() => {
-        if (generation === this.generation && this.hits && this.partly(this.hits)) this.asked = this.ask(query, this.hits);
+      this.#host.later(() => {
+        if (generation === this.#generation && this.hits && this.#partly(this.hits)) this.#asked = this.#ask(query, this.hits);
       }, PAUSE_MS);
     }
   }
 
-  private ask(what: Query | 'errors', scan: Scan): Search | null {
+  #ask(what: Query | 'errors', scan: Scan): Search | null {
     const { transport } = this;
     if (!transport) return null;
     const abort = new AbortController();
-    const { end } = this.journal;
+    const { end } = this.#journal;
     let n = 0;
     scan.beginRemote();
     const onMatch = (line: number) => {
       scan.found(line);
-      if (++n % TELL_EVERY === 0) this.tell(true);
+      if (++n % TELL_EVERY === 0) this.#tell(true);
     };
-    const done = transport.search(what, this.stream, onMatch, abort.signal).then(
+    const done = transport.search(what, this.#stream, onMatch, abort.signal).then(
       ({ total, truncated }) => {
-        if (what !== 'errors') this.truncated = truncated ? total : 0;
+        if (what !== 'errors') this.#truncated = truncated ? total : 0;
         // Past the last match told nothing is known.
         if (!truncated) scan.endRemote(end);
       },
@@ -140,30 +149,30 @@ export class Finder {
     const search: Search = { abort, done };
     void done.then(() => {
       if (abort.signal.aborted) return;
-      if (this.asked === search) this.asked = null;
-      this.tell(false);
+      if (this.#asked === search) this.#asked = null;
+      this.#tell(false);
       this.ticks();
-      this.changed();
+      this.#changed();
     });
     return search;
   }
 
-  private tell(busy: boolean): void {
+  #tell(busy: boolean): void {
     if (!this.hits) return;
-    if (this.hits.total !== this.told) this.hitsChanged();
-    this.told = this.hits.total;
-    this.host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: busy || this.asked !== null, truncated: this.truncated, problem: '' } });
+    if (this.hits.total !== this.#told) this.#hitsChanged();
+    this.#told = this.hits.total;
+    this.#host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: busy || this.#asked !== null, truncated: this.#truncated, problem: '' } });
   }
 
   /** The next error or hit; past the end it goes on at the other side. */
   async next(what: 'hit' | 'error', from: Spot, forward: boolean): Promise<Hit | null> {
-    if (what === 'error' && !this.askedErrors && this.partly(this.errors)) this.askedErrors = this.ask('errors', this.errors);
-    if (what === 'error') await this.askedErrors?.done;
+    if (what === 'error' && !this.#askedErrors && this.#partly(this.errors)) this.#askedErrors = this.#ask('errors', this.errors);
+    if (what === 'error') await this.#askedErrors?.done;
     const scan = what === 'hit' ? this.hits : this.errors;
     if (!scan) return null;
     // What is here is looked through first; a stream that never rests is not waited for.
-    for (let i = 0; i < SCAN_WAITS && this.scanning; i++) await new Promise<void>((resolve) => this.host.later(resolve, 20));
-    const last = Math.max(0, this.journal.extents.length - 1);
+    for (let i = 0; i < SCAN_WAITS && this.#scanning; i++) await new Promise<void>((resolve) => this.#host.later(resolve, 20));
+    const last = Math.max(0, this.#journal.extents.length - 1);
     const edge: Spot = forward ? { index: 0, row: -1, line: 0 } : { index: last, row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER };
     return scan.next(from, forward) ?? scan.next(edge, forward);
   }
@@ -171,39 +180,39 @@ export class Finder {
   // ---- looking through what is here
 
   scan(): void {
-    if (this.scanning) return;
-    this.scanning = true;
-    this.host.soon(() => this.slice());
+    if (this.#scanning) return;
+    this.#scanning = true;
+    this.#host.soon(() => this.#slice());
   }
 
-  private slice(): void {
+  #slice(): void {
     const deadline = performance.now() + SLICE_MS;
     const before = this.errors.total + (this.hits?.total ?? 0);
     const hitsLeft = this.hits?.slice(deadline) ?? false;
     const errorsLeft = this.errors.slice(deadline);
-    this.tell(hitsLeft);
+    this.#tell(hitsLeft);
     if (this.errors.total + (this.hits?.total ?? 0) !== before) {
-      this.changed(); // rows of the window may be marked now
+      this.#changed(); // rows of the window may be marked now
       this.ticks();
     }
-    if (hitsLeft || errorsLeft) this.host.soon(() => this.slice());
+    if (hitsLeft || errorsLeft) this.#host.soon(() => this.#slice());
     else {
-      this.scanning = false;
-      this.changed(); // now it is known whether everything was looked at
+      this.#scanning = false;
+      this.#changed(); // now it is known whether everything was looked at
     }
   }
 
   ticks(): void {
-    if (this.ticksDue) return;
-    this.ticksDue = true;
-    this.host.later(() => {
-      this.ticksDue = false;
-      this.host.post({ t: 'ticks', errors: this.errors.ticks(TICK_BUCKETS), hits: this.hits?.ticks(TICK_BUCKETS) ?? [] });
+    if (this.#ticksDue) return;
+    this.#ticksDue = true;
+    this.#host.later(() => {
+      this.#ticksDue = false;
+      this.#host.post({ t: 'ticks', errors: this.errors.ticks(TICK_BUCKETS), hits: this.hits?.ticks(TICK_BUCKETS) ?? [] });
     }, 120);
   }
 
   stop(): void {
-    this.asked?.abort.abort();
-    this.askedErrors?.abort.abort();
+    this.#asked?.abort.abort();
+    this.#askedErrors?.abort.abort();
   }
 }

@@ -4,7 +4,7 @@
 import { RECORD_HEADER_BYTES, recordKind, recordLine, recordSize, recordStep, Kind } from '../proto/record.ts';
 import type { StyleTable } from './ansi.ts';
 import { parseEvent, showsRow } from './events.ts';
-import { RowFlag, type Extent } from './extent.ts';
+import { joinPieces, RowFlag, type Extent } from './extent.ts';
 import type { Pen, Pens } from './pens.ts';
 
 const LF = 10;
@@ -57,19 +57,21 @@ function endLine(e: Extent, pen: Pen, start: number, nl: number, at: number, str
     pen.returns--;
   } else if (pen.returns > 0 && end === start) dropLastReturn(pen, buf);
   let flags = stream | pen.flags | (pen.returns > 0 ? RowFlag.moves : 0);
+  const { style } = pen;
   if (pen.empty) {
-    e.addRow(flags, start, end, pen.style, at, number);
-    if (escape) {
-      pen.spans.push(start, end);
-      pen.next(buf, table, true);
-    } else if (pen.returns > 0 || pen.flags !== 0) pen.clear();
+    if (escape && pen.passes(buf, start, end, table)) flags |= RowFlag.red;
+    e.addRow(flags, start, end, style, at, number);
+    pen.returns = pen.flags = 0;
     return;
   }
   if (end > start) pen.spans.push(start, end);
-  flags |= RowFlag.multi;
-  const row = e.addRow(flags, 0, 0, pen.style, at, number);
+  if (escape) {
+    const whole = joinPieces(pen, buf);
+    pen.passes(whole, 0, whole.length, table);
+  }
+  const row = e.addRow(flags | RowFlag.multi, 0, 0, style, at, number);
   e.multi.set(row, { head: pen.head, skipped: pen.skipped, spans: pen.spans });
-  pen.next(buf, table, escape);
+  pen.clear();
 }
 
 /** The newline is the first byte of its record and the CR before it the last of an earlier one. */

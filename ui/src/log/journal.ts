@@ -1,13 +1,11 @@
 // The log of one run as the viewer knows it: extents in order, from offset 0 to the end seen so far,
 // without holes (what was never fetched is an unknown extent). Owns the bytes; no DOM, no network.
 
-import { recordLine, recordSize, recordVerify, RECORD_MAX_PAYLOAD, RECORD_HEADER_BYTES } from '../proto/record.ts';
+import { recordLine, recordSize, recordVerify } from '../proto/record.ts';
 import { StyleTable } from './ansi.ts';
-import { Extent, EXTENT_BYTES, type RowFilter } from './extent.ts';
+import { CAPACITY, Extent, EXTENT_BYTES, give, take, type RowFilter } from './extent.ts';
 import { indexRecords } from './indexer.ts';
 import { NO_PENS, Pens, samePens } from './pens.ts';
-
-const TAIL_CAPACITY = EXTENT_BYTES + RECORD_HEADER_BYTES + RECORD_MAX_PAYLOAD;
 
 /** Where a row is. `open`: index of an unfinished line behind the last extent, else -1. */
 export interface Place {
@@ -25,13 +23,14 @@ export class Journal {
   readonly styles = new StyleTable();
   readonly extents: Extent[] = [];
   /** First row of each extent; good below `startsGood`. */
-  private starts: number[] = [];
-  private startsGood = 0;
-  private tailPens = new Pens(null);
+  #starts: number[] = [];
+  #startsGood = 0;
+  #tailPens = new Pens(null);
   /** The start of a record whose rest has not come yet. */
-  private carry = new Uint8Array(0);
-  private clock = 0;
-  private filter: RowFilter | null = null;
+  #carry = new Uint8Array(0);
+  /** Extents whose bytes are here, the least recently used first. */
+  readonly held = new Set<Extent>();
+  #filter: RowFilter | null = null;
 
   /** Journal bytes known about, up to the last whole record. */
   get end(): number {
@@ -50,25 +49,25 @@ export class Journal {
   }
 
   get openLines(): number {
-    return this.tail ? this.openPens().length : 0;
+    return this.#tail ? this.#openPens().length : 0;
   }
 
-  private openPens(): ReturnType<Pens['open']> {
-    const open = this.tailPens.open();
-    if (this.filter?.lines) return []; // they have no number yet
-    return this.filter ? open.filter(([pen]) => this.filter!.pen(pen)) : open;
+  #openPens(): ReturnType<Pens['open']> {
+    const open = this.#tailPens.open();
+    if (this.#filter?.lines) return []; // they have no number yet
+    return this.#filter ? open.filter(([pen]) => this.#filter!.pen(pen)) : open;
   }
 
   /** Shows only what passes; null: everything. Events are shown unless lines are chosen. */
   setFilter(filter: RowFilter | null): void {
-    this.filter = filter;
+    this.#filter = filter;
     for (const e of this.extents) e.setFilter(filter);
-    this.startsGood = 0;
+    this.#startsGood = 0;
   }
 
-  private extent(off: number, end: number, line0: number, lines: number): Extent {
+  #extent(off: number, end: number, line0: number, lines: number): Extent {
     const e = new Extent(off, end, line0, lines);
-    e.setFilter(this.filter);
+    e.setFilter(this.#filter);
     return e;
   }
 
@@ -78,33 +77,36 @@ export class Journal {
   }
 
   /** The extent the stream appends to, when its bytes are here. */
-  private get tail(): Extent | null {
+  get #tail(): Extent | null {
     const last = this.extents[this.extents.length - 1];
     return last && last.buf ? last : null;
   }
 
+  /** Bytes of memory that what is here takes. */
   get memory(): number {
     let n = 0;
-    for (const e of this.extents) n += e.memory;
+    for (const e of this.held) n += e.memory;
     return n;
   }
 
   get heldBytes(): number {
     let n = 0;
-    for (const e of this.extents) if (e.buf) n += e.size;
+    for (const e of this.held) n += e.used;
     return n;
   }
 
   /** Forgets everything: the journal is shorter than what we hold. */
   clear(): void {
+    for (const e of this.held) e.free();
+    this.held.clear();
     this.extents.length = 0;
-    this.startsGood = 0;
-    this.dropTail();
+    this.#startsGood = 0;
+    this.#dropTail();
   }
 
-  private dropTail(): void {
-    this.tailPens = new Pens(null);
-    this.carry = new Uint8Array(0);
+  #dropTail(): void {
+    this.#tailPens = new Pens(null);
+    this.#carry = new Uint8Array(0);
   }
 
   /**
@@ -112,40 +114,40 @@ export class Journal {
    * becomes an unknown extent. Throws RecordError when a record is damaged: nothing of it is kept.
    */
   append(offset: number, bytes: Uint8Array): void {
-    const at = this.end + this.carry.length;
+    const at = this.end + this.#carry.length;
     if (offset + bytes.length <= at) return;
     if (offset < at) {
       bytes = bytes.subarray(at - offset);
       offset = at;
-    } else if (offset > at) this.openGap(offset, bytes);
-    if (this.carry.length > 0) {
-      const joined = new Uint8Array(this.carry.length + bytes.length);
-      joined.set(this.carry);
-      joined.set(bytes, this.carry.length);
+    } else if (offset > at) this.#openGap(offset, bytes);
+    if (this.#carry.length > 0) {
+      const joined = new Uint8Array(this.#carry.length + bytes.length);
+      joined.set(this.#carry);
+      joined.set(bytes, this.#carry.length);
       bytes = joined;
-      this.carry = new Uint8Array(0);
+      this.#carry = new Uint8Array(0);
     }
     let done = 0;
     while (done < bytes.length) {
-      const whole = this.appendSome(bytes, done);
+      const whole = this.#appendSome(bytes, done);
       if (whole === 0) break;
       done += whole;
     }
-    if (done < bytes.length) this.carry = bytes.slice(done);
+    if (done < bytes.length) this.#carry = bytes.slice(done);
   }
 
   /** Appends the whole records that fit into the tail extent; 0 when there is no whole record. */
-  private appendSome(bytes: Uint8Array, from: number): number {
-    let e = this.tail;
-    let room = e && e.used < EXTENT_BYTES ? e.buf!.length - e.used : TAIL_CAPACITY;
+  #appendSome(bytes: Uint8Array, from: number): number {
+    let e = this.#tail;
     if (e && e.used >= EXTENT_BYTES) e = null;
-    if (e && e.buf!.length < TAIL_CAPACITY) {
+    if (e && e.buf!.length < CAPACITY) {
       // A tail that was filled by a fetch has no room of its own.
-      const grown = new Uint8Array(TAIL_CAPACITY);
+      const grown = take(CAPACITY);
       grown.set(e.buf!.subarray(0, e.used));
+      give(e.buf!);
       e.buf = grown;
-      room = grown.length - e.used;
     }
+    const room = CAPACITY - (e ? e.used : 0);
     let n = 0;
     while (from + n < bytes.length && n < EXTENT_BYTES) {
       const size = recordSize(bytes, from + n);
@@ -153,46 +155,46 @@ export class Journal {
       recordVerify(bytes, from + n, size);
       n += size;
     }
-    if (n === 0) return e && recordFits(bytes, from) ? this.rollOver(bytes, from) : 0;
-    if (!e) e = this.newTail(recordLine(bytes, from));
+    if (n === 0) return e && recordFits(bytes, from) ? this.#rollOver(bytes, from) : 0;
+    if (!e) e = this.#newTail(recordLine(bytes, from));
     const start = e.used;
     e.buf!.set(bytes.subarray(from, from + n), start);
     e.used += n;
     e.end += n;
-    indexRecords(e, start, this.tailPens, this.styles);
-    this.touched(this.extents.length - 1);
+    indexRecords(e, start, this.#tailPens, this.styles);
+    this.#touched(this.extents.length - 1);
     return n;
   }
 
-  private rollOver(bytes: Uint8Array, from: number): number {
-    this.newTail(recordLine(bytes, from));
-    return this.appendSome(bytes, from);
+  #rollOver(bytes: Uint8Array, from: number): number {
+    this.#newTail(recordLine(bytes, from));
+    return this.#appendSome(bytes, from);
   }
 
-  private newTail(line: number): Extent {
-    const last = this.tail;
+  #newTail(line: number): Extent {
+    const last = this.#tail;
     const before = this.extents[this.extents.length - 1];
     if (before && !before.indexed) {
       // Only now is it known how many lines the stretch before the stream holds.
       before.lines = Math.max(0, line - before.line0);
       before.count = Math.max(1, before.lines);
-      this.touched(this.extents.length - 1);
+      this.#touched(this.extents.length - 1);
     }
-    const e = this.extent(this.end, this.end, line, 0);
+    const e = this.#extent(this.end, this.end, line, 0);
     if (last) {
-      last.exit = this.tailPens.states(last.buf!);
+      last.exit = this.#tailPens.states(last.buf!);
       e.entry = last.exit;
     } else if (this.extents.length === 0) e.entry = NO_PENS;
-    e.hold(new Uint8Array(0), TAIL_CAPACITY);
-    e.lastUse = ++this.clock;
+    e.hold(take(CAPACITY), 0, last?.count ?? 512);
+    this.use(e);
     this.extents.push(e);
     return e;
   }
 
-  private openGap(offset: number, bytes: Uint8Array): void {
-    const last = this.tail;
-    if (last) last.exit = this.tailPens.states(last.buf!);
-    this.dropTail();
+  #openGap(offset: number, bytes: Uint8Array): void {
+    const last = this.#tail;
+    if (last) last.exit = this.#tailPens.states(last.buf!);
+    this.#dropTail();
     const from = this.end;
     const lines = this.lines;
     const next = recordSize(bytes, 0) > 0 ? recordLine(bytes, 0) : lines;
@@ -200,20 +202,20 @@ export class Journal {
     // Two unknown stretches in a row are one.
     if (before && !before.indexed) {
       this.extents.pop();
-      this.extents.push(this.extent(before.off, offset, before.line0, Math.max(0, next - before.line0)));
-    } else this.extents.push(this.extent(from, offset, lines, Math.max(0, next - lines)));
-    this.touched(this.extents.length - 1);
+      this.extents.push(this.#extent(before.off, offset, before.line0, Math.max(0, next - before.line0)));
+    } else this.extents.push(this.#extent(from, offset, lines, Math.max(0, next - lines)));
+    this.#touched(this.extents.length - 1);
   }
 
   /** The stream starts at `offset`: what lies before and was not seen is unknown. */
   startAt(offset: number): void {
     if (offset <= this.end) return;
-    this.openGap(offset, new Uint8Array(0));
+    this.#openGap(offset, new Uint8Array(0));
   }
 
   /**
-   * Fetched bytes, whole records from `offset` on, that lie in extent i. Returns the index of the
-   * extent that now holds them. Throws RecordError.
+   * Fetched bytes, whole records from `offset` on, that lie in extent i; they are the journal's from now on. Returns
+   * the index of the extent that now holds them. Throws RecordError.
    */
   fill(i: number, offset: number, bytes: Uint8Array): number {
     let n = 0;
@@ -224,32 +226,33 @@ export class Journal {
     }
     const old = this.extents[i]!;
     n = Math.min(n, old.end - offset);
-    bytes = bytes.length === n ? bytes : bytes.slice(0, n);
+    bytes = bytes.subarray(0, n);
     let at = i;
     let e = old;
+    const rows = old.indexed ? old.count : Math.ceil((old.lines * n) / Math.max(1, old.size));
     if (!old.indexed) {
       const line = n > 0 ? recordLine(bytes, 0) : old.line0;
-      e = this.extent(offset, offset + n, line, 0);
+      e = this.#extent(offset, offset + n, line, 0);
       const parts = [e];
-      if (offset > old.off) parts.unshift(this.extent(old.off, offset, old.line0, line - old.line0));
+      if (offset > old.off) parts.unshift(this.#extent(old.off, offset, old.line0, line - old.line0));
       at = i + parts.length - 1;
       this.extents.splice(i, 1, ...parts);
-      e.hold(bytes);
-      this.index(at);
+      e.hold(bytes, n, rows);
+      this.#index(at);
       const done = e.line0 + e.lines;
-      if (offset + n < old.end) this.extents.splice(at + 1, 0, this.extent(offset + n, old.end, done, old.line0 + old.lines - done));
+      if (offset + n < old.end) this.extents.splice(at + 1, 0, this.#extent(offset + n, old.end, done, old.line0 + old.lines - done));
     } else {
-      e.hold(bytes);
-      this.index(at);
+      e.hold(bytes, n, rows);
+      this.#index(at);
     }
-    e.lastUse = ++this.clock;
-    this.settle(at);
-    this.touched(i);
+    this.use(e);
+    this.#settle(at);
+    this.#touched(i);
     return at;
   }
 
   /** Indexes extent i from its bytes, with what the extent before it leaves behind. */
-  private index(i: number): void {
+  #index(i: number): void {
     const e = this.extents[i]!;
     const before = this.extents[i - 1];
     if (i === 0) e.entry = NO_PENS;
@@ -259,50 +262,51 @@ export class Journal {
     e.resetRows();
     indexRecords(e, 0, pens, this.styles);
     e.lines = Math.max(lines, e.lines);
-    if (i === this.extents.length - 1) this.tailPens = pens;
+    if (i === this.extents.length - 1) this.#tailPens = pens;
     else e.exit = pens.states(e.buf!);
   }
 
   /** Carries the pens at the end of extent i into those behind it that did not know them. */
-  private settle(i: number): void {
+  #settle(i: number): void {
     for (let k = i + 1; k < this.extents.length; k++) {
       const exit = this.extents[k - 1]!.exit;
       const e = this.extents[k]!;
       if (!exit || !e.indexed || samePens(e.entry, exit)) return;
       e.entry = exit;
       if (!e.buf) return;
-      this.index(k);
+      this.#index(k);
     }
   }
 
   /** Lets go of the least recently used bytes above the limit; `keep` are not to go. */
   evict(limit: number, keep: ReadonlySet<Extent>): void {
-    let memory = this.memory;
-    if (memory <= limit) return;
+    let { memory } = this;
     const last = this.extents[this.extents.length - 1];
-    const old = this.extents.filter((e) => e.buf && e !== last && !keep.has(e)).sort((a, b) => a.lastUse - b.lastUse);
-    for (const e of old) {
+    for (const e of this.held) {
       if (memory <= limit) return;
+      if (e === last || keep.has(e)) continue;
       memory -= e.memory;
       e.evict();
+      this.held.delete(e);
     }
   }
 
   use(e: Extent): void {
-    e.lastUse = ++this.clock;
+    this.held.delete(e);
+    this.held.add(e);
   }
 
-  private touched(i: number): void {
-    this.startsGood = Math.min(this.startsGood, i + 1);
-    this.starts.length = Math.min(this.starts.length, this.extents.length);
+  #touched(i: number): void {
+    this.#startsGood = Math.min(this.#startsGood, i + 1);
+    this.#starts.length = Math.min(this.#starts.length, this.extents.length);
   }
 
   /** First row of extent i. */
   start(i: number): number {
-    for (let k = Math.max(1, this.startsGood); k <= i; k++) this.starts[k] = (this.starts[k - 1] ?? 0) + this.extents[k - 1]!.rows;
-    this.starts[0] = 0;
-    this.startsGood = Math.max(this.startsGood, i + 1);
-    return this.starts[i]!;
+    for (let k = Math.max(1, this.#startsGood); k <= i; k++) this.#starts[k] = (this.#starts[k - 1] ?? 0) + this.extents[k - 1]!.rows;
+    this.#starts[0] = 0;
+    this.#startsGood = Math.max(this.#startsGood, i + 1);
+    return this.#starts[i]!;
   }
 
   place(row: number): Place | null {
@@ -318,18 +322,18 @@ export class Journal {
     let hi = n - 1;
     while (lo < hi) {
       const mid = (lo + hi + 1) >> 1;
-      if (this.starts[mid]! <= row) lo = mid;
+      if (this.#starts[mid]! <= row) lo = mid;
       else hi = mid - 1;
     }
     // Extents without rows share their start with the next one.
-    while (row - this.starts[lo]! >= this.extents[lo]!.rows && lo < n - 1) lo++;
+    while (row - this.#starts[lo]! >= this.extents[lo]!.rows && lo < n - 1) lo++;
     const extent = this.extents[lo]!;
-    return { index: lo, extent, row: extent.rowAt(row - this.starts[lo]!), open: -1 };
+    return { index: lo, extent, row: extent.rowAt(row - this.#starts[lo]!), open: -1 };
   }
 
   /** The pen of unfinished line `i` and whether it writes stderr. */
   openLine(i: number): { step: number; stderr: boolean; pen: ReturnType<Pens['get']> } | null {
-    const found = this.openPens()[i];
+    const found = this.#openPens()[i];
     return found ? { step: found[0] >> 1, stderr: (found[0] & 1) === 1, pen: found[1] } : null;
   }
 

@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
 import { following, next, type Follow, type FollowEvent } from './follow.ts';
 import type { LogClient, View } from './client.ts';
 import type { Around, Row } from './messages.ts';
-import { drawRow, makeRow, type Look, type RowElement } from './rowview.ts';
+import { drawRow, makeRow, markRow, type Look, type RowElement } from './rowview.ts';
 import { ScrollMap } from './scroll.ts';
 import { LogSelection } from './selection.ts';
 
@@ -18,6 +18,11 @@ const RUSH_MS = 50;
 /** What a row needs that is not in it. */
 export interface ListLook extends Look {
   wrap: boolean;
+}
+
+function first<T>(of: Iterable<T>): T | undefined {
+  for (const one of of) return one;
+  return undefined;
 }
 
 export class LogList {
@@ -34,176 +39,179 @@ export class LogList {
   readonly cursorText = signal('');
   readonly selection: LogSelection;
 
-  private readonly space = document.createElement('div');
-  private readonly window = document.createElement('div');
-  private readonly box = document.createElement('div');
-  private readonly map: ScrollMap;
-  private heights = new Map<number, number>();
-  private mean = ROW_HEIGHT;
-  private view: View = { from: 0, rows: [] };
-  private readonly shown = new Map<number, RowElement>();
-  private readonly pool: RowElement[] = [];
-  private look: ListLook;
-  private frame = 0;
-  private expectedTop = 0;
-  private asked = '';
-  private settle: ReturnType<typeof setTimeout> | undefined;
+  readonly #space = document.createElement('div');
+  readonly #window = document.createElement('div');
+  readonly #box = document.createElement('div');
+  readonly #map: ScrollMap;
+  #heights = new Map<number, number>();
+  #mean = ROW_HEIGHT;
+  #view: View = { from: 0, rows: [] };
+  readonly #shown = new Map<number, RowElement>();
+  readonly #pool: RowElement[] = [];
+  #look: ListLook;
+  #frame = 0;
+  #expectedTop = 0;
+  #asked = '';
+  #settle: ReturnType<typeof setTimeout> | undefined;
   /** Rows to mark. */
-  private currentHit = -1;
-  private bringMark = false;
-  private cursor = -1;
-  private readonly resize: ResizeObserver;
-  private started = false;
+  #currentHit = -1;
+  #bringMark = false;
+  #cursor = -1;
+  readonly #resize: ResizeObserver;
+  #started = false;
   /** Another place is to be shown as soon as its rows are here. */
-  private jumped = false;
+  #jumped = false;
   /** The row behind those of the last picture. */
-  private painted = 0;
-  private rush: ReturnType<typeof setTimeout> | undefined;
+  #painted = 0;
+  #rush: ReturnType<typeof setTimeout> | undefined;
+
+  readonly #client: LogClient;
 
   constructor(
     readonly root: HTMLElement,
-    private readonly client: LogClient,
+    client: LogClient,
     look: ListLook,
   ) {
-    this.look = look;
-    this.map = this.makeMap();
-    this.space.className = 'log-space';
-    this.window.className = 'log-window';
-    this.box.className = 'log-rows';
-    this.window.append(this.box);
-    this.space.append(this.window);
-    root.append(this.space);
-    this.selection = new LogSelection(this.box, client, () => this.hold());
-    root.addEventListener('scroll', this.onScroll, { passive: true });
-    root.addEventListener('wheel', this.onWheel, { passive: true });
-    root.addEventListener('touchmove', this.onTouch, { passive: true });
-    root.addEventListener('click', this.onClick);
-    root.addEventListener('keydown', this.onKey);
-    this.resize = new ResizeObserver(() => this.resized());
-    this.resize.observe(root);
-    client.onView = (v) => this.received(v);
-    client.onShift = (d) => this.shifted(d);
-    this.resized();
+    this.#client = client;
+    this.#look = look;
+    this.#map = this.#makeMap();
+    this.#space.className = 'log-space';
+    this.#window.className = 'log-window';
+    this.#box.className = 'log-rows';
+    this.#window.append(this.#box);
+    this.#space.append(this.#window);
+    root.append(this.#space);
+    this.selection = new LogSelection(this.#box, client, () => this.hold());
+    root.addEventListener('scroll', this.#onScroll, { passive: true });
+    root.addEventListener('wheel', this.#onWheel, { passive: true });
+    root.addEventListener('touchmove', this.#onTouch, { passive: true });
+    root.addEventListener('click', this.#onClick);
+    root.addEventListener('keydown', this.#onKey);
+    this.#resize = new ResizeObserver(() => this.#resized());
+    this.#resize.observe(root);
+    client.onView = (v) => this.#received(v);
+    client.onShift = (d) => this.#shifted(d);
+    this.#resized();
   }
 
-  private makeMap(): ScrollMap {
+  #makeMap(): ScrollMap {
     const self = this;
     return new ScrollMap(ROW_HEIGHT, {
-      of: (row) => (self.look.wrap ? (self.heights.get(row) ?? ROW_HEIGHT) : ROW_HEIGHT),
+      of: (row) => (self.#look.wrap ? (self.#heights.get(row) ?? ROW_HEIGHT) : ROW_HEIGHT),
       get mean() {
-        return self.look.wrap ? self.mean : ROW_HEIGHT;
+        return self.#look.wrap ? self.#mean : ROW_HEIGHT;
       },
       get fixed() {
-        return !self.look.wrap;
+        return !self.#look.wrap;
       },
     });
   }
 
   close(): void {
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.settle);
-    clearTimeout(this.rush);
-    this.resize.disconnect();
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#settle);
+    clearTimeout(this.#rush);
+    this.#resize.disconnect();
     this.selection.close();
-    this.client.onView = this.client.onShift = () => undefined;
-    this.space.remove();
-    this.root.removeEventListener('scroll', this.onScroll);
-    this.root.removeEventListener('wheel', this.onWheel);
-    this.root.removeEventListener('touchmove', this.onTouch);
-    this.root.removeEventListener('click', this.onClick);
-    this.root.removeEventListener('keydown', this.onKey);
+    this.#client.onView = this.#client.onShift = () => undefined;
+    this.#space.remove();
+    this.root.removeEventListener('scroll', this.#onScroll);
+    this.root.removeEventListener('wheel', this.#onWheel);
+    this.root.removeEventListener('touchmove', this.#onTouch);
+    this.root.removeEventListener('click', this.#onClick);
+    this.root.removeEventListener('keydown', this.#onKey);
   }
 
   setLook(look: ListLook): void {
-    const rewrap = look.wrap !== this.look.wrap || look.times !== this.look.times;
-    this.look = look;
+    const rewrap = look.wrap !== this.#look.wrap || look.times !== this.#look.times;
+    this.#look = look;
     this.root.classList.toggle('wrap', look.wrap);
-    if (rewrap) this.heights.clear();
-    this.sync();
+    if (rewrap) this.#heights.clear();
+    this.#sync();
   }
 
-  private resized(): void {
-    this.map.viewport = this.root.clientHeight;
-    this.window.style.height = `${this.map.viewport}px`;
-    if (this.look.wrap) this.heights.clear();
-    this.sync();
+  #resized(): void {
+    this.#map.viewport = this.root.clientHeight;
+    this.#window.style.height = `${this.#map.viewport}px`;
+    if (this.#look.wrap) this.#heights.clear();
+    this.#sync();
   }
 
   // ---- following
 
-  private to(event: FollowEvent): void {
+  #to(event: FollowEvent): void {
     const was = this.follow.value;
-    this.follow.value = next(was, event, this.client.size.value.lines);
-    if (this.follow.value.on && !was.on) this.sync();
+    this.follow.value = next(was, event, this.#client.size.value.lines);
+    if (this.follow.value.on && !was.on) this.#sync();
   }
 
   /** Somebody reads here: stop following. */
   hold(): void {
-    this.to('hold');
+    this.#to('hold');
   }
 
   /** What is there now counts as seen. */
   countFromHere(): void {
-    if (!this.follow.value.on) this.follow.value = { on: false, heldAt: this.client.size.value.lines };
+    if (!this.follow.value.on) this.follow.value = { on: false, heldAt: this.#client.size.value.lines };
   }
 
   toEnd(): void {
-    this.to('follow');
-    this.sync();
+    this.#to('follow');
+    this.#sync();
   }
 
   toTop(): void {
-    this.to('hold');
-    this.map.toRow(0, 0);
-    this.sync();
+    this.#to('hold');
+    this.#map.toRow(0, 0);
+    this.#sync();
   }
 
   /** Rows will come and go in the middle: what is remembered by row is no longer true. */
   forget(): void {
-    this.heights.clear();
-    this.currentHit = -1;
-    this.cursor = -1;
+    this.#heights.clear();
+    this.#currentHit = -1;
+    this.#cursor = -1;
     this.selection.clear();
   }
 
   /** Shows a row with some context above it. */
   showRow(row: number, above = 3): void {
-    this.to('hold');
-    this.map.toRow(row, above * ROW_HEIGHT);
-    this.jumped = true;
-    this.sync();
+    this.#to('hold');
+    this.#map.toRow(row, above * ROW_HEIGHT);
+    this.#jumped = true;
+    this.#sync();
   }
 
   /** The rows that showRow will want. */
   around(above: number): Around {
-    return { above, spare: SPARE, count: this.visible + SPARE * 2 };
+    return { above, spare: SPARE, count: this.#visible + SPARE * 2 };
   }
 
   showFraction(f: number): void {
-    this.showRow(Math.floor(f * this.map.rows), Math.floor(this.map.viewport / ROW_HEIGHT / 2));
+    this.showRow(Math.floor(f * this.#map.rows), Math.floor(this.#map.viewport / ROW_HEIGHT / 2));
   }
 
   get firstRow(): number {
-    return this.map.row;
+    return this.#map.row;
   }
 
   /** From where the next error or hit is looked for. */
   get reference(): number {
-    const inView = this.currentHit >= this.map.row && this.currentHit <= this.lastVisible();
-    return this.currentHit >= 0 && inView ? this.currentHit : this.follow.value.on ? this.map.rows : this.map.row + 2;
+    const inView = this.#currentHit >= this.#map.row && this.#currentHit <= this.#lastVisible();
+    return this.#currentHit >= 0 && inView ? this.#currentHit : this.follow.value.on ? this.#map.rows : this.#map.row + 2;
   }
 
   setCurrent(row: number): void {
-    this.currentHit = row;
-    this.bringMark = row >= 0;
-    this.schedule();
+    this.#currentHit = row;
+    this.#bringMark = row >= 0;
+    this.#schedule();
   }
 
   /** A match that is beyond the edge is brought into view, once. */
-  private showMark(): void {
-    const mark = this.shown.get(this.currentHit)?.querySelector<HTMLElement>('.mark');
-    if (!this.bringMark || !mark) return;
-    this.bringMark = false;
+  #showMark(): void {
+    const mark = this.#shown.get(this.#currentHit)?.querySelector<HTMLElement>('.mark');
+    if (!this.#bringMark || !mark) return;
+    this.#bringMark = false;
     const box = this.root.getBoundingClientRect();
     const at = mark.getBoundingClientRect();
     const text = mark.parentElement!.getBoundingClientRect().left + this.root.scrollLeft - box.left;
@@ -213,238 +221,243 @@ export class LogList {
 
   // ---- scrolling
 
-  private readonly onScroll = (): void => {
+  readonly #onScroll = (): void => {
     const top = this.root.scrollTop;
-    if (Math.abs(top - this.expectedTop) < 1.5) return;
+    if (Math.abs(top - this.#expectedTop) < 1.5) return;
     // The window grew (a notice above went away), and the browser moved the end along: nobody reads upwards.
-    const taller = this.root.clientHeight > this.map.viewport && this.root.scrollHeight - this.root.clientHeight - top < 2;
+    const taller = this.root.clientHeight > this.#map.viewport && this.root.scrollHeight - this.root.clientHeight - top < 2;
     if (this.follow.value.on && taller) return;
-    const down = top > this.expectedTop;
-    this.expectedTop = top;
-    this.map.scrolled(top);
-    if (!down) this.to('up');
-    else if (this.map.atEnd) this.to('bottom');
-    this.keepWidth();
-    clearTimeout(this.settle);
+    const down = top > this.#expectedTop;
+    this.#expectedTop = top;
+    this.#map.scrolled(top);
+    if (!down) this.#to('up');
+    else if (this.#map.atEnd) this.#to('bottom');
+    this.#keepWidth();
+    clearTimeout(this.#settle);
     // Wrapped or compressed, the bar drifts from the place: put it right when things are calm.
-    this.settle = setTimeout(() => this.sync(), 180);
-    this.schedule();
+    this.#settle = setTimeout(() => this.#sync(), 180);
+    this.#schedule();
   };
 
-  private readonly onWheel = (e: WheelEvent): void => {
-    if (e.deltaY < 0) this.to('up');
+  readonly #onWheel = (e: WheelEvent): void => {
+    if (e.deltaY < 0) this.#to('up');
   };
 
-  private readonly onTouch = (): void => {
-    if (!this.map.atEnd) this.to('up');
+  readonly #onTouch = (): void => {
+    if (!this.#map.atEnd) this.#to('up');
   };
 
   /** Keeps the sideways scroll range while rows of other lengths come and go. */
-  private keepWidth(): void {
-    const wide = this.root.scrollLeft > 0 && !this.look.wrap;
-    this.space.style.minWidth = wide ? `${this.root.scrollWidth}px` : '';
+  #keepWidth(): void {
+    const wide = this.root.scrollLeft > 0 && !this.#look.wrap;
+    this.#space.style.minWidth = wide ? `${this.root.scrollWidth}px` : '';
   }
 
-  private readonly onKey = (e: KeyboardEvent): void => {
+  readonly #onKey = (e: KeyboardEvent): void => {
     if (e.target !== this.root || e.ctrlKey || e.metaKey || e.altKey) return;
     if (e.key !== 'ArrowDown' && e.key !== 'ArrowUp') return;
     e.preventDefault();
-    const inView = this.cursor >= this.map.row && this.shown.has(this.cursor);
-    const from = inView ? this.cursor : e.key === 'ArrowDown' ? this.map.row - 1 : this.lastVisible() + 1;
-    this.cursor = Math.max(0, Math.min(this.map.rows - 1, from + (e.key === 'ArrowDown' ? 1 : -1)));
-    this.to('hold');
-    if (this.cursor <= this.map.row) this.map.toRow(this.cursor, ROW_HEIGHT * 2);
-    else if (this.cursor >= this.lastVisible()) this.map.move(ROW_HEIGHT * 2);
-    this.sync();
-    const row = this.dataOf(this.cursor);
+    const inView = this.#cursor >= this.#map.row && this.#shown.has(this.#cursor);
+    const from = inView ? this.#cursor : e.key === 'ArrowDown' ? this.#map.row - 1 : this.#lastVisible() + 1;
+    this.#cursor = Math.max(0, Math.min(this.#map.rows - 1, from + (e.key === 'ArrowDown' ? 1 : -1)));
+    this.#to('hold');
+    if (this.#cursor <= this.#map.row) this.#map.toRow(this.#cursor, ROW_HEIGHT * 2);
+    else if (this.#cursor >= this.#lastVisible()) this.#map.move(ROW_HEIGHT * 2);
+    this.#sync();
+    const row = this.#dataOf(this.#cursor);
     if (row?.k === 'line') this.cursorText.value = `${row.n}: ${row.runs.map((r) => r.text).join('')}`;
   };
 
-  private lastVisible(): number {
-    return this.map.row + Math.floor(this.map.viewport / ROW_HEIGHT) - 1;
+  #lastVisible(): number {
+    return this.#map.row + Math.floor(this.#map.viewport / ROW_HEIGHT) - 1;
   }
 
-  private readonly onClick = (e: MouseEvent): void => {
+  readonly #onClick = (e: MouseEvent): void => {
     if (!(e.target instanceof Element)) return;
     const el = e.target.closest<RowElement>('.lr');
     if (!el) return;
-    if (e.target.closest('.more-bytes')) this.client.expand(el.row);
-    else if (e.target.closest('.load-gap')) this.client.load(el.row);
+    if (e.target.closest('.more-bytes')) this.#client.expand(el.row);
+    else if (e.target.closest('.load-gap')) this.#client.load(el.row);
     else if (e.target.closest('.ln')) {
-      const row = this.dataOf(el.row);
+      const row = this.#dataOf(el.row);
       if (row?.k === 'line' && row.n > 0) this.selection.pickLine(row.n, e.shiftKey);
-      this.schedule();
+      this.#schedule();
     } else if (e.target.closest('.le')) {
-      const row = this.dataOf(el.row);
+      const row = this.#dataOf(el.row);
       if (row?.k === 'event' && row.name === 'step.started') this.onFold(row.step);
     }
   };
 
   // ---- data
 
-  private dataOf(row: number): Row | undefined {
-    return this.view.rows[row - this.view.from];
+  #dataOf(row: number): Row | undefined {
+    return this.#view.rows[row - this.#view.from];
   }
 
-  private received(view: View): void {
-    this.view = view;
-    const rows = this.client.size.value.rows;
-    if (rows !== this.map.rows || !this.started) {
-      this.started = true;
-      this.map.rows = rows;
-      this.map.move(0); // fewer rows than there were: no window beyond the last
-      this.sync();
-    } else this.schedule();
-    if (!this.jumped) return;
+  #received(view: View): void {
+    this.#view = view;
+    const rows = this.#client.size.value.rows;
+    if (rows !== this.#map.rows || !this.#started) {
+      this.#started = true;
+      this.#map.rows = rows;
+      this.#map.move(0); // fewer rows than there were: no window beyond the last
+      this.#sync();
+    } else this.#schedule();
+    if (!this.#jumped) return;
     // Somebody waits for these rows: they are in place before the next frame, not after it.
-    cancelAnimationFrame(this.frame);
-    this.paint();
+    cancelAnimationFrame(this.#frame);
+    this.#paint();
   }
 
-  private shifted(delta: number): void {
-    this.map.shift(delta);
-    this.view = { from: this.view.from + delta, rows: this.view.rows };
-    this.heights = new Map([...this.heights].map(([row, h]) => [row + delta, h]));
-    for (const e of this.shown.values()) e.row += delta;
-    const moved = [...this.shown.values()];
-    this.shown.clear();
-    for (const e of moved) this.shown.set(e.row, e);
+  #shifted(delta: number): void {
+    this.#map.shift(delta);
+    this.#view = { from: this.#view.from + delta, rows: this.#view.rows };
+    this.#heights = new Map([...this.#heights].map(([row, h]) => [row + delta, h]));
+    for (const e of this.#shown.values()) e.row += delta;
+    const moved = [...this.#shown.values()];
+    this.#shown.clear();
+    for (const e of moved) this.#shown.set(e.row, e);
     this.selection.shift(delta);
-    if (this.currentHit >= 0) this.currentHit += delta;
-    if (this.cursor >= 0) this.cursor += delta;
-    this.sync();
+    if (this.#currentHit >= 0) this.#currentHit += delta;
+    if (this.#cursor >= 0) this.#cursor += delta;
+    this.#sync();
   }
 
   /** Length and position of the bar follow the place, then a paint. */
-  private sync(): void {
-    if (this.follow.value.on) this.map.toEnd();
-    this.space.style.height = `${this.map.height}px`;
-    const top = this.map.top();
-    this.expectedTop = top;
+  #sync(): void {
+    if (this.follow.value.on) this.#map.toEnd();
+    this.#space.style.height = `${this.#map.height}px`;
+    const top = this.#map.top();
+    this.#expectedTop = top;
     if (Math.abs(this.root.scrollTop - top) > 0.75) {
       this.root.scrollTop = top;
-      this.expectedTop = this.root.scrollTop;
+      this.#expectedTop = this.root.scrollTop;
     }
-    this.schedule();
+    this.#schedule();
   }
 
-  private schedule(): void {
-    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.paint());
+  #schedule(): void {
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint());
   }
 
   /** Rows that fit into the window. */
-  private get visible(): number {
-    return Math.ceil(this.map.viewport / ROW_HEIGHT) + 1;
+  get #visible(): number {
+    return Math.ceil(this.#map.viewport / ROW_HEIGHT) + 1;
   }
 
-  private ask(): void {
+  #ask(): void {
     const follow = this.follow.value.on;
-    const from = Math.max(0, this.map.row - SPARE);
-    const count = this.visible + SPARE * (follow ? 1 : 2);
-    const wanted = `${follow ? 'tail' : from}/${count}/${this.map.row}`;
-    if (wanted === this.asked) return;
-    this.asked = wanted;
-    this.client.view(from, count, this.map.row, follow);
+    const from = Math.max(0, this.#map.row - SPARE);
+    const count = this.#visible + SPARE * (follow ? 1 : 2);
+    const wanted = `${follow ? 'tail' : from}/${count}/${this.#map.row}`;
+    if (wanted === this.#asked) return;
+    this.#asked = wanted;
+    this.#client.view(from, count, this.#map.row, follow);
   }
 
   // ---- painting
 
-  private paint(): void {
-    this.frame = 0;
-    this.jumped = false;
-    this.draw();
-    if (this.look.wrap && this.measure()) {
+  #paint(): void {
+    this.#frame = 0;
+    this.#jumped = false;
+    this.#draw();
+    if (this.#look.wrap && this.#measure()) {
       // Heights were guessed: once more with the real ones.
-      if (this.follow.value.on) this.map.toEnd();
-      this.draw();
-      this.measure();
+      if (this.follow.value.on) this.#map.toEnd();
+      this.#draw();
+      this.#measure();
     }
-    this.box.style.transform = `translateY(${-this.map.px}px)`;
-    this.showMark();
-    this.headOf(this.dataOf(this.map.row));
-    this.atEnd.value = this.map.atEnd;
-    this.ask();
-    this.ready();
+    this.#box.style.transform = `translateY(${-this.#map.px}px)`;
+    this.#showMark();
+    this.#headOf(this.#dataOf(this.#map.row));
+    this.atEnd.value = this.#map.atEnd;
+    this.#ask();
+    this.#ready();
   }
 
   /** Lets the next picture come; after a moment when none of the rows of the last one is left in this. */
-  private ready(): void {
-    const last = this.painted;
-    const rushes = this.follow.value.on && last > 0 && this.map.row >= last;
-    this.painted = this.map.row + this.visible;
-    clearTimeout(this.rush);
-    if (rushes) this.rush = setTimeout(() => this.client.painted(), RUSH_MS);
-    else this.client.painted();
+  #ready(): void {
+    const last = this.#painted;
+    const rushes = this.follow.value.on && last > 0 && this.#map.row >= last;
+    this.#painted = this.#map.row + this.#visible;
+    clearTimeout(this.#rush);
+    if (rushes) this.#rush = setTimeout(() => this.#client.painted(), RUSH_MS);
+    else this.#client.painted();
   }
 
-  private lastRow(): number {
-    let y = -this.map.px;
-    let row = this.map.row;
-    while (row < this.map.rows && y < this.map.viewport + ROW_HEIGHT) y += this.look.wrap ? (this.heights.get(row++) ?? ROW_HEIGHT) : (row++, ROW_HEIGHT);
+  #lastRow(): number {
+    let y = -this.#map.px;
+    let row = this.#map.row;
+    while (row < this.#map.rows && y < this.#map.viewport + ROW_HEIGHT) y += this.#look.wrap ? (this.#heights.get(row++) ?? ROW_HEIGHT) : (row++, ROW_HEIGHT);
     return row;
   }
 
-  private draw(): void {
-    const from = this.map.row;
-    const to = this.lastRow();
+  #draw(): void {
+    const from = this.#map.row;
+    const to = this.#lastRow();
     const pinned = this.selection.pinned();
-    for (const [row, e] of this.shown) {
+    // Rows that leave stay in their place until it is known whether another can have it: to take one out and put it
+    // back costs the browser much more than new words in it.
+    const free = new Set<RowElement>();
+    for (const [row, e] of this.#shown) {
       if (row >= from && row < to) continue;
-      const keep = pinned.has(row);
-      e.classList.toggle('pinned', keep);
-      if (!keep) {
-        this.shown.delete(row);
-        e.remove();
-        if (this.pool.length < 200) this.pool.push(e);
+      if (pinned.has(row)) markRow(e, ' pinned');
+      else {
+        this.#shown.delete(row);
+        free.add(e);
       }
     }
-    let at = this.box.firstElementChild;
-    while (at && (at as RowElement).row < from) at = at.nextElementSibling;
+    let at = this.#box.firstElementChild as RowElement | null;
+    const next = () => (at = at!.nextElementSibling as RowElement | null);
+    while (at && !free.has(at) && at.row < from) next();
     for (let row = from; row < to; row++) {
-      let e = this.shown.get(row);
-      if (!e) {
-        e = this.pool.pop() ?? makeRow();
+      let e = this.#shown.get(row);
+      if (e) while (at && free.has(at)) next();
+      else {
+        e = at && free.has(at) ? at : (first(free) ?? this.#pool.pop() ?? makeRow());
+        free.delete(e);
         e.row = row;
-        this.shown.set(row, e);
+        this.#shown.set(row, e);
       }
-      const data = this.dataOf(row);
-      if (data) drawRow(e, data, this.look);
-      else if (e.shows === '') drawRow(e, { k: 'wait', n: 0 }, this.look);
-      this.marks(e, row, data);
-      if (e === at) at = at.nextElementSibling;
-      else this.box.insertBefore(e, at);
+      const data = this.#dataOf(row);
+      if (data) drawRow(e, data, this.#look);
+      else if (e.shows === '') drawRow(e, { k: 'wait', n: 0 }, this.#look);
+      this.#marks(e, row, data);
+      if (e === at) next();
+      else this.#box.insertBefore(e, at);
+    }
+    for (const e of free) {
+      e.remove();
+      if (this.#pool.length < 100) this.#pool.push(e);
     }
   }
 
-  private marks(e: RowElement, row: number, data: Row | undefined): void {
+  #marks(e: RowElement, row: number, data: Row | undefined): void {
     const n = data?.k === 'line' ? data.n : 0;
-    e.classList.toggle('picked', n > 0 && this.selection.isPicked(n));
-    e.classList.toggle('current', row === this.currentHit);
-    e.classList.toggle('cursor', row === this.cursor);
-    e.classList.remove('pinned');
+    markRow(e, `${n > 0 && this.selection.isPicked(n) ? ' picked' : ''}${row === this.#currentHit ? ' current' : ''}${row === this.#cursor ? ' cursor' : ''}`);
   }
 
   /** Reads the heights of wrapped rows; true when one was another than believed. */
-  private measure(): boolean {
+  #measure(): boolean {
     let changed = false;
     let sum = 0;
     let count = 0;
-    for (const [row, e] of this.shown) {
-      if (e.classList.contains('pinned')) continue;
+    for (const [row, e] of this.#shown) {
+      if (e.classes.endsWith(' pinned')) continue;
       const h = e.offsetHeight || ROW_HEIGHT;
       sum += h;
       count++;
-      if ((this.heights.get(row) ?? ROW_HEIGHT) !== h) {
-        this.heights.set(row, h);
+      if ((this.#heights.get(row) ?? ROW_HEIGHT) !== h) {
+        this.#heights.set(row, h);
         changed = true;
       }
     }
-    if (this.heights.size > 20000) this.heights.clear();
-    if (count > 0) this.mean = Math.max(ROW_HEIGHT, this.mean * 0.8 + (sum / count) * 0.2);
+    if (this.#heights.size > 20000) this.#heights.clear();
+    if (count > 0) this.#mean = Math.max(ROW_HEIGHT, this.#mean * 0.8 + (sum / count) * 0.2);
     return changed;
   }
 
-  private headOf(row: Row | undefined): void {
+  #headOf(row: Row | undefined): void {
     const isHeader = row?.k === 'event' && row.name === 'step.started';
     const of = row && (row.k === 'line' || row.k === 'event') && row.step !== 0xffff ? row.step : null;
     if (row && row.k !== 'wait') this.stepAtTop = of;

@@ -2,11 +2,11 @@
 
 import { Journal } from './journal.ts';
 import type { Query, Stream } from './messages.ts';
-import { exactCase, matches, type Answer, type Bytes } from './search.ts';
-import type { Extent } from './extent.ts';
+import { exactCase, matches, type Answer } from './search.ts';
+import { CAPACITY, give, take, type Extent } from './extent.ts';
 
 /** Bytes of one fetch. */
-export const BLOCK = 320 * 1024;
+export const BLOCK = CAPACITY - 1024;
 /** Read before a place that is entered from the middle, to settle its colours. */
 export const LOOK_BACK = 64 * 1024;
 /** A stretch without a line end is not fetched by itself past this. */
@@ -33,21 +33,39 @@ export interface Transport {
   search(query: Query | 'errors', stream: Stream, onMatch: (line: number) => void, signal: AbortSignal): Promise<Answer>;
 }
 
-/** All of a body, about `expected` bytes. Piece by piece: what a browser gathers for us is freed much later. */
-async function gather(body: Bytes, expected: number): Promise<Uint8Array> {
-  let out = new Uint8Array(expected);
+/** A reader into buffers of ours; null where the browser has none. */
+function ownReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | null {
+  try {
+    return body.getReader({ mode: 'byob' });
+  } catch {
+    return null;
+  }
+}
+
+/** All of a body, about `expected` bytes, in what `take` gives: of buffers that a browser makes for us, as many as are
+ * held would lie about until they are collected. */
+export async function gather(body: ReadableStream<Uint8Array>, expected: number): Promise<Uint8Array> {
+  let out = take(expected + 1);
   let n = 0;
+  const room = (wanted: number) => {
+    if (n + wanted <= out.length) return;
+    const grown = new Uint8Array(2 * out.length + wanted);
+    grown.set(out.subarray(0, n));
+    give(out);
+    out = grown;
+  };
+  const own = ownReader(body);
+  const other = own ? null : body.getReader();
   for (;;) {
-    const { done, value } = await body.read();
-    if (done) return n === out.length ? out : out.slice(0, n);
-    if (!value) continue;
-    if (n + value.length > out.length) {
-      const grown = new Uint8Array(Math.max(n + value.length, out.length * 2));
-      grown.set(out.subarray(0, n));
-      out = grown;
+    if (own) room(1);
+    const { done, value } = await (own ? own.read(out.subarray(n) as Uint8Array<ArrayBuffer>) : other!.read());
+    if (own && value) out = new Uint8Array(value.buffer); // it went there and back
+    if (done) return out.subarray(0, n);
+    if (!own) {
+      room(value!.length);
+      out.set(value!, n);
     }
-    out.set(value, n);
-    n += value.length;
+    n += value!.length;
   }
 }
 
@@ -61,7 +79,7 @@ export function httpTransport(url: string): Transport {
     async records(offset, limit, signal) {
       const r = await get(`?format=records&offset=${offset}&limit=${limit}`, signal);
       if (!r.body) throw new FetchError(502, 'log: no body');
-      return gather(r.body.getReader(), limit);
+      return gather(r.body, limit);
     },
     async locate(line, signal) {
       const body: unknown = await (await get(`/locate?line=${line}`, signal)).json();
@@ -81,7 +99,7 @@ export function httpTransport(url: string): Transport {
 /** Where in an unknown extent to begin and how much to read, for line `wanted` (1-based). A null
  * offset: ask `locate` for `line` first. */
 export function plan(e: Extent, wanted: number): { offset: number | null; line: number; limit: number } {
-  if (e.size <= BLOCK + LOOK_BACK) return { offset: e.off, line: e.line0, limit: e.size };
+  if (e.size <= BLOCK) return { offset: e.off, line: e.line0, limit: e.size };
   const perLine = e.lines > 0 ? e.size / e.lines : e.size;
   const before = wanted - 1 - e.line0;
   if (before * perLine < BLOCK / 2) return { offset: e.off, line: e.line0, limit: BLOCK };
@@ -90,18 +108,28 @@ export function plan(e: Extent, wanted: number): { offset: number | null; line: 
 }
 
 export class Loader {
-  private readonly running = new Map<Extent, AbortController>();
+  readonly #running = new Map<Extent, AbortController>();
+
+  readonly #journal: Journal;
+  readonly #transport: Transport;
+  readonly #change: (work: () => void) => void;
+  readonly #onError: (e: unknown) => void;
 
   constructor(
-    private readonly journal: Journal,
-    private readonly transport: Transport,
+    journal: Journal,
+    transport: Transport,
     /** Called around each change of the journal, to keep the window where it is. */
-    private readonly change: (work: () => void) => void,
-    private readonly onError: (e: unknown) => void,
-  ) {}
+    change: (work: () => void) => void,
+    onError: (e: unknown) => void,
+  ) {
+    this.#journal = journal;
+    this.#transport = transport;
+    this.#change = change;
+    this.#onError = onError;
+  }
 
   get busy(): boolean {
-    return this.running.size > 0;
+    return this.#running.size > 0;
   }
 
   /** Whether an extent is only fetched when somebody asks for it. */
@@ -111,41 +139,41 @@ export class Loader {
 
   /** Fetches the bytes of an extent; `line`: the line that is wanted, `at`: or the offset. */
   async load(e: Extent, line: number, at = -1): Promise<void> {
-    if (e.loaded || e.loading || this.running.size >= MAX_PARALLEL) return;
+    if (e.loaded || e.loading || this.#running.size >= MAX_PARALLEL) return;
     const abort = new AbortController();
-    this.running.set(e, abort);
+    this.#running.set(e, abort);
     e.loading = true;
     try {
       let { offset, limit } = at >= 0 ? { offset: at, limit: BLOCK } : { offset: e.off, limit: e.size };
       if (!e.indexed && at < 0) {
         const p = plan(e, line);
         limit = p.limit;
-        offset = p.offset ?? (await this.transport.locate(p.line, abort.signal));
+        offset = p.offset ?? (await this.#transport.locate(p.line, abort.signal));
       }
       offset = Math.min(Math.max(offset, e.off), e.end - 1);
-      if (e.end - offset <= BLOCK + LOOK_BACK) limit = e.end - offset;
-      const bytes = await this.transport.records(offset, limit, abort.signal);
-      const i = this.journal.extents.indexOf(e);
+      if (!e.indexed) limit = Math.min(BLOCK, e.end - offset);
+      const bytes = await this.#transport.records(offset, limit, abort.signal);
+      const i = this.#journal.extents.indexOf(e);
       if (i < 0 || e.loaded) return;
       if (bytes.length === 0) throw new FetchError(404, 'no bytes');
-      this.change(() => this.journal.fill(i, offset, bytes));
+      this.#change(() => this.#journal.fill(i, offset, bytes));
       e.problem = '';
     } catch (error) {
       if (abort.signal.aborted) return;
       e.problem = error instanceof Error ? error.message : String(error);
-      this.onError(error);
+      this.#onError(error);
     } finally {
       e.loading = false;
-      this.running.delete(e);
+      this.#running.delete(e);
     }
   }
 
   /** Stops fetching what the window has left behind. */
   keep(wanted: ReadonlySet<Extent>): void {
-    for (const [e, abort] of this.running) if (!wanted.has(e)) abort.abort();
+    for (const [e, abort] of this.#running) if (!wanted.has(e)) abort.abort();
   }
 
   stop(): void {
-    for (const abort of this.running.values()) abort.abort();
+    for (const abort of this.#running.values()) abort.abort();
   }
 }

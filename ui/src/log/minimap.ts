@@ -7,16 +7,16 @@ import { svgNode } from './svg.ts';
 const UNITS = 1000;
 
 export class Minimap {
-  private readonly paths = ['error', 'hit'].map((name) => svgNode('path', { class: name }));
+  readonly #paths = ['error', 'hit'].map((name) => svgNode('path', { class: name }));
 
   constructor(root: HTMLElement) {
-    root.append(svgNode('svg', { viewBox: `0 0 1 ${UNITS}`, preserveAspectRatio: 'none' }, ...this.paths));
+    root.append(svgNode('svg', { viewBox: `0 0 1 ${UNITS}`, preserveAspectRatio: 'none' }, ...this.#paths));
   }
 
   draw(errors: readonly number[], hits: readonly number[]): void {
     [errors, hits].forEach((ticks, i) => {
       const d = ticks.map((at) => `M0 ${(at * UNITS).toFixed(1)}h1`).join('');
-      if (this.paths[i]!.getAttribute('d') !== d) this.paths[i]!.setAttribute('d', d);
+      if (this.#paths[i]!.getAttribute('d') !== d) this.#paths[i]!.setAttribute('d', d);
     });
   }
 }

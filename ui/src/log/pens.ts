@@ -2,12 +2,14 @@
 // is what the n-th newline ends, whichever pen wrote it. A pen holds the text since its last newline
 // and the style that text starts with.
 
-import { styleAfter, type StyleTable } from './ansi.ts';
+import { PLAIN, styleAfter, type StyleTable } from './ansi.ts';
 import { joinPieces, type Pieces } from './extent.ts';
 
 /** Of a line that goes on and on without a newline, the first and last bytes are kept. */
 const HEAD_FIRST = 16 * 1024;
 const HEAD_LAST = 48 * 1024;
+/** Of one between two extents that are not here, so much. */
+const HEAD_AWAY = 4 * 1024;
 
 /** A pen between two extents. Immutable. */
 export interface PenState {
@@ -22,6 +24,8 @@ export interface PenState {
 export type PenStates = ReadonlyMap<number, PenState>;
 
 export const NO_PENS: PenStates = new Map();
+
+const scratch = { ...PLAIN };
 
 export class Pen implements Pieces {
   /** Style id at the first byte of the line. */
@@ -40,19 +44,12 @@ export class Pen implements Pieces {
     return this.head === null && this.spans.length === 0;
   }
 
-  /** Starts the next line with the style the finished one leaves behind. */
-  next(buf: Uint8Array, table: StyleTable, escape: boolean): void {
-    if (escape || this.flags !== 0 || !this.empty) {
-      if (escape) this.style = this.styleBehind(buf, table);
-      this.clear();
-    }
-  }
-
-  styleBehind(buf: Uint8Array, table: StyleTable): number {
-    const style = { ...table.get(this.style) };
-    const u = joinPieces(this, buf);
-    styleAfter(u, 0, u.length, style);
-    return table.id(style);
+  /** Goes on with the style that the bytes leave behind. Says whether some of them may be red. */
+  passes(u: Uint8Array, from: number, end: number, table: StyleTable): boolean {
+    const style = Object.assign(scratch, table.get(this.style));
+    const red = styleAfter(u, from, end, style);
+    this.style = table.id(style);
+    return red;
   }
 
   clear(): void {
@@ -128,6 +125,24 @@ export class Pens {
     }
     return out;
   }
+}
+
+/** Bytes of unfinished lines in them. */
+export function headBytes(states: PenStates | null): number {
+  let n = 0;
+  for (const s of states?.values() ?? []) n += s.head?.length ?? 0;
+  return n;
+}
+
+/** The same, with less of long lines. */
+export function shortened(states: PenStates | null): PenStates | null {
+  if (headBytes(states) <= HEAD_AWAY) return states;
+  return new Map(
+    [...states!].map(([key, s]) => {
+      const head = s.head?.slice(0, HEAD_AWAY) ?? null;
+      return [key, { ...s, head, skipped: s.skipped + (s.head?.length ?? 0) - (head?.length ?? 0) }];
+    }),
+  );
 }
 
 export function samePens(a: PenStates | null, b: PenStates | null): boolean {

@@ -24,6 +24,9 @@ export interface Look {
 export interface RowElement extends HTMLDivElement {
   /** What it shows, to tell whether it has to be drawn again. */
   shows: string;
+  /** Classes of what it shows, and those it has: with marks. */
+  base: string;
+  classes: string;
   row: number;
   /** Number, time and text of a line; null while it shows something else. */
   parts: Parts | null;
@@ -37,7 +40,7 @@ interface Parts {
 
 export function makeRow(): RowElement {
   const e = document.createElement('div') as RowElement;
-  e.shows = '';
+  e.shows = e.base = e.classes = '';
   e.row = -1;
   e.parts = null;
   return e;
@@ -141,8 +144,7 @@ function lineParts(e: RowElement, look: Look): Parts {
 }
 
 function drawLine(e: RowElement, r: LineRow, look: Look): void {
-  const className = `lr${r.stderr ? ' stderr' : ''}${r.error ? ' error' : ''}${r.n === 0 ? ' open' : ''}${r.apart ? ' apart' : ''}`;
-  if (e.className !== className) e.className = className;
+  e.base = `lr${r.stderr ? ' stderr' : ''}${r.error ? ' error' : ''}${r.n === 0 ? ' open' : ''}${r.apart ? ' apart' : ''}`;
   const { number, time, text } = lineParts(e, look);
   setText(number, r.n > 0 ? String(r.n) : '·');
   if (time) setText(time, timeText(r.timeUs, look));
@@ -242,7 +244,7 @@ export function eventText(e: EventRow, look: Look): EventText {
 
 function drawEvent(e: RowElement, r: EventRow, look: Look): void {
   const said = eventText(r, look);
-  e.className = `lr event ${said.tone}${r.folded ? ' folded' : ''}`;
+  e.base = `lr event ${said.tone}${r.folded ? ' folded' : ''}`;
   const body = document.createElement('span');
   body.className = 'le';
   const header = r.name === 'step.started';
@@ -270,15 +272,21 @@ function signature(r: Row, look: Look): string {
   return `l${base}${r.n}/${r.error}/${r.apart}/${r.more}/${text}/${r.runs.some((x) => x.mark) ? marks : ''}/${r.step}`;
 }
 
-/** Draws a row when it shows something else than before. Says whether it did. */
-export function drawRow(e: RowElement, r: Row, look: Look): boolean {
+/** Marks a row; the document is only touched for what differs. */
+export function markRow(e: RowElement, marks: string): void {
+  const wanted = e.base + marks;
+  if (e.classes !== wanted) e.className = e.classes = wanted;
+}
+
+/** Draws a row when it shows something else than before; its classes come with markRow. */
+export function drawRow(e: RowElement, r: Row, look: Look): void {
   const wanted = signature(r, look);
-  if (e.shows === wanted) return false;
+  if (e.shows === wanted) return;
   e.shows = wanted;
   if (r.k === 'line') drawLine(e, r, look);
   else if (r.k === 'wait') {
     const { number, time, text } = lineParts(e, look);
-    e.className = 'lr wait';
+    e.base = 'lr wait';
     setText(number, r.n > 0 ? String(r.n) : '');
     if (time) setText(time, '');
     text.replaceChildren();
@@ -287,7 +295,7 @@ export function drawRow(e: RowElement, r: Row, look: Look): boolean {
     drawEvent(e, r, look);
   } else {
     e.parts = null;
-    e.className = 'lr gap';
+    e.base = 'lr gap';
     const words = r.problem !== '' ? t.value.gapFailed(formatNumber(r.lines)) : t.value.gapSkipped(bytes(r.bytes));
     const load = document.createElement('button');
     load.type = 'button';
@@ -295,5 +303,4 @@ export function drawRow(e: RowElement, r: Row, look: Look): boolean {
     load.textContent = r.problem !== '' ? t.value.retry : t.value.load;
     e.replaceChildren(...gutter('', 0, look), span('le-words', words), load);
   }
-  return true;
 }

@@ -5,48 +5,71 @@ import type { Journal } from './journal.ts';
 import type { Query } from './messages.ts';
 import { lineAt, placeText } from './rows.ts';
 import { exactCase } from './search.ts';
-import { isRed, isRedStyle, runsText, type Run } from './text.ts';
+import { isRed, runsText, type Run } from './text.ts';
 
 const ERROR = /\b(?:error|errors|fatal|panic|panicked|exception|traceback|failed|failure|segfault|denied)\b|[✖✗✘❌]/i;
-/**
- * What every line that may be an error has somewhere in its bytes, read as windows-1252 (Node.js reads that as
- * ISO 8859-1): a word, a symbol in UTF-8, or one of the two reds. One look over many lines at once; what it
- * finds is then looked at properly.
- */
-const MAYBE = /error|fatal|panic|exception|traceback|fail|segfault|denied|\u00e2(?:[\u0153\x9c][\u2013\u2014\u02dc\x96-\x98]|\x9d[\u0152\x8c])|\x1b\[(?:[\d;:]*[;:])?(?:31|91|38[;:]5[;:](?:1|9))(?!\d)/gi;
+/** So begins each word of an error, in any case; ✖ ✗ ✘ ❌ are looked for by themselves. */
+const WORDS = ['erro', 'fata', 'pani', 'exce', 'trac', 'fail', 'segf', 'deni'];
 const NO_ERROR = /\b(?:0|no|zero|without|ignor(?:e|ed|ing))\s+(?:errors?|failures?|failed|exceptions?)\b|\bstandard error\b|\b(?:errors?|failures?|failed)\s*[:=]\s*0\b/i;
 
 export function isErrorText(text: string): boolean {
   return ERROR.test(text) && !NO_ERROR.test(text);
 }
 
-const bytesAsText = new TextDecoder('windows-1252');
+// Two bytes in a row say how far it is at least to where a word's four letters may end (Wu and Manber): most of a log is
+// never touched. Five bits of a byte are enough, and letters of both cases are alike in them.
+const SKIP = new Uint8Array(1024).fill(3);
+const STARTS = new Set<number>();
+const fold = (a: number, b: number): number => ((a & 31) << 5) | (b & 31);
+for (const w of WORDS) {
+  const c = (i: number) => w.charCodeAt(i);
+  for (let i = 1; i < 4; i++) SKIP[fold(c(i - 1), c(i))] = Math.min(SKIP[fold(c(i - 1), c(i))]!, 3 - i);
+  STARTS.add((fold(c(0), c(1)) << 10) | fold(c(2), c(3)));
+}
 
-/** Rows of [from, to) that may be errors; those that are not in one piece are. */
-export function maybeErrors(journal: Journal, e: Extent, from: number, to: number): number[] {
+/** Where in [from, end) something begins as a word does; `end`: nowhere. */
+function nextWord(u: Uint8Array, from: number, end: number): number {
+  for (let i = from + 3; i < end; ) {
+    const skip = SKIP[fold(u[i - 1]!, u[i]!)]!;
+    if (skip === 0 && STARTS.has((fold(u[i - 3]!, u[i - 2]!) << 10) | fold(u[i - 1]!, u[i]!))) return i - 3;
+    i += skip || 1;
+  }
+  return end;
+}
+
+function nextSymbol(u: Uint8Array, from: number, end: number): number {
+  for (let i = u.indexOf(0xe2, from); i >= 0 && i < end; i = u.indexOf(0xe2, i + 1)) {
+    const [b, c] = [u[i + 1]!, u[i + 2]!];
+    if ((b === 0x9c && c >= 0x96 && c <= 0x98) || (b === 0x9d && c === 0x8c)) return i;
+  }
+  return end;
+}
+
+/** Rows of [from, to) that may be errors; those that are not in one piece are. One look over the bytes of all of
+ * them; what it finds is then looked at properly. */
+export function maybeErrors(e: Extent, from: number, to: number): number[] {
   const out = new Set<number>();
+  const u = e.buf!;
   let start = -1;
   let end = 0;
   for (let row = from; row < to; row++) {
     const flags = e.flags[row]!;
     if (flags & RowFlag.event) continue;
-    const inPieces = (flags & (RowFlag.multi | RowFlag.moves)) !== 0;
-    if (inPieces || (flags & RowFlag.escape && isRedStyle(journal.styles.get(e.style[row]!)))) out.add(row);
+    if (flags & (RowFlag.multi | RowFlag.moves | RowFlag.red)) out.add(row);
     if (flags & RowFlag.multi) continue;
     if (start < 0) start = e.from[row]!;
     end = e.to[row]!;
   }
   if (start < 0) return [...out];
-  const text = bytesAsText.decode(e.buf!.subarray(start, end));
-  let row = from;
-  MAYBE.lastIndex = 0;
-  for (let m = MAYBE.exec(text); m; m = MAYBE.exec(text)) {
-    const at = start + m.index;
-    while (row < to && (e.flags[row]! & RowFlag.multi || e.to[row]! <= at)) row++;
-    if (row === to) break;
-    if (e.from[row]! > at) continue; // between lines: a record's header
-    out.add(row);
-    MAYBE.lastIndex = e.to[row]! - start;
+  for (const next of [nextWord, nextSymbol]) {
+    let row = from;
+    for (let at = next(u, start, end); at < end; ) {
+      while (row < to && (e.flags[row]! & RowFlag.multi || e.to[row]! <= at)) row++;
+      if (row === to) break;
+      const inside = e.from[row]! <= at; // or between lines: a record's header
+      if (inside) out.add(row);
+      at = next(u, inside ? e.to[row]! : at + 1, end);
+    }
   }
   return [...out].sort((a, b) => a - b);
 }
@@ -119,35 +142,41 @@ export interface Hit extends Spot {
  * never here is filled in from a search by the server, as line numbers.
  */
 export class Scan {
-  private readonly seen = new Map<Extent, Seen>();
-  private remote: number[] | null = null;
-  private sorted = true;
+  readonly #seen = new Map<Extent, Seen>();
+  #remote: number[] | null = null;
+  #sorted = true;
   /** The server has looked at everything up to here. */
-  private remoteEnd = -1;
+  #remoteEnd = -1;
+  /** Rows found here. */
+  #count = 0;
+
+  readonly #journal: Journal;
+  readonly #test: (extent: Extent, row: number) => boolean;
 
   constructor(
-    private readonly journal: Journal,
-    private readonly test: (extent: Extent, row: number, index: number) => boolean,
+    journal: Journal,
+    test: (extent: Extent, row: number) => boolean,
     /** Which of many rows are worth a test; null: all of them. */
     private readonly candidates: ((extent: Extent, from: number, to: number) => readonly number[]) | null = null,
-  ) {}
+  ) {
+    this.#journal = journal;
+    this.#test = test;
+  }
 
   /** Works until the deadline. False: nothing is left to do for now. */
   slice(deadline: number): boolean {
-    const { extents } = this.journal;
-    if (this.seen.size > extents.length) for (const e of this.seen.keys()) if (!extents.includes(e)) this.seen.delete(e);
-    // From the end: what just came in is what people look at.
-    for (let i = extents.length - 1; i >= 0; i--) {
-      const e = extents[i]!;
-      if (!e.buf) continue;
-      let s = this.seen.get(e);
-      if (!s) this.seen.set(e, (s = { upTo: 0, rows: [], lines: [], steps: new Map() }));
+    if (this.#seen.size > this.#journal.extents.length) this.#forget();
+    // What was used last comes first: it is what people look at.
+    for (const e of [...this.#journal.held].reverse()) {
+      let s = this.#seen.get(e);
+      if (!s) this.#seen.set(e, (s = { upTo: 0, rows: [], lines: [], steps: new Map() }));
       while (s.upTo < e.count) {
         if (performance.now() > deadline) return true;
         const from = s.upTo;
         s.upTo = Math.min(e.count, from + (this.candidates ? 512 : 64));
         for (const row of this.candidates?.(e, from, s.upTo) ?? range(from, s.upTo)) {
-          if (e.flags[row]! & RowFlag.event || !this.test(e, row, i)) continue;
+          if (e.flags[row]! & RowFlag.event || !this.#test(e, row)) continue;
+          this.#count++;
           s.rows.push(row);
           s.lines.push(e.line[row]!);
           const step = e.step(row);
@@ -158,75 +187,86 @@ export class Scan {
     return false;
   }
 
+  /** Extents that are no more. */
+  #forget(): void {
+    const there = new Set(this.#journal.extents);
+    for (const [e, s] of this.#seen) {
+      if (there.has(e)) continue;
+      this.#count -= s.rows.length;
+      this.#seen.delete(e);
+    }
+  }
+
   // ---- what the server found
 
   /** The server's answer begins: what it finds comes by `found`. */
   beginRemote(): void {
-    this.remote = [];
-    this.sorted = true;
+    this.#remote = [];
+    this.#sorted = true;
   }
 
   found(line: number): void {
-    const { remote } = this;
+    const remote = this.#remote;
     if (!remote) return;
-    if (remote.length > 0 && line < remote[remote.length - 1]!) this.sorted = false;
+    if (remote.length > 0 && line < remote[remote.length - 1]!) this.#sorted = false;
     if (line !== remote[remote.length - 1]) remote.push(line);
   }
 
   /** The server has looked at all bytes up to `end`. */
   endRemote(end: number): void {
-    this.remoteEnd = end;
+    this.#remoteEnd = end;
   }
 
   /** Lines of the server's in an extent that was not looked at here, as [from, to) of `remote`. */
-  private linesOf(e: Extent): [number, number] {
-    if (!this.remote) return [0, 0];
-    if (!this.sorted) {
-      this.remote = [...new Set(this.remote)].sort((a, b) => a - b);
-      this.sorted = true;
+  #linesOf(e: Extent): [number, number] {
+    if (!this.#remote) return [0, 0];
+    if (!this.#sorted) {
+      this.#remote = [...new Set(this.#remote)].sort((a, b) => a - b);
+      this.#sorted = true;
     }
-    return [lowerBound(this.remote, e.line0 + 1), lowerBound(this.remote, e.line0 + e.lines + 1)];
+    return [lowerBound(this.#remote, e.line0 + 1), lowerBound(this.#remote, e.line0 + e.lines + 1)];
   }
 
   /** The rows found in an extent, when all of it was looked at here. */
-  private rowsOf(e: Extent): number[] | null {
-    const s = this.seen.get(e);
-    return s && (!this.remote || s.upTo >= e.count) ? s.rows : null;
+  #rowsOf(e: Extent): number[] | null {
+    const s = this.#seen.get(e);
+    return s && (!this.#remote || s.upTo >= e.count) ? s.rows : null;
   }
 
   /** Each of its rows was looked at here. */
   sawAll(e: Extent): boolean {
-    return (this.seen.get(e)?.upTo ?? -1) >= e.count;
+    return (this.#seen.get(e)?.upTo ?? -1) >= e.count;
   }
 
-  private countOf(e: Extent): number {
-    const rows = this.rowsOf(e);
+  #countOf(e: Extent): number {
+    const rows = this.#rowsOf(e);
     if (rows) return rows.length;
-    const [from, to] = this.linesOf(e);
+    const [from, to] = this.#linesOf(e);
     return to - from;
   }
 
   // ---- questions
 
   get total(): number {
+    if (!this.#remote) return this.#count;
     let n = 0;
-    for (const e of this.journal.extents) n += this.countOf(e);
+    for (const e of this.#journal.extents) n += this.#countOf(e);
     return n;
   }
 
   /** Numbers of the lines that were found and those up to `around` lines beside them, in order. */
   linesWith(around: number): number[] {
     const out: number[] = [];
-    const most = this.journal.lines;
+    const most = this.#journal.lines;
     let last = 0;
     const put = (n: number) => {
       for (let k = Math.max(last + 1, n - around); k <= Math.min(most, n + around); k++) out.push((last = k));
     };
-    for (const e of this.journal.extents) {
-      if (this.rowsOf(e)) for (const n of this.seen.get(e)!.lines) n > 0 && put(n);
+    for (const e of this.#journal.extents) {
+      if (this.#rowsOf(e)) for (const n of this.#seen.get(e)!.lines) n > 0 && put(n);
       else {
-        const [from, to] = this.linesOf(e);
-        for (let k = from; k < to; k++) put(this.remote![k]!);
+        const [from, to] = this.#linesOf(e);
+        for (let k = from; k < to; k++) put(this.#remote![k]!);
       }
     }
     return out;
@@ -235,64 +275,64 @@ export class Scan {
   /** How many were found in the lines of a step that were here. */
   ofStep(step: number): number {
     let n = 0;
-    for (const s of this.seen.values()) n += s.steps.get(step) ?? 0;
+    for (const s of this.#seen.values()) n += s.steps.get(step) ?? 0;
     return n;
   }
 
   has(e: Extent, row: number): boolean {
-    const rows = this.seen.get(e)?.rows;
+    const rows = this.#seen.get(e)?.rows;
     return rows !== undefined && rows.length > 0 && rows[lowerBound(rows, row)] === row;
   }
 
   /** Journal bytes that were looked at, here or by the server. */
   get bytes(): number {
     let n = 0;
-    for (const e of this.journal.extents) {
-      if (e.end <= this.remoteEnd || this.sawAll(e)) n += e.size;
+    for (const e of this.#journal.extents) {
+      if (e.end <= this.#remoteEnd || this.sawAll(e)) n += e.size;
     }
     return n;
   }
 
   /** The nearest hit after (or before) a spot; null when there is none. */
   next(from: Spot, forward: boolean): Hit | null {
-    const { extents } = this.journal;
+    const { extents } = this.#journal;
     for (let i = from.index; i >= 0 && i < extents.length; i += forward ? 1 : -1) {
       const e = extents[i]!;
       const here = i === from.index;
-      const rows = this.rowsOf(e);
+      const rows = this.#rowsOf(e);
       if (rows) {
         const at = here ? lowerBound(rows, forward ? from.row + 1 : from.row) : forward ? 0 : rows.length;
         const k = forward ? at : at - 1;
         const row = rows[k];
-        if (row !== undefined) return { index: i, row, line: 0, rank: this.before(i) + k + 1 };
+        if (row !== undefined) return { index: i, row, line: 0, rank: this.#before(i) + k + 1 };
         continue;
       }
-      const [lo, hi] = this.linesOf(e);
-      const at = here ? lowerBound(this.remote ?? [], forward ? from.line + 1 : from.line) : forward ? lo : hi;
+      const [lo, hi] = this.#linesOf(e);
+      const at = here ? lowerBound(this.#remote ?? [], forward ? from.line + 1 : from.line) : forward ? lo : hi;
       const k = forward ? Math.max(lo, at) : Math.min(hi, at) - 1;
-      if (k >= lo && k < hi) return { index: i, row: -1, line: this.remote![k]!, rank: this.before(i) + k - lo + 1 };
+      if (k >= lo && k < hi) return { index: i, row: -1, line: this.#remote![k]!, rank: this.#before(i) + k - lo + 1 };
     }
     return null;
   }
 
-  private before(index: number): number {
+  #before(index: number): number {
     let n = 0;
-    for (let i = 0; i < index; i++) n += this.countOf(this.journal.extents[i]!);
+    for (let i = 0; i < index; i++) n += this.#countOf(this.#journal.extents[i]!);
     return n;
   }
 
   /** Where they are, as fractions of all rows, at most one for each of `buckets`. */
   ticks(buckets: number): number[] {
-    const all = Math.max(1, this.journal.rows);
+    const all = Math.max(1, this.#journal.rows);
     const out = new Set<number>();
     const put = (row: number) => out.add(Math.min(buckets - 1, Math.floor((row / all) * buckets)));
-    this.journal.extents.forEach((e, i) => {
-      const start = this.journal.start(i);
-      const rows = this.rowsOf(e);
+    this.#journal.extents.forEach((e, i) => {
+      const start = this.#journal.start(i);
+      const rows = this.#rowsOf(e);
       if (rows) for (const r of rows) put(start + e.shownOf(r));
       else {
-        const [from, to] = this.linesOf(e);
-        for (let k = from; k < to; k++) put(start + Math.min(e.rows, e.shownOf(this.remote![k]! - e.line0 - 1)));
+        const [from, to] = this.#linesOf(e);
+        for (let k = from; k < to; k++) put(start + Math.min(e.rows, e.shownOf(this.#remote![k]! - e.line0 - 1)));
       }
     });
     return [...out].map((b) => (b + 0.5) / buckets);
@@ -303,22 +343,22 @@ export class Scan {
 type RowTest = (extent: Extent, row: number) => boolean;
 
 export function errorScan(journal: Journal, wanted: RowTest): Scan {
-  const test = (extent: Extent, row: number, index: number): boolean => {
+  const test = (extent: Extent, row: number): boolean => {
     if (!wanted(extent, row)) return false;
-    const place = { index, extent, row, open: -1 };
+    const place = { index: -1, extent, row, open: -1 };
     if (extent.flags[row]! & RowFlag.escape) {
       const { runs } = lineAt(journal, place);
       return isRed(runs) || isErrorText(runsText(runs));
     }
     return isErrorText(placeText(journal, place).slice(0, 2000));
   };
-  return new Scan(journal, test, (extent, from, to) => maybeErrors(journal, extent, from, to));
+  return new Scan(journal, test, maybeErrors);
 }
 
 export function queryScan(journal: Journal, re: RegExp, wanted: RowTest): Scan {
-  return new Scan(journal, (extent, row, index) => {
+  return new Scan(journal, (extent, row) => {
     if (!wanted(extent, row)) return false;
     re.lastIndex = 0;
-    return re.test(placeText(journal, { index, extent, row, open: -1 }));
+    return re.test(placeText(journal, { index: -1, extent, row, open: -1 }));
   });
 }

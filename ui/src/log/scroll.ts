@@ -19,32 +19,36 @@ export class ScrollMap {
   /** First visible row, and how far its top is above the edge. */
   row = 0;
   px = 0;
-  private previous = 0;
+  #previous = 0;
+
+  readonly #heights: Heights;
 
   constructor(
     readonly rowHeight: number,
-    private readonly heights: Heights,
+    heights: Heights,
     private readonly max = MAX_HEIGHT,
-  ) {}
+  ) {
+    this.#heights = heights;
+  }
 
-  private get virtual(): number {
-    return this.rows * this.heights.mean;
+  get #virtual(): number {
+    return this.rows * this.#heights.mean;
   }
 
   /** Height to give the scrolled element. */
   get height(): number {
-    return Math.max(this.viewport, Math.min(this.virtual, this.max));
+    return Math.max(this.viewport, Math.min(this.#virtual, this.max));
   }
 
-  private get exact(): boolean {
-    return this.heights.fixed && this.virtual <= this.max;
+  get #exact(): boolean {
+    return this.#heights.fixed && this.#virtual <= this.max;
   }
 
   /** The place at which the last row ends at the bottom edge. */
-  private end(): { row: number; px: number } {
+  #end(): { row: number; px: number } {
     let left = this.viewport;
     for (let row = this.rows - 1; row >= 0; row--) {
-      const h = this.heights.of(row);
+      const h = this.#heights.of(row);
       if (h >= left) return { row, px: h - left };
       left -= h;
     }
@@ -52,16 +56,16 @@ export class ScrollMap {
   }
 
   get atEnd(): boolean {
-    const end = this.end();
+    const end = this.#end();
     return this.row > end.row || (this.row === end.row && this.px >= end.px - 2);
   }
 
-  private clamp(): void {
+  #clamp(): void {
     if (this.row < 0 || this.rows === 0) {
       this.row = 0;
       this.px = 0;
     }
-    const end = this.end();
+    const end = this.#end();
     if (this.row > end.row || (this.row === end.row && this.px > end.px)) {
       this.row = end.row;
       this.px = end.px;
@@ -69,7 +73,7 @@ export class ScrollMap {
   }
 
   toEnd(): void {
-    const end = this.end();
+    const end = this.#end();
     this.row = end.row;
     this.px = end.px;
   }
@@ -84,10 +88,10 @@ export class ScrollMap {
   /** Moves by pixels. */
   move(d: number): void {
     this.px += d;
-    while (this.px < 0 && this.row > 0) this.px += this.heights.of(--this.row);
+    while (this.px < 0 && this.row > 0) this.px += this.#heights.of(--this.row);
     if (this.px < 0) this.px = 0;
-    while (this.row < this.rows - 1 && this.px >= this.heights.of(this.row)) this.px -= this.heights.of(this.row++);
-    this.clamp();
+    while (this.row < this.rows - 1 && this.px >= this.#heights.of(this.row)) this.px -= this.#heights.of(this.row++);
+    this.#clamp();
   }
 
   /** Rows came or went above: the same row stays at the edge. */
@@ -97,21 +101,21 @@ export class ScrollMap {
 
   /** The element was scrolled to `top` by somebody. */
   scrolled(top: number): void {
-    const d = top - this.previous;
-    this.previous = top;
+    const d = top - this.#previous;
+    this.#previous = top;
     const last = this.height - this.viewport;
     if (top <= 0) this.row = this.px = 0;
-    else if (this.exact) {
+    else if (this.#exact) {
       this.row = Math.floor(top / this.rowHeight);
       this.px = top - this.row * this.rowHeight;
-      this.clamp();
+      this.#clamp();
     } else if (top >= last - 1) this.toEnd();
     else if (Math.abs(d) < this.viewport * 1.5) this.move(d);
     else {
-      const at = (top / last) * Math.max(0, this.rows - this.viewport / this.heights.mean);
+      const at = (top / last) * Math.max(0, this.rows - this.viewport / this.#heights.mean);
       this.row = Math.floor(at);
-      this.px = (at - this.row) * this.heights.of(this.row);
-      this.clamp();
+      this.px = (at - this.row) * this.#heights.of(this.row);
+      this.#clamp();
     }
   }
 
@@ -120,15 +124,15 @@ export class ScrollMap {
     const last = this.height - this.viewport;
     let top: number;
     if (last <= 0) top = 0;
-    else if (this.exact) top = Math.min(last, this.row * this.rowHeight + this.px);
+    else if (this.#exact) top = Math.min(last, this.row * this.rowHeight + this.px);
     else if (this.atEnd) top = last;
     else if (this.row === 0 && this.px === 0) top = 0;
     else {
-      const span = Math.max(1, this.rows - this.viewport / this.heights.mean);
+      const span = Math.max(1, this.rows - this.viewport / this.#heights.mean);
       // Never quite at an edge: those mean the very first and last row.
-      top = Math.max(1, Math.min(last - 2, ((this.row + this.px / this.heights.of(this.row)) / span) * last));
+      top = Math.max(1, Math.min(last - 2, ((this.row + this.px / this.#heights.of(this.row)) / span) * last));
     }
-    this.previous = top;
+    this.#previous = top;
     return top;
   }
 }

@@ -33,51 +33,58 @@ interface Selected {
 
 export class LogSelection {
   readonly lines = signal<Lines | null>(null);
-  private selected: Selected | null = null;
-  private anchorLine = 0;
-  private ready: { of: string; text: string } | null = null;
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  #selected: Selected | null = null;
+  #anchorLine = 0;
+  #ready: { of: string; text: string } | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  readonly #box: HTMLElement;
+  readonly #client: LogClient;
+  readonly #onBegin: () => void;
 
   constructor(
-    private readonly box: HTMLElement,
-    private readonly client: LogClient,
-    private readonly onBegin: () => void,
+    box: HTMLElement,
+    client: LogClient,
+    onBegin: () => void,
   ) {
-    document.addEventListener('selectionchange', this.changed);
-    box.addEventListener('copy', this.copy);
+    this.#box = box;
+    this.#client = client;
+    this.#onBegin = onBegin;
+    document.addEventListener('selectionchange', this.#changed);
+    box.addEventListener('copy', this.#copy);
   }
 
   close(): void {
-    clearTimeout(this.timer);
-    document.removeEventListener('selectionchange', this.changed);
-    this.box.removeEventListener('copy', this.copy);
+    clearTimeout(this.#timer);
+    document.removeEventListener('selectionchange', this.#changed);
+    this.#box.removeEventListener('copy', this.#copy);
   }
 
   pickLine(n: number, extend: boolean): void {
-    if (extend && this.anchorLine > 0) {
-      this.lines.value = { from: Math.min(n, this.anchorLine), to: Math.max(n, this.anchorLine) };
+    if (extend && this.#anchorLine > 0) {
+      this.lines.value = { from: Math.min(n, this.#anchorLine), to: Math.max(n, this.#anchorLine) };
       getSelection()?.removeAllRanges(); // shift-click selects text too
     } else if (!extend && this.lines.value?.from === n && this.lines.value.to === n) {
       this.lines.value = null;
-      this.anchorLine = 0;
+      this.#anchorLine = 0;
       return;
     } else {
       this.lines.value = { from: n, to: n };
-      this.anchorLine = n;
+      this.#anchorLine = n;
     }
-    this.onBegin();
+    this.#onBegin();
   }
 
   setLines(l: Lines | null): void {
     this.lines.value = l;
-    this.anchorLine = l?.from ?? 0;
+    this.#anchorLine = l?.from ?? 0;
   }
 
   /** Lets go of selected text; picked lines stay. */
   clear(): void {
-    if (!this.selected) return;
-    this.selected = null;
-    this.ready = null;
+    if (!this.#selected) return;
+    this.#selected = null;
+    this.#ready = null;
     getSelection()?.removeAllRanges();
   }
 
@@ -87,22 +94,22 @@ export class LogSelection {
   }
 
   pinned(): ReadonlySet<number> {
-    const s = this.selected;
+    const s = this.#selected;
     return s ? new Set([s.from.row, s.to.row]) : new Set();
   }
 
   shift(delta: number): void {
-    const s = this.selected;
+    const s = this.#selected;
     if (!s) return;
     s.from.row += delta;
     s.to.row += delta;
-    this.ready = null;
+    this.#ready = null;
   }
 
-  private pointOf(node: Node | null, offset: number): Point | null {
+  #pointOf(node: Node | null, offset: number): Point | null {
     const element = node instanceof Element ? node : node?.parentElement;
     const row = element?.closest<RowElement>('.lr');
-    if (!row || !node || !this.box.contains(row)) return null;
+    if (!row || !node || !this.#box.contains(row)) return null;
     const text = row.querySelector('.lx');
     if (!text || !text.contains(node)) return { row: row.row, col: 0 };
     const range = document.createRange();
@@ -111,42 +118,42 @@ export class LogSelection {
     return { row: row.row, col: range.toString().length };
   }
 
-  private readonly changed = (): void => {
+  readonly #changed = (): void => {
     const s = getSelection();
     if (!s || s.isCollapsed) {
-      this.selected = null;
+      this.#selected = null;
       return;
     }
-    const a = this.pointOf(s.anchorNode, s.anchorOffset);
-    const b = this.pointOf(s.focusNode, s.focusOffset);
+    const a = this.#pointOf(s.anchorNode, s.anchorOffset);
+    const b = this.#pointOf(s.focusNode, s.focusOffset);
     if (!a || !b) {
-      if (!a && !b) this.selected = null;
+      if (!a && !b) this.#selected = null;
       return;
     }
-    if (!this.selected) this.onBegin();
+    if (!this.#selected) this.#onBegin();
     const forward = a.row < b.row || (a.row === b.row && a.col <= b.col);
-    this.selected = forward ? { from: a, to: b } : { from: b, to: a };
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.fetch(), 120);
+    this.#selected = forward ? { from: a, to: b } : { from: b, to: a };
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#fetch(), 120);
   };
 
-  private key(s: Selected): string {
+  #key(s: Selected): string {
     return `${s.from.row}:${s.from.col}-${s.to.row}:${s.to.col}`;
   }
 
   /** A copy event wants its text at once: get it before. */
-  private async fetch(): Promise<void> {
-    const s = this.selected;
+  async #fetch(): Promise<void> {
+    const s = this.#selected;
     if (!s) return;
-    const of = this.key(s);
-    const { text } = await this.client.text({ ...s.from }, { ...s.to });
-    this.ready = { of, text };
+    const of = this.#key(s);
+    const { text } = await this.#client.text({ ...s.from }, { ...s.to });
+    this.#ready = { of, text };
   }
 
-  private readonly copy = (e: ClipboardEvent): void => {
-    const s = this.selected;
-    if (!s || !e.clipboardData || this.ready?.of !== this.key(s)) return;
+  readonly #copy = (e: ClipboardEvent): void => {
+    const s = this.#selected;
+    if (!s || !e.clipboardData || this.#ready?.of !== this.#key(s)) return;
     e.preventDefault();
-    e.clipboardData.setData('text/plain', this.ready.text);
+    e.clipboardData.setData('text/plain', this.#ready.text);
   };
 }

@@ -1,7 +1,7 @@
 // One line's bytes to styled runs of text: carriage returns and backspaces overwrite, CSI K erases,
 // bytes that are no UTF-8 and control characters are shown, never interpreted.
 
-import { Attr, parseEscape, PLAIN, SeqKind, type Style } from './ansi.ts';
+import { Attr, isRedStyle, parseEscape, PLAIN, SeqKind, type Style } from './ansi.ts';
 
 export interface Run {
   text: string;
@@ -150,11 +150,6 @@ export function runsText(runs: readonly Run[]): string {
   let text = '';
   for (const r of runs) text += r.text;
   return text;
-}
-
-/** One of the two reds. */
-export function isRedStyle(s: { fg: number }): boolean {
-  return s.fg === 2 || s.fg === 10;
 }
 
 /** True when the line begins in one of the two reds, or much of it is red. */
