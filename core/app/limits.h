@@ -74,6 +74,9 @@
 #define LIMIT_CATCHING_UP_BYTES (32u << 20)   /* behind by more, pages say so */
 #define LIMIT_RUNS_SNAPSHOT 50		      /* runs in the snapshot of the topic `runs` */
 
+/* Notifications (those of a rule and a target: notify.h) */
+#define LIMIT_NOTIFY_HELD 1024 /* events kept for all of them together, about 2 KiB each */
+
 /* Ending */
 #define LIMIT_SHUTDOWN_MS 4000
 

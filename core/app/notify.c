@@ -9,8 +9,9 @@
  * STATE_DIR's owner id, and a message is forgotten only when it was taken. Only when the process
  * dies between a target's answer and the next write of the state is something told twice.
  *
- * Failure modes: PostgreSQL away, slow or read-only: events are told unclaimed. Too many events
- * wait: the oldest is dropped and counted.
+ * Failure modes: PostgreSQL known to be away: events are told at once, unclaimed. It does not
+ * answer or is read-only: whatever waits by then is told unclaimed, so nothing waits for it twice.
+ * Too many events wait: the oldest is dropped and counted.
  */
 #include "core/app/notify.h"
 
@@ -144,7 +145,7 @@ static void settle_claimed(struct notify *n, const struct pg_reply *reply)
 	n->n_claiming = 0;
 	for (size_t i = 0; i < n_claimed; i++) {
 		struct notify_item *item = first_waiting(n);
-		bool ours = reply == NULL || reply->err != 0 || row_is_ours(n, reply->results[i]);
+		bool ours = reply == NULL || row_is_ours(n, reply->results[i]);
 
 		if (ours)
 			notify_lanes_add(n, &item->event);
@@ -156,6 +157,15 @@ static void settle_claimed(struct notify *n, const struct pg_reply *reply)
 	notify_lanes_pump(n);
 }
 
+/* Nobody says who tells what: we tell all of it. */
+static void settle_unclaimed(struct notify *n, const char *reason)
+{
+	log_warn(LOG_EV("notify.unclaimed"), LOG_INT("events", n->n_waiting),
+		LOG_STR("reason", reason));
+	n->n_claiming = n->n_waiting;
+	settle_claimed(n, NULL);
+}
+
 /* PostgreSQL says who tells what, or cannot. */
 static void on_claimed(const struct pg_reply *reply, void *arg)
 {
@@ -164,9 +174,10 @@ static void on_claimed(const struct pg_reply *reply, void *arg)
 	n->claim = NULL;
 	if (reply->err == -ECANCELED)
 		return; /* closing: they are in the state that is written */
-	if (reply->err != 0)
-		log_warn(LOG_EV("notify.unclaimed"), LOG_INT("events", n->n_claiming),
-			LOG_STR("reason", reply->message));
+	if (reply->err != 0) {
+		settle_unclaimed(n, reply->message);
+		return;
+	}
 	settle_claimed(n, reply);
 	claim_next(n);
 }
@@ -174,9 +185,15 @@ static void on_claimed(const struct pg_reply *reply, void *arg)
 static void claim_next(struct notify *n)
 {
 	struct pg_batch *batch;
+	struct pool_info pool;
 
 	if (n->claim != NULL || n->n_waiting == 0 || n->closing)
 		return;
+	pool_get_info(n->server->pool, &pool);
+	if (pool.state == POOL_DOWN) {
+		settle_unclaimed(n, pool.reason);
+		return;
+	}
 	batch = pg_batch_new();
 	n->n_claiming = 0;
 	list_foreach(pos, tmp, &n->waiting)

@@ -1,5 +1,5 @@
 /* What notify*.c share: events become marks and claims (notify.c), wait in lanes (notify_lane.c),
- * survive restarts (notify_state.c) and come from somewhere (notify_watch.c). */
+ * survive restarts (notify_state.c) and come from somewhere (notify_watch.c, notify_items.c). */
 #ifndef OPS_CORE_APP_NOTIFY_INTERNAL_H
 #define OPS_CORE_APP_NOTIFY_INTERNAL_H
 
@@ -9,7 +9,9 @@
 #include "core/agentlink/link.h"
 #include "core/app/notify.h"
 #include "core/app/notify_text.h"
+#include "core/app/status.h"
 #include "core/base/list.h"
+#include "core/base/uuid.h"
 #include "core/db/pool.h"
 #include "core/net/outgoing.h"
 
@@ -68,21 +70,29 @@ struct notify_lane {
 	bool orphan; /* gone from the configuration while it was sending */
 };
 
-/* What is watched of one host (notify_watch.c). */
+/* What is watched of one host. */
 struct notify_host {
 	struct list link; /* notify.hosts */
 	struct notify *notify;
 	struct host *host;
+	unsigned n_handles; /* of both, that are not closed */
+
+	/* notify_watch.c */
 	struct link_watch watch;
-	struct link_call *list, *look;
+	struct link_call *list;
 	json_t *found; /* by the scan, newest first */
 	uint64_t scan_began_us;
-	unsigned scan_pages;
-	bool scanned;	  /* since the agent was connected */
+	unsigned scan_pages, scan_failures; /* failures: of this page */
+	char scan_before[UUID_TEXT_BYTES];  /* the page that is asked for; "": the first */
+	bool scanned;			    /* since the agent was connected */
 	uint64_t seen_us; /* runs that ended before were looked at; 0: to be found out */
-	uv_timer_t grace, look_timer;
-	unsigned n_handles;
+	uv_timer_t grace, scan_timer;
 	uint64_t away_us; /* since when the agent is away; 0: it is there */
+
+	/* notify_items.c */
+	struct status_listener levels;
+	struct link_call *look;
+	uv_timer_t look_timer;
 };
 
 struct notify_line; /* a last line that is being looked up */
@@ -93,6 +103,7 @@ struct notify {
 	struct outgoing *outgoing;
 	struct list marks, waiting, lanes, tallies, lines;
 	size_t n_marks, n_waiting, n_lines;
+	size_t n_held; /* items of all lanes */
 	struct pool_call *claim;
 	size_t n_claiming; /* of the first of waiting */
 	uv_timer_t due;	   /* the next lane that may send */
@@ -136,7 +147,8 @@ void notify_lanes_configure(struct notify *notify);
 void notify_lanes_free(struct notify *notify);
 /* Queues a copy for every target that the rules name for it. */
 void notify_lanes_add(struct notify *notify, const struct notify_event *event);
-/* queued_us 0: now. NOTIFY_MAX_QUEUED are held, and as many again while those are being sent. */
+/* queued_us 0: now. NOTIFY_MAX_QUEUED are held, and as many again while those are being sent; of
+ * all lanes together LIMIT_NOTIFY_HELD. */
 void notify_lane_push(
 	struct notify_lane *lane, const struct notify_event *event, uint64_t queued_us);
 /* Sends what is due. */
@@ -161,6 +173,14 @@ void notify_watch_configure(struct notify *notify);
 void notify_watch_close(struct notify *notify);
 /* Up to when that host's runs were looked at, for the next start. */
 uint64_t notify_host_seen_us(const struct notify_host *host);
+
+/* ---- notify_items.c ---- */
+
+void notify_items_open(struct notify_host *host);
+/* The agent came, or the configuration is another one: a look soon, then every look_every. */
+void notify_items_configure(struct notify_host *host);
+/* on_closed comes for its one handle, whose data is the notify_host. */
+void notify_items_close(struct notify_host *host, uv_close_cb on_closed);
 
 /* ---- notify_line.c ---- */
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app/limits.h"
 #include "core/app/notify_internal.h"
 #include "core/app/notify_message.h"
 #include "core/app/server.h"
@@ -49,12 +50,18 @@ void notify_tally_count(
 
 /* ---- items ---- */
 
+static void take_out(struct notify_lane *lane, struct notify_item *item)
+{
+	list_remove(&item->link);
+	lane->n_items--;
+	lane->notify->n_held--;
+}
+
 static void drop_first(struct notify_lane *lane)
 {
 	struct notify_item *item = container_of(lane->items.next, struct notify_item, link);
 
-	list_remove(&item->link);
-	lane->n_items--;
+	take_out(lane, item);
 	free(item);
 }
 
@@ -66,19 +73,45 @@ static void lane_free(struct notify_lane *lane)
 	free(lane);
 }
 
-/* Of those that are not being sent, all beyond the maximum are only counted from now on: the
- * oldest. */
+static size_t n_unsent(const struct notify_lane *lane)
+{
+	return lane->n_items - lane->n_sending;
+}
+
+/* The oldest of those that are not being sent is only counted from now on. */
+static void count_oldest(struct notify_lane *lane)
+{
+	struct list *at = lane->items.next;
+	struct notify_item *item;
+
+	for (size_t i = 0; i < lane->n_sending; i++)
+		at = at->next;
+	item = container_of(at, struct notify_item, link);
+	take_out(lane, item);
+	free(item);
+	lane->more++;
+}
+
+/* Keeps the lane's maximum, and that of all lanes: there the longest one gives. */
 static void keep_max(struct notify_lane *lane)
 {
-	while (lane->n_items - lane->n_sending > NOTIFY_MAX_QUEUED) {
-		struct list *at = lane->items.next;
+	struct notify *n = lane->notify;
 
-		for (size_t i = 0; i < lane->n_sending; i++)
-			at = at->next;
-		list_remove(at);
-		free(container_of(at, struct notify_item, link));
-		lane->n_items--;
-		lane->more++;
+	while (n_unsent(lane) > NOTIFY_MAX_QUEUED)
+		count_oldest(lane);
+	while (n->n_held > LIMIT_NOTIFY_HELD) {
+		struct notify_lane *longest = lane;
+
+		list_foreach(pos, tmp, &n->lanes)
+		{
+			struct notify_lane *other = container_of(pos, struct notify_lane, link);
+
+			if (n_unsent(other) > n_unsent(longest))
+				longest = other;
+		}
+		if (n_unsent(longest) == 0)
+			return; /* all of them are on their way */
+		count_oldest(longest);
 	}
 }
 
@@ -91,6 +124,7 @@ void notify_lane_push(
 	item->queued_us = queued_us != 0 ? queued_us : clock_wall_us();
 	list_append(&lane->items, &item->link);
 	lane->n_items++;
+	lane->notify->n_held++;
 	keep_max(lane);
 }
 
@@ -176,9 +210,8 @@ static void move_items(struct notify *n, struct notify_lane *from)
 
 			if (at++ < from->n_sending)
 				continue;
+			take_out(from, moved);
 			notify_lane_push(to, &moved->event, moved->queued_us);
-			list_remove(&moved->link);
-			from->n_items--;
 			free(moved);
 		}
 		to->more += from->more - from->more_sending;

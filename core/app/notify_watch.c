@@ -1,14 +1,14 @@
 /*
  * Where events come from, of each host for itself: the agent's run.changed events, its list of runs
- * whenever it has been away, its absence, and its status document, which is asked for every now and
- * then. Asking does not make the probes look more often, as watching would.
+ * whenever it has been away, and its absence. The machine's items are notify_items.c's.
  *
  * Runs: an event run.changed carries the run's document. After (re)connecting the agent's list is
  * read back to what was seen before, oldest first then, so that what failed while nobody listened
  * is told, and "works again" follows "failed".
  *
- * Failure modes: the agent goes away in the middle of a scan: the next connection begins it anew.
- * A document that makes no sense is passed over; hub.c and status.c say so in the log.
+ * Failure modes: the agent goes away in the middle of a scan: the next connection begins it anew. A
+ * page of it that does not come while the agent stays is asked for again, ever more seldom. A
+ * document that makes no sense is passed over; hub.c says so in the log.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,8 +23,9 @@
 #define SCAN_PAGE 100
 #define SCAN_MAX_PAGES 50
 #define SCAN_LONGEST_US                                                                            \
-	(UINT64_C(48) * 3600 * 1000000)	   /* a run that lasts; longer ones are missed */
-#define GONE_US (UINT64_C(3600) * 1000000) /* an item that is not there for so long is gone */
+	(UINT64_C(48) * 3600 * 1000000) /* a run that lasts; longer ones are missed */
+#define SCAN_RETRY_MIN_MS 1000
+#define SCAN_RETRY_MAX_MS 60000
 
 /* ---- runs ---- */
 
@@ -174,7 +175,7 @@ uint64_t notify_host_seen_us(const struct notify_host *h)
 	return h->seen_us > 0 ? h->seen_us : seen_at_start(h);
 }
 
-static void scan_page(struct notify_host *h, const char *before);
+static void scan_page(struct notify_host *h);
 
 static void scan_done(struct notify_host *h)
 {
@@ -212,34 +213,60 @@ static bool scan_take(struct notify_host *h, const json_t *runs)
 	return more;
 }
 
+/* Time to ask again for a page that did not come. */
+static void on_scan_timer(uv_timer_t *timer)
+{
+	struct notify_host *h = timer->data;
+
+	if (host_is_connected(h->host))
+		scan_page(h);
+}
+
+static void scan_retry(struct notify_host *h, const struct link_reply *reply)
+{
+	unsigned wait_ms = SCAN_RETRY_MIN_MS << MIN(h->scan_failures, 6u);
+
+	h->scan_failures++;
+	log_warn(LOG_EV("notify.scan_failed"), LOG_STR("host", host_name(h->host)),
+		LOG_INT("page", h->scan_pages), LOG_INT("attempt", h->scan_failures),
+		LOG_STR("reason",
+			reply->err != 0 ? strerror(-reply->err) : msg_status_name(reply->status)));
+	uv_timer_start(&h->scan_timer, on_scan_timer, MIN(wait_ms, SCAN_RETRY_MAX_MS), 0);
+}
+
 /* A page of the agent's runs. */
 static void on_list(const struct link_reply *reply, void *arg)
 {
 	struct notify_host *h = arg;
 	struct msg_run_list_reply list;
-	char before[UUID_TEXT_BYTES];
 	json_t *page;
 	bool more;
 
 	h->list = NULL;
+	if (!host_is_connected(h->host))
+		return; /* the next connection begins a scan of its own */
 	if (reply->err != 0 || reply->status != MSG_OK ||
-		msg_run_list_reply_decode(reply->fields, reply->fields_len, &list) != 0)
-		return; /* the next connection scans again */
+		msg_run_list_reply_decode(reply->fields, reply->fields_len, &list) != 0) {
+		scan_retry(h, reply);
+		return;
+	}
 	page = json_loadb(
 		list.json.data, list.json.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	more = scan_take(h, json_object_get(page, "runs"));
 	json_decref(page);
-	snprintf(before, sizeof(before), "%.*s", (int)list.next.len, list.next.data);
-	if (more && before[0] != '\0' && ++h->scan_pages < SCAN_MAX_PAGES)
-		scan_page(h, before);
+	snprintf(
+		h->scan_before, sizeof(h->scan_before), "%.*s", (int)list.next.len, list.next.data);
+	h->scan_failures = 0;
+	if (more && h->scan_before[0] != '\0' && ++h->scan_pages < SCAN_MAX_PAGES)
+		scan_page(h);
 	else
 		scan_done(h);
 }
 
-static void scan_page(struct notify_host *h, const char *before)
+static void scan_page(struct notify_host *h)
 {
 	const struct msg_run_list ask = {
-		.filter = MSG_LIST_ALL, .limit = SCAN_PAGE, .before = wire_str_of(before)};
+		.filter = MSG_LIST_ALL, .limit = SCAN_PAGE, .before = wire_str_of(h->scan_before)};
 	uint8_t fields[128];
 	int len = msg_run_list_encode(&ask, fields, sizeof(fields));
 
@@ -254,12 +281,14 @@ static void scan_begin(struct notify_host *h)
 	link_call_forget(h->list);
 	json_decref(h->found);
 	h->found = json_array();
-	h->scan_pages = 0;
+	h->scan_pages = h->scan_failures = 0;
+	h->scan_before[0] = '\0';
 	h->scanned = false;
 	if (h->seen_us == 0)
 		h->seen_us = seen_at_start(h);
 	h->scan_began_us = clock_wall_us();
-	scan_page(h, "");
+	uv_timer_stop(&h->scan_timer);
+	scan_page(h);
 }
 
 /* ---- the agent itself ---- */
@@ -344,8 +373,10 @@ static void on_state(struct link_watch *watch, const struct link_info *info)
 		return;
 	}
 	agent_back(h);
-	if (h->notify->conf != NULL)
-		scan_begin(h);
+	if (h->notify->conf == NULL)
+		return;
+	scan_begin(h);
+	notify_items_configure(h);
 }
 
 static void on_event(struct link_watch *watch, struct wire_str text)
@@ -362,128 +393,20 @@ static void on_event(struct link_watch *watch, struct wire_str text)
 	json_decref(doc);
 }
 
-/* ---- the machine ---- */
-
-static enum notify_on on_of_level(const char *level)
-{
-	if (strcmp(level, "bad") == 0)
-		return NOTIFY_STATUS_BAD;
-	if (strcmp(level, "warn") == 0)
-		return NOTIFY_STATUS_WARN;
-	return strcmp(level, "ok") == 0 ? NOTIFY_STATUS_OK : NOTIFY_STATUS_UNKNOWN;
-}
-
-static uint32_t wanted(const struct notify *n)
-{
-	uint32_t on = 0;
-
-	for (size_t i = 0; n->conf != NULL && i < n->conf->n_rules; i++)
-		on |= n->conf->rules[i].on;
-	return on;
-}
-
-static void take_item(struct notify *n, const char *host, const char *section, const json_t *item)
-{
-	const char *id = json_string_value(json_object_get(item, "id"));
-	const char *level = json_string_value(json_object_get(item, "level"));
-	struct notify_words words = notify_words(n);
-	struct notify_event event = {0};
-	struct notify_mark *mark;
-
-	if (id == NULL || level == NULL)
-		return;
-	event.on = on_of_level(level);
-	snprintf(event.key, sizeof(event.key), "status/%s/%s/%s", host, section, id);
-	mark = notify_find_mark(n, event.key);
-	if (mark != NULL)
-		mark->time_us = clock_wall_us();
-	/* Not to know is no news to those who did not ask for it. */
-	if (event.on == NOTIFY_STATUS_UNKNOWN && (wanted(n) & 1u << NOTIFY_STATUS_UNKNOWN) == 0)
-		return;
-	if (strcmp(mark != NULL ? mark->state : "ok", level) == 0)
-		return;
-	snprintf(event.state, sizeof(event.state), "%s", level);
-	snprintf(event.name, sizeof(event.name), "%s", id);
-	snprintf(event.section, sizeof(event.section), "%s", section);
-	words.host = host;
-	notify_text_item(&words, item, &event);
-	if (event.on == NOTIFY_STATUS_OK)
-		notify_drop_mark(n, mark);
-	else
-		notify_set_mark(n, event.key, level, clock_wall_us(), false);
-	notify_tell(n, &event);
-}
-
-static void forget_gone(struct notify *n)
-{
-	uint64_t now_us = clock_wall_us();
-
-	list_foreach(pos, tmp, &n->marks)
-	{
-		struct notify_mark *mark = container_of(pos, struct notify_mark, link);
-
-		if (strncmp(mark->key, "status/", 7) == 0 &&
-			mark->time_us + MAX(GONE_US, 3 * n->conf->look_every_us) < now_us)
-			notify_drop_mark(n, mark);
-	}
-}
-
-/* How the machine is. */
-static void on_look(const struct link_reply *reply, void *arg)
-{
-	struct notify_host *h = arg;
-	struct notify *n = h->notify;
-	struct msg_document document;
-	const char *host, *section;
-	json_t *doc, *items, *item;
-	size_t i;
-
-	h->look = NULL;
-	if (n->conf == NULL || reply->err != 0 || reply->status != MSG_OK ||
-		msg_document_decode(reply->fields, reply->fields_len, &document) != 0)
-		return;
-	doc = json_loadb(document.json.data, document.json.len, JSON_REJECT_DUPLICATES, NULL);
-	host = json_string_value(json_object_get(doc, "host"));
-	json_object_foreach(json_object_get(doc, "sections"), section, items)
-	{
-		json_array_foreach(items, i, item)
-		{
-			take_item(n, host != NULL ? host : "", section, item);
-		}
-	}
-	forget_gone(n);
-	json_decref(doc);
-}
-
-/* Time to look at the machine. */
-static void on_look_timer(uv_timer_t *timer)
-{
-	static const uint32_t levels = 1u << NOTIFY_STATUS_BAD | 1u << NOTIFY_STATUS_WARN |
-				       1u << NOTIFY_STATUS_UNKNOWN | 1u << NOTIFY_STATUS_OK;
-	struct notify_host *h = timer->data;
-
-	if (h->look == NULL && (wanted(h->notify) & levels) != 0 && host_is_connected(h->host))
-		h->look = link_request(h->host->link, MSG_STATUS, NULL, 0, on_look, h);
-}
-
 /* ---- birth and death ---- */
 
 static void configure(struct notify_host *h)
 {
-	const struct notify_conf *conf = h->notify->conf;
 	struct link_info info;
 
+	notify_items_configure(h);
 	uv_timer_stop(&h->grace);
-	if (conf == NULL) {
-		uv_timer_stop(&h->look_timer);
+	if (h->notify->conf == NULL)
 		return;
-	}
-	uv_timer_start(&h->look_timer, on_look_timer, conf->look_every_us / 1000,
-		conf->look_every_us / 1000);
 	link_get_info(h->host->link, &info);
 	if (info.state != LINK_CONNECTED)
 		agent_away(h, info.since_us);
-	else if (!h->scanned && h->list == NULL)
+	else if (!h->scanned && h->list == NULL && !uv_is_active((uv_handle_t *)&h->scan_timer))
 		scan_begin(h);
 }
 
@@ -501,9 +424,10 @@ void notify_host_added(struct notify *n, struct host *host)
 	list_append(&n->hosts, &h->link);
 	n->n_hosts++;
 	uv_timer_init(n->server->loop, &h->grace);
-	uv_timer_init(n->server->loop, &h->look_timer);
-	h->n_handles = 2;
-	h->grace.data = h->look_timer.data = h;
+	uv_timer_init(n->server->loop, &h->scan_timer);
+	h->n_handles = 3;
+	h->grace.data = h->scan_timer.data = h;
+	notify_items_open(h);
 	h->watch.on_state = on_state;
 	h->watch.on_event = on_event;
 	link_watch_add(host->link, &h->watch);
@@ -516,7 +440,7 @@ void notify_watch_open(struct notify *n)
 		notify_host_added(n, hosts_at(n->server->hosts, i));
 }
 
-/* One of its two timers is closed. */
+/* One of its timers is closed. */
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct notify_host *h = handle->data;
@@ -535,10 +459,10 @@ static void host_close_watch(struct notify_host *h)
 	list_remove(&h->link);
 	link_watch_remove(&h->watch);
 	link_call_forget(h->list);
-	link_call_forget(h->look);
 	json_decref(h->found);
 	uv_close((uv_handle_t *)&h->grace, on_handle_closed);
-	uv_close((uv_handle_t *)&h->look_timer, on_handle_closed);
+	uv_close((uv_handle_t *)&h->scan_timer, on_handle_closed);
+	notify_items_close(h, on_handle_closed);
 }
 
 void notify_host_gone(struct notify *n, const struct host *host)

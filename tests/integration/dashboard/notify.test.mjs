@@ -87,10 +87,15 @@ rules:
 
 	const toPhone = () => http.taken.filter((r) => r.path === '/').map((r) => r.json);
 
+	// It and what comes with it is a megabyte: not in a daemon that sends nothing.
+	const hasCurl = () => readFileSync(`/proc/${dashboard.pid}/maps`, 'utf8').includes('libcurl');
+
 	it('a failed run: what, where, the last line of stderr, a link', async () => {
+		assert.equal(hasCurl(), false);
 		const run = happen(agent, ended('backup', 'failed', '\x1b[31mdisk is full\x1b[0m'));
 		await until('both targets', () => http.taken.length === 2);
 		const [phone] = toPhone();
+		assert.equal(hasCurl(), true);
 		assert.equal(phone.topic, 'ops-x');
 		assert.equal(phone.title, 'Title of backup failed on fake');
 		assert.match(phone.message, /^#\d+ backup: failed/);
@@ -510,6 +515,111 @@ rules: [{ on: [status.bad], targets: [chat], quiet: 0s }]
 		const dashboard = await ready(await Dashboard.start({ agent, env: { NOTIFY_FILE: path('once.yml') } }));
 		happen(agent, ended('nobase', 'failed'));
 		await until('it', () => http.taken.length === 1);
+		await over(dashboard);
+	});
+
+	it('with PostgreSQL not answering no more is waited for than once', async () => {
+		await fresh();
+		conf('0s');
+		const dashboard = await start();
+		await dashboard.connected({ database: true });
+		// a batch is 32: each by itself would have waited ten times
+		const gaveUp = () => [...dashboard.log().matchAll(/notify\.unclaimed events=(\d+)/g)].map(([, n]) => Number(n));
+		const sum = (list) => list.reduce((total, n) => total + n, 0);
+		pg.pause();
+		try {
+			for (let i = 0; i < 300; i++) happen(agent, ended(`stalled.${i}`, 'failed'));
+			await until('all to be told', () => sum(http.taken.map((r) => r.json.count)) === 300);
+			await until('the log to say so', () => sum(gaveUp()) === 300);
+		} finally {
+			pg.resume();
+		}
+		assert.ok(gaveUp().length < 300 / 32, gaveUp().join(' '));
+		await over(dashboard);
+	});
+
+	it('runs that could not be asked for at once are asked for again', async () => {
+		await fresh();
+		conf('0s');
+		const dashboard = await start();
+		await dashboard.kill9();
+		agent.add(ended('missed', 'failed'));
+		agent.refuseLists = 2;
+		await dashboard.spawn();
+		await until('it', () => http.taken.length === 1);
+		assert.equal(http.titles()[0], 'Title of missed failed on fake');
+		assert.match(dashboard.log(), /notify\.scan_failed page=0 attempt=1 reason=unavailable/);
+		await over(dashboard);
+	});
+
+	it('a level is told when it changes, and over a restart none is missed', async () => {
+		await fresh();
+		write('once.yml', `version: 1
+look_every: 1h
+targets: { chat: { type: webhook, url: "${http.url}", secret_file: ${secret('key3', KEY)} } }
+rules: [{ on: [status.bad, status.ok], targets: [chat], quiet: 0s }]
+`);
+		let n = 0;
+		const document = (level) => ({
+			host: 'fake', time_us: ++n, level, interval_ms: 1000,
+			sections: { disks: [{ id: 'disk', title: 'The disk', level, message: level === 'ok' ? null : 'full', since_us: 1, checked_us: 0, values: {} }] },
+		});
+		const told = async (what, bad) => {
+			const { length } = http.taken;
+			await until(what, () => http.taken.length > length);
+			assert.equal(http.taken.length, length + 1);
+			await until('it to be known', () => {
+				const { marks, waiting, lanes } = state(dashboard);
+				return waiting.length === 0 && lanes.length === 0 && marks.some(([key]) => key === 'status/fake/disks/disk') === bad;
+			});
+			return http.titles().at(-1);
+		};
+		agent.status = document('ok');
+		const dashboard = await start();
+		await until('the watch', () => [...agent.sockets].some((socket) => socket.watchers.size > 0));
+		agent.tellStatus(document('bad'));
+		assert.equal(await told('the alarm', true), 'The disk is bad on fake');
+		await dashboard.kill9();
+		agent.status = document('ok');
+		await dashboard.spawn();
+		assert.equal(await told('the relief', false), 'The disk is well again on fake');
+		await dashboard.kill9();
+		agent.status = document('bad');
+		await dashboard.spawn();
+		assert.equal(await told('the second alarm', true), 'The disk is bad on fake');
+		await dashboard.restart();
+		agent.tellStatus(document('ok'));
+		await over(dashboard);
+	});
+
+	it('what all targets together have not taken is bounded, and counted', async () => {
+		await fresh();
+		const limit = Number(/LIMIT_NOTIFY_HELD (\d+)/.exec(readFileSync(new URL('../../../core/app/limits.h', import.meta.url), 'utf8'))[1]);
+		const lanes = 24, each = 64; // as many as a lane keeps
+		assert.ok(lanes * each > limit);
+		write('once.yml', `version: 1
+targets: { chat: { type: webhook, url: "${http.url}", secret_file: ${secret('key3', KEY)} } }
+rules:
+${Array.from({ length: lanes }, (_, i) => `  - { on: [run.failed], runs: ["r${i}.*"], targets: [chat], quiet: 0s }`).join('\n')}
+`);
+		http.answer = () => 503;
+		const dashboard = await start();
+		await dashboard.connected({ database: true });
+		for (let k = 0; k < each; k++) {
+			for (let i = 0; i < lanes; i++) happen(agent, ended(`r${i}.${k}`, 'failed'));
+		}
+		const sum = (list, of) => list.reduce((total, lane) => total + of(lane), 0);
+		await until('all to be known', () => {
+			const now = state(dashboard);
+			return now.waiting.length === 0 && sum(now.lanes, (lane) => lane.items.length + lane.more) === lanes * each;
+		});
+		const now = state(dashboard);
+		assert.equal(now.lanes.length, lanes);
+		assert.ok(sum(now.lanes, (lane) => lane.items.length) <= limit);
+		for (const lane of now.lanes) assert.ok(lane.items.length >= Math.floor(limit / lanes) - 1, 'the longest gives, so all keep about the same');
+		http.answer = () => 200;
+		await dashboard.restart(); // without waiting for the next attempt
+		await until('all to be told', () => http.taken.reduce((total, r) => total + r.json.count, 0) === lanes * each);
 		await over(dashboard);
 	});
 

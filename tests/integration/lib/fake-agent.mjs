@@ -12,6 +12,7 @@ const OK = 0;
 const NOT_FOUND = 4;
 const CONFLICT = 5;
 const BAD_OFFSET = 10;
+const UNAVAILABLE = 8;
 const UNSUPPORTED = 11;
 const RUN = 0xffff;
 
@@ -148,6 +149,7 @@ export class FakeAgent {
 		this.sockets = new Set();
 		this.sent = 0; // bytes of records
 		this.releases = [];
+		this.refuseLists = 0; // so many requests for a list of all runs are answered "unavailable"
 		this.status = null; // the status document; without one it does not know the methods
 		this.sources = new Map(); // what can be tailed: "docker/web" or "unit/caddy.service" -> FakeRun
 		this.tailed = []; // what was asked for
@@ -305,6 +307,10 @@ export class FakeAgent {
 
 	list(fields, respond) {
 		const filter = fields.u8();
+		if (filter !== 2 && this.refuseLists > 0) {
+			this.refuseLists--;
+			return respond(UNAVAILABLE, undefined, 'not now');
+		}
 		const limit = fields.u16();
 		const before = fields.str();
 		const all = [...this.runs.values()].filter((r) => filter !== 2 || !r.released).sort((a, b) => (a.id < b.id ? 1 : -1)).filter((r) => before === '' || r.id < before);
