@@ -86,6 +86,14 @@ void cookie_seal_session(const struct cookie_keys *keys, const struct cookie_ses
 	seal(keys->session, session, ret_text);
 }
 
+int cookie_check_time(const struct cookie_session *session, uint64_t now_s)
+{
+	return is_over(session->created_s, now_s, LIMIT_SESSION_AGE_S) ||
+			       is_over(session->seen_s, now_s, LIMIT_SESSION_IDLE_S)
+		       ? -ETIME
+		       : 0;
+}
+
 int cookie_open_session(const struct cookie_keys *keys, const char *text, uint64_t now_s,
 	struct cookie_session *ret_session)
 {
@@ -93,8 +101,7 @@ int cookie_open_session(const struct cookie_keys *keys, const char *text, uint64
 
 	if (unseal(keys->session, text, &session) < 0)
 		return -EACCES;
-	if (is_over(session.created_s, now_s, LIMIT_SESSION_AGE_S) ||
-		is_over(session.seen_s, now_s, LIMIT_SESSION_IDLE_S))
+	if (cookie_check_time(&session, now_s) < 0)
 		return -ETIME;
 	*ret_session = session;
 	return 0;

@@ -40,6 +40,8 @@ void cookie_seal_session(const struct cookie_keys *keys, const struct cookie_ses
 /* 0, -EACCES (not ours, tampered with), -ETIME (too old or idle for too long at now_s). */
 MUSTCHECK int cookie_open_session(const struct cookie_keys *keys, const char *text, uint64_t now_s,
 	struct cookie_session *ret_session);
+/* 0 or -ETIME: what one that was opened before is at now_s. */
+MUSTCHECK int cookie_check_time(const struct cookie_session *session, uint64_t now_s);
 
 /* The device cookie says: somebody signed in from this browser before. */
 void cookie_seal_device(

@@ -100,15 +100,23 @@ static void put_session(struct request *req, unsigned status, const struct cooki
 	const struct server *server = server_of(req);
 	uint64_t idle_s = session->seen_s + LIMIT_SESSION_IDLE_S;
 	uint64_t over_s = session->created_s + LIMIT_SESSION_AGE_S;
-	json_t *doc = json_pack("{s:s,s:I,s:I,s:I,s:b,s:s,s:s}", "user", server->cfg->auth_user,
-		"created_us", (json_int_t)(session->created_s * CLOCK_SECOND_US), "expires_us",
-		(json_int_t)(MIN(idle_s, over_s) * CLOCK_SECOND_US), "reauth_until_us",
-		(json_int_t)((session->reauth_s + LIMIT_REAUTH_S) * CLOCK_SECOND_US), "totp",
-		server->cfg->auth_totp_secret != NULL, "version", OPS_VERSION, "boot_id",
-		server->boot_id);
+	struct json json;
+	struct buf buf;
 
-	http_json(req, status, doc);
-	json_decref(doc);
+	buf_init(&buf, HTTP_MAX_DOCUMENT);
+	json_init(&json, &buf);
+	json_open_object(&json);
+	json_kv_str(&json, "user", server->cfg->auth_user);
+	json_kv_uint(&json, "created_us", session->created_s * CLOCK_SECOND_US);
+	json_kv_uint(&json, "expires_us", MIN(idle_s, over_s) * CLOCK_SECOND_US);
+	json_kv_uint(
+		&json, "reauth_until_us", (session->reauth_s + LIMIT_REAUTH_S) * CLOCK_SECOND_US);
+	json_kv_bool(&json, "totp", server->cfg->auth_totp_secret != NULL);
+	json_kv_str(&json, "version", OPS_VERSION);
+	json_kv_str(&json, "boot_id", server->boot_id);
+	json_close_object(&json);
+	response_json(req, status, &buf);
+	buf_fini(&buf);
 }
 
 static void succeed(struct attempt *attempt)

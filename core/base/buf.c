@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,30 @@ void buf_append_str(struct buf *buf, const char *s)
 void buf_append_byte(struct buf *buf, uint8_t byte)
 {
 	buf_append(buf, &byte, 1);
+}
+
+static void append_decimal(struct buf *buf, bool minus, uint64_t v)
+{
+	char text[21]; /* a sign and 20 digits */
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	if (minus)
+		text[--at] = '-';
+	buf_append(buf, text + at, sizeof(text) - at);
+}
+
+void buf_append_int(struct buf *buf, int64_t v)
+{
+	append_decimal(buf, v < 0, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+void buf_append_uint(struct buf *buf, uint64_t v)
+{
+	append_decimal(buf, false, v);
 }
 
 void buf_printf(struct buf *buf, const char *fmt, ...)

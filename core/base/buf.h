@@ -30,6 +30,9 @@ uint8_t *buf_reserve(struct buf *buf, size_t n);
 void buf_append(struct buf *buf, const void *data, size_t n);
 void buf_append_str(struct buf *buf, const char *s);
 void buf_append_byte(struct buf *buf, uint8_t byte);
+/* In decimal. */
+void buf_append_int(struct buf *buf, int64_t v);
+void buf_append_uint(struct buf *buf, uint64_t v);
 void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Drops the first n bytes (n <= len). */
 void buf_consume(struct buf *buf, size_t n);

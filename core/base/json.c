@@ -1,7 +1,6 @@
 #include "core/base/json.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "core/base/utf8.h"
@@ -57,6 +56,12 @@ void json_close_array(struct json *json)
 	close_with(json, ']');
 }
 
+/* Printable ASCII that stands for itself. */
+static bool is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void write_text(struct buf *buf, const uint8_t *p, size_t n)
 {
 	size_t plain = 0; /* start of what can be copied as it is */
@@ -64,9 +69,14 @@ static void write_text(struct buf *buf, const uint8_t *p, size_t n)
 
 	buf_append_byte(buf, '"');
 	while (at < n) {
-		size_t len = utf8_sequence(p + at, n - at);
+		size_t len;
 
-		if (len != 0 && p[at] >= 0x20 && p[at] != '"' && p[at] != '\\' && p[at] != 0x7f) {
+		if (is_plain(p[at])) {
+			at++;
+			continue;
+		}
+		len = utf8_sequence(p + at, n - at);
+		if (len > 1) {
 			at += len;
 			continue;
 		}
@@ -111,13 +121,13 @@ void json_str(struct json *json, const char *s)
 void json_int(struct json *json, int64_t v)
 {
 	before_value(json);
-	buf_printf(json->buf, "%" PRId64, v);
+	buf_append_int(json->buf, v);
 }
 
 void json_uint(struct json *json, uint64_t v)
 {
 	before_value(json);
-	buf_printf(json->buf, "%" PRIu64, v);
+	buf_append_uint(json->buf, v);
 }
 
 void json_bool(struct json *json, bool v)

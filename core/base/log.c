@@ -1,8 +1,6 @@
 #include "core/base/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +22,7 @@ static uint8_t pending[16u << 10];
 static size_t n_pending;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static const char *const level_columns[] = {" debug ", " info  ", " warn  ", " error "};
 
 void log_setup(enum log_level level, enum log_format format)
 {
@@ -53,16 +52,26 @@ int log_parse_format(const char *text, enum log_format *ret_format)
 	return 0;
 }
 
+/* Times within a second differ in its fraction only. */
 static void write_time(struct buf *buf)
 {
+	static _Thread_local char text[] = "2026-11-23T22:31:27.";
+	static _Thread_local time_t said;
 	uint64_t now = clock_wall_us();
 	time_t seconds = (time_t)(now / CLOCK_SECOND_US);
+	uint8_t fraction[] = "000000Z";
 	struct tm tm;
-	char text[32];
 
-	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_printf(buf, "%s.%06uZ", text, (unsigned)(now % CLOCK_SECOND_US));
+	if (seconds != said) {
+		gmtime_r(&seconds, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.", &tm);
+		said = seconds;
+	}
+	now %= CLOCK_SECOND_US;
+	for (int i = 5; i >= 0; i--, now /= 10)
+		fraction[i] = (uint8_t)('0' + now % 10);
+	buf_append(buf, text, sizeof(text) - 1);
+	buf_append(buf, fraction, 7);
 }
 
 static bool is_plain(const char *s)
@@ -91,7 +100,8 @@ static void write_text_value(struct buf *buf, const char *s)
 static void write_text_line(struct buf *buf, enum log_level level, const struct log_kv *kvs)
 {
 	write_time(buf);
-	buf_printf(buf, " %-5s %s", level_names[level], kvs[0].str);
+	buf_append_str(buf, level_columns[level]);
+	buf_append_str(buf, kvs[0].str);
 	for (const struct log_kv *kv = kvs + 1; kv->key != NULL; kv++) {
 		buf_append_byte(buf, ' ');
 		buf_append_str(buf, kv->key);
@@ -99,7 +109,7 @@ static void write_text_line(struct buf *buf, enum log_level level, const struct 
 		if (kv->str != NULL)
 			write_text_value(buf, kv->str);
 		else
-			buf_printf(buf, "%" PRId64, kv->num);
+			buf_append_int(buf, kv->num);
 	}
 }
 

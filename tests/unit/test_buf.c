@@ -123,6 +123,27 @@ static void reserved_room_counts_when_it_is_used(void **state)
 	buf_fini(&buf);
 }
 
+static void writes_numbers_in_decimal(void **state)
+{
+	struct buf buf;
+
+	(void)state;
+	buf_init(&buf, 1000);
+	buf_append_uint(&buf, 0);
+	buf_append_byte(&buf, ' ');
+	buf_append_uint(&buf, UINT64_MAX);
+	buf_append_byte(&buf, ' ');
+	buf_append_int(&buf, -7);
+	buf_append_byte(&buf, ' ');
+	buf_append_int(&buf, INT64_MAX);
+	buf_append_byte(&buf, ' ');
+	buf_append_int(&buf, INT64_MIN);
+	buf_append_byte(&buf, 0);
+	assert_string_equal((char *)buf.data,
+		"0 18446744073709551615 -7 9223372036854775807 -9223372036854775808");
+	buf_fini(&buf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +153,7 @@ int main(void)
 		cmocka_unit_test(a_full_buffer_still_gives_its_text),
 		cmocka_unit_test(drops_bytes_at_the_front),
 		cmocka_unit_test(reserved_room_counts_when_it_is_used),
+		cmocka_unit_test(writes_numbers_in_decimal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

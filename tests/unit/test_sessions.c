@@ -129,6 +129,57 @@ static void a_session_is_found_by_its_cookie(void **state)
 	assert_true(found == 0);
 }
 
+/* Opened once, a cookie is recognised; that must not make another one good, or a late one. */
+static void a_cookie_that_was_good_is_judged_again_each_time(void **state)
+{
+	struct test *t = *state;
+	uint64_t now = now_s();
+	session_ref ref = sessions_create(t->sessions, now), found;
+	char text[COOKIE_TEXT_BYTES], other[COOKIE_TEXT_BYTES + 8];
+
+	cookie_of(t, ref, text);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sessions_open(t->sessions, text, now, &found), 0);
+	for (size_t i = 0; text[i] != '\0'; i++) {
+		strcpy(other, text);
+		other[i] = other[i] == '0' ? '1' : '0';
+		assert_int_equal(sessions_open(t->sessions, other, now, &found), -EACCES);
+		strcpy(other, text);
+		other[i] = '\0';
+		assert_int_equal(sessions_open(t->sessions, other, now, &found), -EACCES);
+	}
+	snprintf(other, sizeof(other), "%s0", text);
+	assert_int_equal(sessions_open(t->sessions, other, now, &found), -EACCES);
+	assert_int_equal(
+		sessions_open(t->sessions, text, now + LIMIT_SESSION_IDLE_S + 1, &found), -ETIME);
+	assert_true(found == 0);
+	assert_int_equal(sessions_open(t->sessions, text, now, &found), 0);
+	assert_true(found == ref);
+	assert_int_equal(sessions_revoke(t->sessions, t->store, ref, NULL, NULL), 0);
+	assert_int_equal(sessions_open(t->sessions, text, now, &found), -EACCES);
+}
+
+/* The browser may still send the one before, or one with an earlier password. */
+static void an_older_cookie_of_the_session_stays_good(void **state)
+{
+	struct test *t = *state;
+	uint64_t now = now_s();
+	session_ref ref = sessions_create(t->sessions, now - 1000), found;
+	char before[COOKIE_TEXT_BYTES], after[COOKIE_TEXT_BYTES];
+
+	cookie_of(t, ref, before);
+	sessions_set_reauth(t->sessions, ref, now);
+	cookie_of(t, ref, after);
+	assert_string_not_equal(before, after);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sessions_open(t->sessions, after, now, &found), 0);
+		assert_true(found == ref);
+		assert_int_equal(sessions_open(t->sessions, before, now, &found), 0);
+		assert_true(found == ref);
+		assert_true(sessions_is_reauthed(t->sessions, ref, now));
+	}
+}
+
 static void a_session_survives_a_restart(void **state)
 {
 	struct test *t = *state;
@@ -297,6 +348,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_is_found_by_its_cookie),
+		TEST(a_cookie_that_was_good_is_judged_again_each_time),
+		TEST(an_older_cookie_of_the_session_stays_good),
 		TEST(a_session_survives_a_restart),
 		TEST(a_revoked_session_is_refused_also_after_a_restart),
 		TEST(an_old_reference_finds_nothing),
