@@ -28,6 +28,15 @@
 
 extern char **environ;
 
+/* GnuTLS comes with libpq's libldap, which nobody uses here. Its constructor would read tables into
+ * 100 KiB of every daemon and touch a megabyte of libraries; it asks for this symbol first
+ * (gnutls.h: GNUTLS_SKIP_GLOBAL_INIT). Who does use it calls gnutls_global_init(). */
+int _gnutls_global_init_skip(void);
+int _gnutls_global_init_skip(void)
+{
+	return 1;
+}
+
 struct process {
 	struct server server;
 	struct config cfg;

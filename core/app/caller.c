@@ -9,21 +9,43 @@
 #include "core/app/server.h"
 #include "core/base/clock.h"
 
+/* Without a proxy the peer's own address, which is text already. */
+static void note_address(struct request *req, struct caller *caller)
+{
+	const char *remote = request_remote(req);
+	size_t n = strlen(remote);
+	uint8_t address[ADDRESS_BYTES];
+
+	if (request_header(req, "X-Forwarded-For") == NULL && n < sizeof(caller->address) &&
+		strpbrk(remote, ".:") != NULL) {
+		memcpy(caller->address, remote, n + 1);
+		return;
+	}
+	gate_client_address(req, address);
+	address_format(address, caller->address);
+}
+
+static void note_actor(struct caller *caller, const char *kind, const char *name)
+{
+	size_t kind_len = strlen(kind), n = MIN(strlen(name), CALLER_ACTOR_BYTES - 1 - kind_len);
+
+	memcpy(caller->actor, kind, kind_len);
+	memcpy(caller->actor + kind_len, name, n);
+	caller->actor[kind_len + n] = '\0';
+}
+
 struct caller *caller_new(struct request *req, session_ref session, token_ref token)
 {
 	struct server *server = server_of(req);
 	struct caller *caller = xcalloc(1, sizeof(*caller));
-	uint8_t address[ADDRESS_BYTES];
 
 	caller->session = session;
 	caller->token = token;
-	gate_client_address(req, address);
-	address_format(address, caller->address);
+	note_address(req, caller);
 	if (token != 0)
-		snprintf(caller->actor, sizeof(caller->actor), "token:%s",
-			tokens_name(server->tokens, token));
+		note_actor(caller, "token:", tokens_name(server->tokens, token));
 	else if (session != 0)
-		snprintf(caller->actor, sizeof(caller->actor), "user:%s", server->cfg->auth_user);
+		note_actor(caller, "user:", server->cfg->auth_user);
 	list_append(&server->callers, &caller->link);
 	return caller;
 }
@@ -47,8 +69,7 @@ void caller_set_user(struct request *req)
 	struct caller *caller = caller_of(req);
 
 	if (caller != NULL)
-		snprintf(caller->actor, sizeof(caller->actor), "user:%s",
-			server_of(req)->cfg->auth_user);
+		note_actor(caller, "user:", server_of(req)->cfg->auth_user);
 }
 
 void caller_set_hook(struct request *req, const char *name)
@@ -56,7 +77,7 @@ void caller_set_hook(struct request *req, const char *name)
 	struct caller *caller = caller_of(req);
 
 	if (caller != NULL)
-		snprintf(caller->actor, sizeof(caller->actor), "hook:%s", name);
+		note_actor(caller, "hook:", name);
 }
 
 void caller_note(struct request *req, const char *event, const char *object, const char *run)

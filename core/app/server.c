@@ -41,7 +41,9 @@ static void on_finished(const struct web_finished *finished, void *arg)
 	if (server->audit != NULL)
 		audit_request(server->audit, caller, finished);
 	caller_free(caller);
-	snprintf(path, sizeof(path), "%.*s", (int)MIN(n, sizeof(path) - 1), finished->target);
+	n = MIN(n, sizeof(path) - 1);
+	memcpy(path, finished->target, n);
+	path[n] = '\0';
 	/* Probes come every few seconds: they are no news. */
 	if (finished->route != NULL && finished->status == 200 &&
 		strncmp(finished->route->pattern, "/api/", 5) != 0) {

@@ -54,9 +54,15 @@ uint8_t *buf_reserve(struct buf *buf, size_t n)
 	return buf->data + buf->len;
 }
 
+/* Whether n bytes fit where there is memory already: most do. */
+static bool fits(const struct buf *buf, size_t n)
+{
+	return buf->err == 0 && n <= MIN(buf->cap, buf->max) - buf->len;
+}
+
 void buf_append(struct buf *buf, const void *data, size_t n)
 {
-	uint8_t *to = buf_reserve(buf, n);
+	uint8_t *to = fits(buf, n) ? buf->data + buf->len : buf_reserve(buf, n);
 
 	if (to == NULL || n == 0)
 		return;
@@ -71,7 +77,10 @@ void buf_append_str(struct buf *buf, const char *s)
 
 void buf_append_byte(struct buf *buf, uint8_t byte)
 {
-	buf_append(buf, &byte, 1);
+	if (fits(buf, 1))
+		buf->data[buf->len++] = byte;
+	else
+		buf_append(buf, &byte, 1);
 }
 
 static void append_decimal(struct buf *buf, bool minus, uint64_t v)

@@ -165,11 +165,21 @@ void crypto_random(void *out, size_t n)
 
 bool crypto_equal(const void *a, const void *b, size_t n)
 {
-	const volatile uint8_t *x = a, *y = b;
-	uint8_t diff = 0;
+	const uint8_t *x = a, *y = b;
+	uint64_t diff = 0;
 
-	for (size_t i = 0; i < n; i++)
-		diff = (uint8_t)(diff | (x[i] ^ y[i]));
+	while (n > 0) {
+		size_t len = MIN(n, sizeof(uint64_t));
+		uint64_t v = 0, w = 0;
+
+		memcpy(&v, x, len);
+		memcpy(&w, y, len);
+		diff |= v ^ w;
+		__asm__("" : "+r"(diff)); /* nothing may follow from it before the end */
+		x += len;
+		y += len;
+		n -= len;
+	}
 	return diff == 0;
 }
 
