@@ -131,11 +131,10 @@ static void take(struct items *items, const struct probe *probe, const struct fi
 		item->since_us = wall_us;
 	item->checked_us = wall_us;
 	set_text(&item->title, found->title);
-	set_text(&item->message, item->settle.shown != LEVEL_OK && found->message[0] == '\0'
-					 ? item->message
-					 : found->message);
 	if (item->settle.shown == LEVEL_OK)
 		set_text(&item->message, NULL);
+	else if (found->message[0] != '\0') /* else the words of before still hold */
+		set_text(&item->message, found->message);
 	free(item->values);
 	item->values = xstrndup((const char *)found->values.data, found->values.len);
 }

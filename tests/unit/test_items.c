@@ -77,6 +77,33 @@ static void tells_each_change_once(void **state)
 	close(pair[1]);
 }
 
+/* A level that is still shown although the last look was fine goes on saying why. */
+static void keeps_the_words_of_a_level_that_lasts(void **state)
+{
+	static uint8_t bytes[NOTE_MAX_BYTES];
+	struct note note = {0};
+	struct items items;
+	char text[512];
+	int pair[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	items_init(&items, &config);
+	take(&items, (const char *const[]){"a", NULL}, LEVEL_WARN, 1);
+	assert_string_equal(hear(&items, pair, text, sizeof(text)), "reset;put a warn;beat;");
+	take(&items, (const char *const[]){"a", NULL}, LEVEL_OK, 3);
+	assert_false(items_send(&items, pair[0]));
+	while (note.kind != NOTE_PUT && (n = recv(pair[1], bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		assert_int_equal(note_decode(bytes, (size_t)n, &note), 0);
+	assert_int_equal(note.kind, NOTE_PUT);
+	assert_int_equal(note.level, LEVEL_WARN);
+	assert_non_null(memmem(note.json.data, note.json.len, "\"message\":\"it is so\"", 20));
+	items_fini(&items);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void says_why_when_a_probe_tells_nothing(void **state)
 {
 	struct items items;
@@ -163,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_each_change_once),
+		cmocka_unit_test(keeps_the_words_of_a_level_that_lasts),
 		cmocka_unit_test(says_why_when_a_probe_tells_nothing),
 		cmocka_unit_test(holds_no_queue_for_a_worker_that_does_not_read),
 		cmocka_unit_test(shows_a_level_when_it_lasts),
