@@ -11,6 +11,9 @@ before(async () => {
 });
 after(async () => world?.stop());
 
+/** Part of the names of those that are looked at; empty for all. */
+const ONLY = process.env.OPS_UI_STATE ?? '';
+
 const number = (fixture, name) => fixture.byName(name).doc.number;
 const failed = (fixture) => [...fixture.runs.values()].find((r) => r.doc.status === 'failed').doc.number;
 const log = (p) => p.waitForSelector('.lr:not(.wait)');
@@ -136,7 +139,7 @@ async function states(t, viewport, list, { prepare = () => undefined, language =
   const { page, complaints, done } = await world.open(fixture, '/licences.txt', { viewport, language });
   page.setDefaultTimeout(8000);
   try {
-    for (const [name, at, act, { signedIn = true, without = [] } = {}] of list) {
+    for (const [name, at, act, { signedIn = true, without = [] } = {}] of list.filter(([what]) => what.includes(ONLY))) {
       await t.test(name, async () => {
         fixture.session = signedIn;
         fixture.reauthed = false;

@@ -99,6 +99,11 @@ journey('what several machines have is run on the one that is chosen', { at: '/c
   assert.deepEqual(posts.map((b) => [b.host, b.dry_run ?? false]), [['web1', true], ['web1', false]]);
 });
 
+journey('a machine whose newer files were refused says why, and keeps the ones from before', { at: '/commands', prepare: (f) => (severalHosts(f), (f.catalog.hosts[1].error = "commands.yml:3: 'exec' is missing")) }, async (page) => {
+  await page.locator('.note', { hasText: "Web server: Newer files were refused; these are still the ones from before. commands.yml:3: 'exec' is missing" }).waitFor();
+  await page.locator('h2', { hasText: 'Web server · host' }).waitFor();
+});
+
 journey('one machine away is named, and the others work', { at: '/commands' }, async (page, fixture) => {
   await page.locator('.banner', { hasText: 'db1 cannot be reached' }).waitFor();
   const button = (host, id) => page.locator('section', { hasText: host }).locator('.entry-row', { hasText: id }).getByRole('button').first();

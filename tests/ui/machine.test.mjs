@@ -157,6 +157,12 @@ journey('keys act on the live log that has the focus', { at: '/units#caddy.servi
   await second.locator('.find input').waitFor();
 });
 
+journey('what the agent will not show is told in Dutch by its code, with its own words beside', { at: '/units#postgresql.service', language: 'nl-NL' }, async (page) => {
+  await page.locator('[id="item-postgresql.service"]').getByRole('button', { name: 'Live-log' }).click();
+  await page.locator('.log-nothing', { hasText: 'Dat is er niet.' }).waitFor();
+  assert.equal(await page.locator('.log-nothing [lang=en]').innerText(), 'status.yml does not name it.');
+});
+
 journey('after a cut the live log begins anew, without doubles', { at: '/units#caddy.service' }, async (page, fixture) => {
   const row = page.locator('[id="item-caddy.service"]');
   await row.getByRole('button', { name: 'Live log' }).click();

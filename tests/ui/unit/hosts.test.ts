@@ -60,6 +60,8 @@ test('of several the address says which, and links keep it', () => {
 
 test('before it is known how many there are a run is named by its id', () => {
   assert.equal(runPath(run('0af', 7, 'web1')), '/runs/0af');
+  here.value = { path: '/units', query: '?host=db1', hash: '' };
+  assert.deepEqual([chosenHost.value, shownKey.value], ['db1', 'db1'], 'and the address is believed: another machine is not asked first');
 });
 
 test('a number is taken for the run of the machine that the address names', () => {
@@ -87,6 +89,10 @@ test('documents say whose each thing is; of one machine they need not', () => {
   const union = decodeCatalog({ config_digest: '', commands: [{ ...command, host: 'web1' }, { ...command, host: 'db1' }], flows: [] }, 'catalog');
   assert.deepEqual(union.entries.map((e) => e.host), ['web1', 'db1']);
   assert.equal(decodeCatalog({ config_digest: '', commands: [command], flows: [] }, 'catalog').entries[0]!.host, '');
+  const refused = (more: object) => decodeCatalog({ config_digest: '', commands: [], flows: [], ...more }, 'catalog').refused;
+  assert.deepEqual(refused({ config_error: null }), []);
+  assert.deepEqual(refused({ config_error: 'line 3' }), [{ host: '', error: 'line 3' }]);
+  assert.deepEqual(refused({ config_error: 'line 3', hosts: [{ host: 'web1', error: 'line 3' }, { host: 'db1', error: null }] }), [{ host: 'web1', error: 'line 3' }]);
   const flow = { flow: 'f', title: 'F', rules: [], next_us: null, last_run: null, paused: false, paused_by: null, reason: null };
   const plan = decodeSchedule({ flows: [flow, { ...flow, host: 'db1' }], maintenance: true, maintenance_reason: 'work' }, 'schedule');
   assert.deepEqual([plan.flows.map((f) => f.host), plan.maintenance], [['', 'db1'], [{ host: '', on: true, reason: 'work', error: '' }]]);
@@ -98,7 +104,7 @@ test('documents say whose each thing is; of one machine they need not', () => {
 
 test('what bears one id on two machines is told apart', () => {
   known(TWO);
-  catalog.value = { digest: '', entries: [entry('up', 'web1'), entry('up', 'db1', { title: 'Up there' })] };
+  catalog.value = { digest: '', refused: [], entries: [entry('up', 'web1'), entry('up', 'db1', { title: 'Up there' })] };
   assert.equal(findEntry('command', 'up', 'db1')?.title, 'Up there');
   assert.equal(findEntry('flow', 'up', 'db1'), undefined);
   assert.deepEqual(hostMember(entry('up', 'db1')), { host: 'db1' });
@@ -123,14 +129,14 @@ test('machines that are away stand first, then by what is worst on them', () => 
 
 test('the palette names the machine, finds by it, and asks of which a number is', () => {
   known(TWO);
-  const entries = allEntries(en, { digest: '', entries: [entry('up', 'web1'), entry('up', 'db1')] }, [run('x', 7, 'db1')]);
+  const entries = allEntries(en, { digest: '', refused: [], entries: [entry('up', 'web1'), entry('up', 'db1')] }, [run('x', 7, 'db1')]);
   assert.deepEqual(search('>up', entries).map((e) => e.detail).sort(), ['Web server · up', 'db1 · up']);
   assert.equal(search('up db1', entries)[0]?.detail, 'db1 · up');
   assert.equal(entries.find((e) => e.group === 'recent')?.detail, `db1 · ${en.status.succeeded}`);
   assert.deepEqual(search('#99', entries).map((e) => e.detail), ['Web server', 'db1']);
   assert.equal(entries.filter((e) => e.label.startsWith('Overview: ')).length, 2);
   known(ONE);
-  const alone = allEntries(en, { digest: '', entries: [entry('up', '')] }, []);
+  const alone = allEntries(en, { digest: '', refused: [], entries: [entry('up', '')] }, []);
   assert.deepEqual(search('>up', alone).map((e) => e.detail), ['up']);
   assert.deepEqual(search('#99', alone).map((e) => e.detail), ['']);
 });

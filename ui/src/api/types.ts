@@ -47,15 +47,20 @@ export interface CatalogEntry extends Pick<CatalogueCommand, 'id' | 'title' | 'd
 
 export interface Catalog {
   digest: string;
+  /** Whose newer files were refused, and why. */
+  refused: { host: string; error: string }[];
   entries: CatalogEntry[];
 }
 
 const catalogue = decoder('Catalogue');
+const refusals = or(list(shape<{ host: string; error: string }>({ host: str, error: or(str, '') })), []);
 
 export const decodeCatalog: Decoder<Catalog> = (v, at) => {
   const c = catalogue(v, at);
+  const each = refusals(object(v, at)['hosts'], `${at}.hosts`);
   return {
     digest: c.config_digest,
+    refused: (each.length > 0 ? each : [{ host: '', error: c.config_error }]).filter((r) => r.error !== ''),
     entries: [...c.flows.map((f, i): CatalogEntry => ({ ...f, kind: 'flow', host: hostAt(v, 'flows', i), group: '', user: '' })), ...c.commands.map((e, i): CatalogEntry => ({ ...e, kind: 'command', host: hostAt(v, 'commands', i), steps: [] }))],
   };
 };

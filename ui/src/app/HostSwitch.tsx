@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { here } from '../lib/router.ts';
 import { chosenHost, hosts, hostTitle, shownHost, withHost } from '../live/hosts.ts';
@@ -27,8 +28,11 @@ export function HostSwitch() {
   const { path, query } = here.value;
   // A page that there is for each machine only is about the primary one when none is named.
   const chosen = sectionAt(path) ? shownHost.value : chosenHost.value;
+  const box = useRef<HTMLElement>(null);
+  // On a phone they are in a row that scrolls.
+  useEffect(() => box.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [chosen]);
   return (
-    <nav class="hosts" aria-label={m.hosts}>
+    <nav ref={box} class="hosts" aria-label={m.hosts}>
       <Link href={pageOf('', path, query)} current={chosen === ''} class="nav-item host-item">
         <span class="dot none" aria-hidden="true" />
         <span>{m.allHosts}</span>

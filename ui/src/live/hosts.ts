@@ -13,14 +13,15 @@ export const several = computed(() => hosts.value.length > 1);
 
 const named = (query: string): string => new URLSearchParams(query).get('host') ?? '';
 
-/** The one that the address names; '' for all, or for the only one. */
+/** The one that the address names; '' for all, or for the only one. Until it is known which there are the address is believed. */
 export const chosenHost = computed(() => {
   const name = named(here.value.query);
+  if (!system.value) return name;
   return several.value && hosts.value.some((h) => h.host === name) ? name : '';
 });
 
 export const hostState = (host: string): HostState | undefined => hosts.value.find((h) => h.host === host);
-const isPrimary = (host: string): boolean => host === '' || !several.value || (hostState(host)?.primary ?? false);
+const isPrimary = (host: string): boolean => host === '' || (system.value !== null && (!several.value || (hostState(host)?.primary ?? false)));
 
 /** By which a host's status, samples and tails are asked for: '' for the primary one, which is meant when none is named. */
 export const hostKey = (host: string): string => (isPrimary(host) ? '' : host);

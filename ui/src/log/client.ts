@@ -53,6 +53,8 @@ export class LogClient {
   readonly problem = signal<'' | 'pruned' | 'damaged' | 'failed'>('');
   /** What the dashboard said of it; '' when it said nothing. */
   readonly problemText = signal('');
+  /** Its code. */
+  problemCode = '';
   /** The first rows are here, or it is known that there are none. */
   readonly ready = signal(false);
   /** All that the journal will ever hold has come. */
@@ -119,7 +121,8 @@ export class LogClient {
       this.#send({ t: 'start', offset });
       if (size === 0 || this.#isTail) this.ready.value = true;
     } else if (event === 'error') {
-      const { message } = (data ?? {}) as { message?: unknown };
+      const { code, message } = (data ?? {}) as { code?: unknown; message?: unknown };
+      this.problemCode = String(code);
       this.problemText.value = typeof message === 'string' ? message : '';
       this.problem.value = 'failed';
     }

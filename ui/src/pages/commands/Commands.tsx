@@ -6,7 +6,7 @@ import { score } from '../../lib/fuzzy.ts';
 import { here } from '../../lib/router.ts';
 import { useKeys } from '../../lib/keys.ts';
 import { useListKeys } from '../../lib/listKeys.ts';
-import { chosenHost, entryKey, hosts, hostTitle } from '../../live/hosts.ts';
+import { chosenHost, entryKey, hosts, hostTitle, several } from '../../live/hosts.ts';
 import { agentAway, catalog, catalogError } from '../../live/store.ts';
 import { Segmented } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
@@ -108,6 +108,17 @@ export function Commands() {
           />
         </div>
       </header>
+      {(c?.refused ?? [])
+        .filter((r) => chosenHost.value === '' || r.host === chosenHost.value)
+        .map((r) => (
+          <p key={r.host} class="note warn">
+            <Icon name="triangle-alert" />
+            <span>
+              {several.value && `${hostTitle(r.host)}: `}
+              {m.configRefused} <span lang="en">{r.error}</span>
+            </span>
+          </p>
+        ))}
       {catalogError.value ? (
         <Problem error={catalogError.value} />
       ) : c === null ? (

@@ -3,7 +3,7 @@
 
 import { useComputed, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { t } from '../../i18n/index.ts';
+import { problemWords, t } from '../../i18n/index.ts';
 import { darkNow } from '../../lib/theme.ts';
 import { LogControl } from '../../log/control.ts';
 import type { ListLook } from '../../log/list.ts';
@@ -29,8 +29,13 @@ function Nothing({ control }: { control: LogControl }) {
   const { client } = control;
   if (client.size.value.rows > 0) return null;
   if (client.problem.value !== '') {
-    // The agent's own words.
-    return client.problemText.value === '' ? <p class="log-nothing">{m.logFailed}</p> : <p class="log-nothing" lang="en">{client.problemText.value}</p>;
+    const said = client.problemText.value;
+    const { words, sent } = problemWords(client.problemCode, said) ?? { words: said === '' ? m.logFailed : '', sent: said };
+    return (
+      <p class="log-nothing">
+        {words} {sent !== '' && <span lang="en">{sent}</span>}
+      </p>
+    );
   }
   return <p class="log-nothing">{client.only.value ? m.noMatch : client.ended.value ? m.logEmpty : client.ready.value ? m.logWaiting : ''}</p>;
 }

@@ -25,7 +25,7 @@ function Facts({ run }: { run: Run }) {
       ))}
       <span title={full(run.started_us || run.created_us)}>{m.startedAt(clock(run.started_us || run.created_us))}</span>
       <span>{m.startedBy(actorName(run.actor))}</span>
-      {several.value && <span>{hostTitle(run.host)}</span>}
+      {several.value && <span>{m.on(hostTitle(run.host))}</span>}
       {how !== '' && <span class={`run-how ${tone(run.status)}`}>{how}</span>}
       {run.truncated && <span class="run-how warn">{m.outputTruncated}</span>}
     </p>

@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals';
 import { ApiError, post } from '../../api/http.ts';
-import { decodeNotify, decodeNotifyTest, type NotifyHook, type NotifyResult, type NotifyRule, type NotifyTarget } from '../../api/types.ts';
+import { decodeNotify, decodeNotifyTest, hostOf, type NotifyHook, type NotifyResult, type NotifyRule, type NotifyTarget } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
+import { hostTitle, several } from '../../live/hosts.ts';
 import { useLoad } from '../../lib/useLoad.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
@@ -91,12 +92,14 @@ function Rule({ rule }: { rule: NotifyRule }) {
 }
 
 function Hook({ hook }: { hook: NotifyHook }) {
+  const host = hostOf(hook);
   return (
     <li>
       <span class="settings-item">
         <b>{hook.name}</b>
         <span class="muted small">
           {t.value.notifyStarts(hook.flow)}
+          {several.value && host !== '' && ` ${t.value.on(hostTitle(host))}`}
           {[...hook.events, ...hook.refs].map((word) => (
             <span class="mono"> · {word}</span>
           ))}
