@@ -11,7 +11,7 @@ import { isBad, summary } from '../../../ui/src/pages/audit/summary.ts';
 import { ApiError } from '../../../ui/src/api/http.ts';
 import { knownNames, missing } from '../../../ui/src/pages/audit/runNames.ts';
 import { cancelAll } from '../../../ui/src/pages/history/PickBar.tsx';
-import { merge, wantedOf } from '../../../ui/src/pages/history/History.tsx';
+import { merge, wantedOf } from '../../../ui/src/pages/history/wanted.ts';
 import { stepName } from '../../../ui/src/ui/runText.ts';
 import { browserName } from '../../../ui/src/pages/settings/browserName.ts';
 
