@@ -548,7 +548,7 @@ rules: [{ on: [status.bad], targets: [chat], quiet: 0s }]
 		await dashboard.spawn();
 		await until('it', () => http.taken.length === 1);
 		assert.equal(http.titles()[0], 'Title of missed failed on fake');
-		assert.match(dashboard.log(), /notify\.scan_failed page=0 attempt=1 reason=unavailable/);
+		assert.match(dashboard.log(), /notify\.scan_failed host=fake page=0 attempt=1 reason=unavailable/);
 		await over(dashboard);
 	});
 
