@@ -134,15 +134,17 @@ test('documents of another shape are refused with the place', () => {
 const part = (state: string, more = {}) => ({ state, since_us: 1, reason: '', ...more });
 const systemOf = (more = {}) => ({ version: '1', boot_id: 'b', host: 'h', agent: part('connected', { host: 'thoth' }), database: part('ready', { read_only: false }), archiver: part('idle', { catching_up: false, behind_runs: 0, behind_bytes: 0 }), ...more });
 
+const agent = (more: object) => ({ title: '', primary: false, state: 'connected', since_us: 1, reason: '', agent_id: '', agent_version: '', config_digest: '', started_us: 0, ...more });
+
 test('the system document is looked at; of one agent or of several', () => {
   const one = decodeSystem(systemOf({ agent: part('refused', { reason: 'wrong secret' }), database: part('down', { read_only: false }) }), 'system');
   assert.deepEqual(one.agents, [{ host: 'h', title: '', primary: true, state: 'refused', reason: 'wrong secret' }]);
   assert.ok(isAway(one.agents[0]!) && one.history.down && one.history.catchingUp);
   assert.equal(decodeSystem(systemOf(), 'system').host, 'thoth');
-  const two = decodeSystem(systemOf({ agents: [{ host: 'web1', title: 'Web', primary: true, state: 'connected', reason: '', since_us: 1 }, { host: 'db1', title: 'db1', primary: false, state: 'gone', reason: 'x' }] }), 'system');
+  const two = decodeSystem(systemOf({ agents: [agent({ host: 'web1', title: 'Web', primary: true }), agent({ host: 'db1', title: 'db1', state: 'gone', reason: 'x' })] }), 'system');
   assert.deepEqual(two.agents.map((a) => [a.host, a.title, a.primary, a.state]), [['web1', 'Web', true, 'connected'], ['db1', '', false, 'connecting']]);
   assert.throws(() => decodeSystem(systemOf({ agent: {} }), 'system'), /system\.agent\.state/);
-  assert.throws(() => decodeSystem(systemOf({ agents: [{ title: 'x' }] }), 'system'), /system\.agents\[0\]\.host/);
+  assert.throws(() => decodeSystem(systemOf({ agents: [agent({ title: 'x' })] }), 'system'), /system\.agents\[0\]\.host/);
 });
 
 test('an answer says which one it was, whose, and why', () => {

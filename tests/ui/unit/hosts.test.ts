@@ -92,7 +92,7 @@ test('documents say whose each thing is; of one machine they need not', () => {
   const refused = (more: object) => decodeCatalog({ config_digest: '', commands: [], flows: [], ...more }, 'catalog').refused;
   assert.deepEqual(refused({ config_error: null }), []);
   assert.deepEqual(refused({ config_error: 'line 3' }), [{ host: '', error: 'line 3' }]);
-  assert.deepEqual(refused({ config_error: 'line 3', hosts: [{ host: 'web1', error: 'line 3' }, { host: 'db1', error: null }] }), [{ host: 'web1', error: 'line 3' }]);
+  assert.deepEqual(refused({ config_error: 'line 3', hosts: [{ host: 'web1', title: 'web1', primary: true, digest: null, error: 'line 3' }, { host: 'db1', title: 'db1', primary: false, digest: 'c0', error: null }] }), [{ host: 'web1', error: 'line 3' }]);
   const flow = { flow: 'f', title: 'F', rules: [], next_us: null, last_run: null, paused: false, paused_by: null, reason: null };
   const plan = decodeSchedule({ flows: [flow, { ...flow, host: 'db1' }], maintenance: true, maintenance_reason: 'work' }, 'schedule');
   assert.deepEqual([plan.flows.map((f) => f.host), plan.maintenance], [['', 'db1'], [{ host: '', on: true, reason: 'work', error: '' }]]);
