@@ -19,7 +19,7 @@
 
 #define CONN_MAX_STREAMS 256
 #define CONN_MAX_QUEUE (8u << 20)   /* bytes for a client that does not read: then it is dropped */
-#define CONN_LOW_WATER (256u << 10) /* bulk data waits while more than this is queued */
+#define CONN_LOW_WATER (128u << 10) /* bulk data waits while more than this is queued */
 #define CONN_REQUEST_MS 10000	    /* until the first good REQUEST */
 #define CONN_FRAME_MS 10000	    /* for the rest of a frame that has begun */
 #define CONN_FLUSH_MS 2000	    /* for what is queued at the end */

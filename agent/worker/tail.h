@@ -4,7 +4,7 @@
 
 #include "agent/worker/conn.h"
 
-#define TAIL_CHUNK_BYTES (256u << 10) /* records in one CHUNK, about */
+#define TAIL_CHUNK_BYTES (128u << 10) /* records in one CHUNK, about */
 
 /* Answers the request and makes the stream send CHUNKs. */
 void tail_start(struct stream *stream, struct run *run, uint64_t offset);
