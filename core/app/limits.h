@@ -62,7 +62,7 @@
 	6 /* of them logs: their windows together fit the socket's queue                           \
 	   */
 #define LIMIT_TAIL_BACKLOG_LINES 1000	      /* that a tail begins before its end */
-#define LIMIT_LOG_WINDOW_BYTES (512 << 10)      /* that a log's source may send ahead */
+#define LIMIT_LOG_WINDOW_BYTES (512 << 10)    /* that a log's source may send ahead */
 #define LIMIT_LOG_FEEDS 192		      /* sources of watched logs; further viewers wait */
 #define LIMIT_LOG_SHARED_BYTES (1u << 20)     /* kept of a log that several watch */
 #define LIMIT_LOG_HELD_BYTES (64u << 20)      /* of all logs; above, who is ahead waits */
