@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/utf8.h"
 #include "core/web/limits.h"
 #include "core/web/ws.h"
 #include "core/web/ws_frame.h"
@@ -134,6 +135,13 @@ static void on_message(
 	(void)parser;
 	if (recv->code != 0)
 		return;
+	/* wslay looks at a reason that comes in pieces only from the third byte of each piece on.
+	 */
+	if (msg->opcode == WSLAY_CONNECTION_CLOSE && msg->msg_length > 2 &&
+		!utf8_is_valid(msg->msg + 2, msg->msg_length - 2)) {
+		stop(recv, WS_CLOSE_BAD_TEXT);
+		return;
+	}
 	if (msg->opcode == WSLAY_CONNECTION_CLOSE)
 		recv->events->on_peer_close(
 			recv->arg, msg->status_code != 0 ? msg->status_code : WS_CLOSE_NO_STATUS);

@@ -195,6 +195,17 @@ test('protocol violations are answered with 1002', async () => {
 	assert.equal(await codeAfter('/ws', frame(CLOSE, Buffer.concat([closePayload(1000), Buffer.from([0xff])]))), 1007);
 });
 
+test('the reason of a close must be text, in whatever pieces it comes', async () => {
+	const closing = (reason) => frame(CLOSE, Buffer.concat([closePayload(1000), Buffer.from(reason)]));
+	for (const [reason, code] of [[[0xff], 1007], [[0xc3, 0x28], 1007], [[0x61, 0x62, 0x63, 0xe2, 0x82], 1007], [[0xed, 0xa0, 0x80, 0x65], 1007], ['κόσμε', 1000], ['bye', 1000]]) {
+		assert.equal(await codeAfter('/ws', closing(reason)), code, `whole: ${reason}`);
+		const ws = await open();
+		await ws.peer.sendSlowly(closing(reason).toString('latin1'));
+		assert.equal(await ws.closeCode(), code, `byte by byte: ${reason}`);
+		ws.destroy();
+	}
+});
+
 test('limits: 1009 for large messages, 1008 for many fragments, 1003 for binary where there is none', async () => {
 	assert.equal(await codeAfter('/small', frame(TEXT, 'x'.repeat(1025))), 1009);
 	assert.equal(await codeAfter('/small', frame(TEXT, 'x'.repeat(1024), { fin: false }), frame(0, 'x')), 1009);
