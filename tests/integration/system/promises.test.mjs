@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { isAlive, processesWith, until } from '../lib/agent.mjs';
+import { isAlive, processesWith, sleep, until } from '../lib/agent.mjs';
 import { Stack } from '../lib/stack.mjs';
 
 const MIB = 1 << 20;
@@ -160,6 +160,25 @@ describe('PostgreSQL may be away', () => {
     assertFlood(await watcher.finished, FLOOD);
     await stack.pg.startAgain();
     assert.equal(await stack.comparedWithJournal(run.id), watcher.journal.offset);
+  });
+
+  // OPS_OUTAGE_S=120 OPS_OUTAGE_MIB=100: two minutes, and five runs of 100 MiB each.
+  const OUTAGE_S = Number(process.env.OPS_OUTAGE_S ?? 3), OUTAGE_MIB = Number(process.env.OPS_OUTAGE_MIB ?? 12);
+  it(`stopped for ${OUTAGE_S} s while five runs write ${OUTAGE_MIB} MiB each: afterwards row by row equal to the journals`, async () => {
+    if (!stack.pg.running) await stack.pg.startAgain();
+    await stack.dashboard.connected({ database: true });
+    const runs = [];
+    for (let i = 0; i < 5; i++) runs.push(await stack.session.run('demo.flood', { mib: OUTAGE_MIB }));
+    const watchers = runs.map((run) => stack.watch(run.id));
+    await Promise.all(watchers.map((w) => w.received(MIB)));
+    await stack.pg.stop();
+    const back = sleep(OUTAGE_S * 1000);
+    await until('the outage to be noticed', async () => (await stack.session.get('/readyz')).json.database.state !== 'ready');
+    for (const watcher of watchers) assertFlood(await watcher.finished, OUTAGE_MIB);
+    await back;
+    await stack.pg.startAgain();
+    for (const watcher of watchers) assert.equal(await stack.comparedWithJournal(watcher.runId), watcher.journal.offset);
+    assert.equal(await stack.pg.psql('select count(*) from (select run_id, start_offset from ops.run_log group by 1, 2 having count(*) > 1) twice'), '0');
   });
 });
 
