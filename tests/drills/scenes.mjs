@@ -338,6 +338,7 @@ export const drills = {
 		const agent = server.run('systemctl show -p MainPID --value ops-agent');
 		const id = counting(server, 7200);
 		const watch = watcher(server, api(server, 'GET', `/api/v1/runs/${id}`).json.run.number);
+		let lines;
 		try {
 			await watch.look('line 3');
 			const now = server.commit('agent: a comment', `echo '/* drill */' >>agent/main.c`);
@@ -350,7 +351,7 @@ export const drills = {
 			assert.notEqual(server.run('systemctl show -p MainPID --value ops-agent'), agent, 'the agent is a new one too');
 			assert.equal(server.run('cat /opt/ops-agent/share/ops-agent/commit'), now);
 			// both daemons were replaced, and the run goes on
-			const lines = assertCounted(server, id);
+			lines = assertCounted(server, id);
 			await server.until('further lines', `opsctl logs ${id} | grep -qx 'line ${lines + 5}'`);
 			// and so it does in the page that was open all the while
 			await watch.look(`line ${lines + 5}`);
