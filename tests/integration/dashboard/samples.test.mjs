@@ -241,7 +241,8 @@ test('moments are written by the minute and when the daemon stops; unknown items
 	}, { timeout: 60000 });
 	assert.doesNotMatch(log(), /samples\.(refused|dropped)/);
 	await hurried.destroy();
-	const names = (await rows(`select distinct metric from ops.metric_samples where host = 'fake' and average in (33, 44)`)).map(([m]) => m);
+	// PostgreSQL's own numbers may happen to be these as well.
+	const names = (await rows(`select distinct metric from ops.metric_samples where host = 'fake' and average in (33, 44) and metric not like 'database/%'`)).map(([m]) => m);
 	assert.deepEqual(names, ['host/cpu used_pct']);
 	assert.equal(await pg.psql(`select count(*) from ops.metric_series where item in ('host/system', 'units/dead.service') or value in ('cores', 'hot', 'name')`), '0');
 });
