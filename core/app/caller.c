@@ -102,6 +102,14 @@ void caller_set_host(struct request *req, const struct host *host)
 		snprintf(caller->host, sizeof(caller->host), "%s", host_name(host));
 }
 
+void caller_set_all_hosts(struct request *req)
+{
+	struct caller *caller = caller_of(req);
+
+	if (caller != NULL && hosts_count(server_of(req)->hosts) > 1)
+		snprintf(caller->host, sizeof(caller->host), "*");
+}
+
 struct host *host_of(const struct request *req)
 {
 	const struct caller *caller = caller_of(req);

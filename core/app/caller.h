@@ -54,6 +54,8 @@ void caller_note(struct request *req, const char *event, const char *object, con
 
 /* The host that it goes to, for the audit and for host_of(). */
 void caller_set_host(struct request *req, const struct host *host);
+/* It goes to all of them, which the audit calls "*". */
+void caller_set_all_hosts(struct request *req);
 /* The host noted last, the primary one before; NULL: it is gone meanwhile, or the daemon closes. */
 struct host *host_of(const struct request *req);
 /* What to ask host_of() and the database for: the run of the path's {id}. */

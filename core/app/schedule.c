@@ -144,6 +144,7 @@ static bool read_host(
 	struct host *host;
 
 	if (ok && may_be_all && name != NULL && strcmp(name, ALL_HOSTS) == 0) {
+		caller_set_all_hosts(req);
 		*ret_host = NULL;
 		return true;
 	}

@@ -124,6 +124,27 @@ static void refuses_a_message_that_is_too_long(void **state)
 	assert_int_equal(live_msg_parse(text, LIMIT_MESSAGE_BYTES + 1, &msg, &fault), -EINVAL);
 }
 
+static void reads_the_host_of_a_subscription(void **state)
+{
+	static const char *const bad[] = {"\"\"", "\"*\"", "\"a b\"", "7", "null", "[]",
+		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
+	char text[256];
+
+	(void)state;
+	assert_int_equal(parse("{\"op\":\"subscribe\",\"topic\":\"status\",\"id\":1}"), 0);
+	assert_string_equal(msg.host, "");
+	assert_int_equal(
+		parse("{\"op\":\"subscribe\",\"topic\":\"status\",\"id\":1,\"host\":\"db-1.x\"}"),
+		0);
+	assert_string_equal(msg.host, "db-1.x");
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		snprintf(text, sizeof(text),
+			"{\"op\":\"subscribe\",\"topic\":\"status\",\"id\":1,\"host\":%s}", bad[i]);
+		assert_int_equal(parse(text), -EINVAL);
+		assert_non_null(strstr(fault, "host"));
+	}
+}
+
 static void survives_deep_nesting(void **state)
 {
 	static char text[LIMIT_MESSAGE_BYTES];
@@ -142,6 +163,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_malformed_and_says_why),
 		cmocka_unit_test(keeps_the_id_of_a_message_it_refuses),
 		cmocka_unit_test(refuses_a_message_that_is_too_long),
+		cmocka_unit_test(reads_the_host_of_a_subscription),
 		cmocka_unit_test(survives_deep_nesting),
 	};
 

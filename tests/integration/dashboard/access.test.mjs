@@ -110,6 +110,10 @@ describe('the matrix of routes and callers', () => {
 				// Without a session nobody signs in or out by this; public routes are not told apart by tokens.
 				if (route.role === 'PUBLIC' && route.method !== 'GET' && !['nobody', 'session'].includes(who)) continue;
 				const answer = await send(caller, route);
+				if (!MAY[route.role].includes(who)) {
+					const named = await send(caller, { ...route, path: `${route.path}?host=elsewhere` });
+					assert.deepEqual([named.status, named.json.code, named.json.detail], [answer.status, answer.json.code, answer.json.detail], `${who}: host tells nothing`);
+				}
 				const said = `${who}: ${answer.status} ${answer.json?.code ?? ''}`;
 				if (MAY[route.role].includes(who)) {
 					assert.ok(!['origin_refused', 'scope_missing'].includes(answer.json?.code), said);

@@ -309,6 +309,8 @@ describe('two agents', () => {
 			assert.deepEqual([...new Set(own.map((e) => e.source))].sort(), ['agent', 'dashboard']);
 		}
 		assertIs('AuditList', (await session.get('/api/v1/audit?host=db1')).json);
+		assert.equal((await session.post('/api/v1/maintenance', { on: false, host: '*' })).status, 200);
+		await until('what went to all', async () => (await list('&event=maintenance')).some((e) => e.source === 'dashboard' && e.host === '*'));
 		const paged = [];
 		for (let before = ''; before !== null;) {
 			const { json } = await session.get(`/api/v1/audit?limit=7&event=run.&host=db1${before && `&before=${before}`}`);

@@ -81,7 +81,7 @@ export interface AuditEntry {
   address: string;
   request_id: string;
   run: string;
-  /** What it went to, or whose ledger it is of; id is of one host then. */
+  /** What it went to (*: all of them), or whose ledger it is of; id is of one host then. */
   host: string;
   /** Of the agent: the event of its ledger. */
   data: Record<string, unknown>;
