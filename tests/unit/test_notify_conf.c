@@ -181,9 +181,23 @@ static void checks_hooks(void **state)
 	       "value: y } } }\n",
 		"n.yml:3:");
 	assert_non_null(strstr(errors.lines[0], "either pointer or value"));
+	expect("version: 1\nhooks:\n  h: { secret_file: %s, flow: f, host: \"a b\" }\n",
+		"n.yml:3:");
+	assert_non_null(strstr(errors.lines[0], "no name of a host"));
 	expect("version: 1\nhooks:\n  h: { secret_file: %s, flow: f, rate: { limit: 0, per: 1m } "
 	       "}\n",
 		"n.yml:3:");
+}
+
+static void reads_where_a_hook_starts_its_flow(void **state)
+{
+	struct notify_conf *conf = parse("version: 1\nhooks:\n"
+					 "  h: { secret_file: %s, flow: f, host: web1 }\n");
+
+	(void)state;
+	assert_non_null(conf);
+	assert_string_equal(notify_conf_hook(conf, "h")->host, "web1");
+	notify_conf_free(conf);
 }
 
 /* What an installation starts from is right, as far as files it cannot have do not matter. */
@@ -209,6 +223,7 @@ int main(void)
 		cmocka_unit_test(names_the_place_of_each_mistake),
 		cmocka_unit_test(keeps_secrets_from_the_network_and_from_others),
 		cmocka_unit_test(checks_hooks),
+		cmocka_unit_test(reads_where_a_hook_starts_its_flow),
 		cmocka_unit_test(the_example_is_right),
 	};
 
