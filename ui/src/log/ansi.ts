@@ -109,9 +109,9 @@ export interface Sequence {
   param: number;
 }
 
-// Both are used by one sequence after the other: making them anew for each is most of what reading one costs.
 const seq: Sequence = { kind: SeqKind.other, end: 0, param: 0 };
-const params: number[] = [];
+/** The parameter of a sequence with one, as most are: a list for each would be most of what reading it costs. */
+const one = [0];
 const ascii = new TextDecoder();
 
 /** Links may only lead to the web; anything else is shown as plain text. */
@@ -147,8 +147,7 @@ export function parseEscape(u: Uint8Array, i: number, end: number, style: Style)
 }
 
 function parseCsi(u: Uint8Array, from: number, end: number, style: Style): Sequence {
-  const p = params;
-  p.length = 0;
+  let p: number[] | null = null;
   let value = -1;
   let colon = false;
   let plain = true;
@@ -156,11 +155,14 @@ function parseCsi(u: Uint8Array, from: number, end: number, style: Style): Seque
     const c = u[j]!;
     if (c >= 0x30 && c <= 0x39) value = Math.min(99999, (value < 0 ? 0 : value) * 10 + c - 0x30);
     else if (c === 0x3b || c === 0x3a) {
+      p ??= [];
       if (p.length < 64) p.push(value);
       value = -1;
       colon ||= c === 0x3a;
     } else if (c >= 0x40 && c <= 0x7e) {
-      p.push(value);
+      if (p) p.push(value);
+      else one[0] = value;
+      p ??= one;
       seq.end = j + 1;
       if (c === 0x6d && plain) {
         foldColons(p, colon);
@@ -210,9 +212,12 @@ export function isRedStyle(s: { fg: Colour }): boolean {
 /** The style after the bytes, for lines that are not shown. Says whether it was red before, behind or on the way. */
 export function styleAfter(u: Uint8Array, from: number, end: number, style: Style): boolean {
   let red = isRedStyle(style);
-  for (let i = u.indexOf(0x1b, from); i >= 0 && i < end; i = u.indexOf(0x1b, i)) {
-    i = Math.max(i + 1, parseEscape(u, i, end, style).end);
-    red ||= isRedStyle(style);
+  for (let i = from; i < end; ) {
+    if (u[i] !== 0x1b) i++;
+    else {
+      i = Math.max(i + 1, parseEscape(u, i, end, style).end);
+      red ||= isRedStyle(style);
+    }
   }
   return red;
 }

@@ -423,11 +423,6 @@ export class Engine {
     }
     this.#host.post({ t: 'text', id, text: parts.join('\n'), missing });
   }
-
-  stop(): void {
-    this.#loader?.stop();
-    this.#finder.stop();
-  }
 }
 
 /** Events are shown from a few of their fields; argv and outputs can be long. */

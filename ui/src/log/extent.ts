@@ -262,6 +262,7 @@ export class Extent {
     if (this.buf) give(this.buf);
     this.buf = null;
     this.used = 0;
+    release(this.flags);
     this.#layOut(0);
   }
 
@@ -281,7 +282,7 @@ export class Extent {
   #grow(n: number): void {
     const { flags, from, to, style, record, line } = this;
     if (n <= flags.length) return;
-    this.#layOut(n, false);
+    this.#layOut(n);
     this.flags.set(flags);
     this.from.set(from);
     this.to.set(to);
@@ -292,8 +293,7 @@ export class Extent {
   }
 
   /** Room for n rows, in one buffer: of six, each costs a header and a place in the collector's books. */
-  #layOut(n: number, drop = true): void {
-    if (drop) release(this.flags);
+  #layOut(n: number): void {
     const b = new ArrayBuffer(n * ROW_BYTES);
     const words = (k: number) => new Uint32Array(b, k * 4 * n, n);
     this.from = words(0);

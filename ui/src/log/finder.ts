@@ -210,9 +210,4 @@ export class Finder {
       this.#host.post({ t: 'ticks', errors: this.errors.ticks(TICK_BUCKETS), hits: this.hits?.ticks(TICK_BUCKETS) ?? [] });
     }, 120);
   }
-
-  stop(): void {
-    this.#asked?.abort.abort();
-    this.#askedErrors?.abort.abort();
-  }
 }

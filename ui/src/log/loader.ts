@@ -128,10 +128,6 @@ export class Loader {
     this.#onError = onError;
   }
 
-  get busy(): boolean {
-    return this.#running.size > 0;
-  }
-
   /** Whether an extent is only fetched when somebody asks for it. */
   static isGap(e: Extent): boolean {
     return e.problem !== '' || (!e.indexed && e.lines === 0 && e.size > LINELESS);
@@ -171,9 +167,5 @@ export class Loader {
   /** Stops fetching what the window has left behind. */
   keep(wanted: ReadonlySet<Extent>): void {
     for (const [e, abort] of this.#running) if (!wanted.has(e)) abort.abort();
-  }
-
-  stop(): void {
-    for (const abort of this.#running.values()) abort.abort();
   }
 }

@@ -8,37 +8,40 @@ import { exactCase } from './search.ts';
 import { isRed, runsText, type Run } from './text.ts';
 
 const ERROR = /\b(?:error|errors|fatal|panic|panicked|exception|traceback|failed|failure|segfault|denied)\b|[✖✗✘❌]/i;
-/** So begins each word of an error, in any case; ✖ ✗ ✘ ❌ are looked for by themselves. */
-const WORDS = ['erro', 'fata', 'pani', 'exce', 'trac', 'fail', 'segf', 'deni'];
+/** One of these is in every line with an error's word, in any case; ✖ ✗ ✘ ❌ are looked for by themselves. */
+const WORDS = ['error', 'fatal', 'panic', 'exception', 'traceback', 'fail', 'segfault', 'denied'];
 const NO_ERROR = /\b(?:0|no|zero|without|ignor(?:e|ed|ing))\s+(?:errors?|failures?|failed|exceptions?)\b|\bstandard error\b|\b(?:errors?|failures?|failed)\s*[:=]\s*0\b/i;
 
 export function isErrorText(text: string): boolean {
   return ERROR.test(text) && !NO_ERROR.test(text);
 }
 
-// Two bytes in a row say how far it is at least to where a word's four letters may end (Wu and Manber): most of a log is
+// Two bytes in a row say how far it is at least to where a word's first four letters may end (Wu and Manber): most of a log is
 // never touched. Five bits of a byte are enough, and letters of both cases are alike in them.
 const SKIP = new Uint8Array(1024).fill(3);
-const STARTS = new Set<number>();
+const STARTS = new Map<number, string>();
 const fold = (a: number, b: number): number => ((a & 31) << 5) | (b & 31);
 for (const w of WORDS) {
   const c = (i: number) => w.charCodeAt(i);
   for (let i = 1; i < 4; i++) SKIP[fold(c(i - 1), c(i))] = Math.min(SKIP[fold(c(i - 1), c(i))]!, 3 - i);
-  STARTS.add((fold(c(0), c(1)) << 10) | fold(c(2), c(3)));
+  STARTS.set((fold(c(0), c(1)) << 10) | fold(c(2), c(3)), w);
 }
 
-/** Where in [from, end) something begins as a word does; `end`: nowhere. */
+/** Where the next word or symbol in [from, end) is; `end`: nowhere. */
 function nextWord(u: Uint8Array, from: number, end: number): number {
   for (let i = from + 3; i < end; ) {
     const skip = SKIP[fold(u[i - 1]!, u[i]!)]!;
-    if (skip === 0 && STARTS.has((fold(u[i - 3]!, u[i - 2]!) << 10) | fold(u[i - 1]!, u[i]!))) return i - 3;
+    if (skip === 0) {
+      const word = STARTS.get((fold(u[i - 3]!, u[i - 2]!) << 10) | fold(u[i - 1]!, u[i]!));
+      if (word && [...word].every((c, k) => (u[i - 3 + k]! | 32) === c.charCodeAt(0))) return i - 3;
+    }
     i += skip || 1;
   }
   return end;
 }
 
 function nextSymbol(u: Uint8Array, from: number, end: number): number {
-  for (let i = u.indexOf(0xe2, from); i >= 0 && i < end; i = u.indexOf(0xe2, i + 1)) {
+  for (let i = u.indexOf(0xe2, from); i >= 0; i = u.indexOf(0xe2, i + 1)) {
     const [b, c] = [u[i + 1]!, u[i + 2]!];
     if ((b === 0x9c && c >= 0x96 && c <= 0x98) || (b === 0x9d && c === 0x8c)) return i;
   }
@@ -49,7 +52,6 @@ function nextSymbol(u: Uint8Array, from: number, end: number): number {
  * them; what it finds is then looked at properly. */
 export function maybeErrors(e: Extent, from: number, to: number): number[] {
   const out = new Set<number>();
-  const u = e.buf!;
   let start = -1;
   let end = 0;
   for (let row = from; row < to; row++) {
@@ -61,6 +63,7 @@ export function maybeErrors(e: Extent, from: number, to: number): number[] {
     end = e.to[row]!;
   }
   if (start < 0) return [...out];
+  const u = e.buf!.subarray(0, end); // a search through it ends there
   for (const next of [nextWord, nextSymbol]) {
     let row = from;
     for (let at = next(u, start, end); at < end; ) {
