@@ -230,7 +230,7 @@ commands:
 }
 
 const archiveBench = () => archive({ bin, rounds: ROUNDS, mib: MIB, median, fixed, commands: COMMANDS });
-const benches = { stream, spawn, idle, archive: archiveBench, status: statusBench({ bin, fixed, keep }), ui: uiBench, ...webBenches({ bin, rounds: ROUNDS, median, fixed, startStack, startRun, stackPids, settle, twoHops, keep }) };
+const benches = { stream, spawn, idle, archive: archiveBench, status: statusBench({ bin, fixed, keep }), ui: uiBench(keep), ...webBenches({ bin, rounds: ROUNDS, median, fixed, startStack, startRun, stackPids, settle, twoHops, keep }) };
 const names = process.argv.slice(2).length ? process.argv.slice(2) : Object.keys(benches);
 for (const name of names) {
   if (!benches[name]) {

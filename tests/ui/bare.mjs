@@ -9,6 +9,7 @@ import { ARGS, executablePath } from './harness.mjs';
 
 const WAIT_MS = 60_000;
 const POLL_MS = 20;
+const CLOSE_MS = 5000;
 
 class Page {
   constructor(browser, context, target, session) {
@@ -42,6 +43,13 @@ class Page {
     const { errorText } = await this.#send('Page.navigate', { url });
     if (errorText) throw new Error(`${url}: ${errorText}`);
     await this.waitFor((u) => location.href.startsWith(u) && document.readyState === 'complete', new URL(url).origin);
+  }
+
+  /** A network of so many bits a second and milliseconds there and back, and a processor so many times slower. */
+  async slow({ bits, latency, cpu }) {
+    await this.#send('Network.enable');
+    await this.#send('Network.emulateNetworkConditions', { offline: false, latency, downloadThroughput: bits / 8, uploadThroughput: bits / 8 });
+    await this.#send('Emulation.setCPUThrottlingRate', { rate: cpu });
   }
 
   async close() {
@@ -85,18 +93,20 @@ export class BareBrowser {
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
   }
 
-  /** A page in a profile of its own. */
+  /** A page in a profile of its own; a narrow one is a phone's, with two dots a pixel. */
   async open({ width, height }) {
     const { browserContextId } = await this.send('Target.createBrowserContext');
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank', browserContextId });
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
-    await this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }, sessionId);
+    await this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: width < 720 ? 2 : 1, mobile: width < 720 }, sessionId);
     return new Page(this, browserContextId, targetId, sessionId);
   }
 
   async close() {
+    const late = setTimeout(() => this.process.kill('SIGKILL'), CLOSE_MS);
     await this.send('Browser.close').catch(() => undefined);
     await this.exit;
+    clearTimeout(late);
     fs.rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }
