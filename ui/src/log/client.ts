@@ -84,7 +84,7 @@ export class LogClient {
     this.#worker = new Worker(workerUrl(), { type: 'module' });
     this.#worker.onmessage = (e: MessageEvent<FromWorker>) => this.#receive(e.data);
     const phone = matchMedia('(max-width: 720px)').matches;
-    this.#send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 24 : 64) * 1024 * 1024 });
+    this.#send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 16 : 64) * 1024 * 1024 });
     this.#stream = socket.subscribe({
       topic,
       host,
