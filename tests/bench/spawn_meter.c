@@ -218,7 +218,7 @@ static void serve_bare(int fd, char **argv)
 	while (read(fd, block, 1) == 1) {
 		int out[2];
 		ssize_t n;
-		pid_t pid;
+		pid_t pid = -1;
 
 		if (pipe2(out, O_CLOEXEC) != 0 || (pid = fork()) < 0)
 			die("fork");
