@@ -3,7 +3,7 @@
 
 import { RecordError } from '../proto/record.ts';
 import { parseEvent } from './events.ts';
-import { release, RowFlag, type Extent } from './extent.ts';
+import { RowFlag, type Extent } from './extent.ts';
 import { Finder } from './finder.ts';
 import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
@@ -123,8 +123,9 @@ export class Engine {
       if (!(e instanceof RecordError)) throw e;
       this.#host.post({ t: 'damaged', offset: this.journal.resumeAt, message: e.message });
     }
+    // The buffer is left to the collector. Were it let go of here, the browser, which made it, would keep its memory all
+    // the same, and the collector would not know that there is something to collect.
     this.#consumed += bytes.length;
-    release(bytes);
     if (this.#consumed >= CREDIT_STEP) {
       this.#host.post({ t: 'consumed', bytes: this.#consumed });
       this.#consumed = 0;

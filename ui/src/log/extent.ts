@@ -35,7 +35,7 @@ const PIECES_BYTES = 200;
 const spare: ArrayBuffer[] = [];
 const SPARES = 4;
 
-/** Gives the memory of a buffer back now; nobody may hold a view of it. */
+/** Gives the memory of a buffer that was made here back now; nobody may hold a view of it. */
 export function release(view: Uint8Array): void {
   (view.buffer as { transfer?(length: number): unknown }).transfer?.(0);
 }
