@@ -24,8 +24,8 @@
 #define SCAN_MAX_PAGES 50
 #define SCAN_LONGEST_US                                                                            \
 	(UINT64_C(48) * 3600 * 1000000) /* a run that lasts; longer ones are missed */
-#define SCAN_RETRY_MIN_MS 1000
-#define SCAN_RETRY_MAX_MS 60000
+#define SCAN_RETRY_MIN_MS 1000u
+#define SCAN_RETRY_MAX_MS 60000u
 
 /* ---- runs ---- */
 
