@@ -6,7 +6,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_TRIES 20 /* after the first, for two seconds */
+#define LOCK_PAUSE_NS 100000000
 
 /* Whether a process accepts connections at this address. */
 static bool is_answered(const struct sockaddr_un *addr)
@@ -110,9 +114,16 @@ int listen_lock(int state_dir_fd, struct err *err)
 
 	if (fd < 0)
 		return err_set_errno(err, -errno, "cannot open the state folder's lock");
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return fd;
-	rc = errno == EACCES ? -EAGAIN : -errno;
+	/* What an agent that was killed had just forked holds a copy of the lock until it executes
+	 * or ends, a moment later. */
+	for (int tries = LOCK_TRIES;; tries--) {
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return fd;
+		rc = errno == EACCES ? -EAGAIN : -errno;
+		if (rc != -EAGAIN || tries == 0)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+	}
 	close(fd);
 	if (rc == -EAGAIN)
 		return err_set(err, rc, "another agent runs on this state folder");

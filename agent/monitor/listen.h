@@ -18,8 +18,8 @@ MUSTCHECK int listen_open(const char *path, gid_t gid, struct err *err);
 /* Makes a folder (0750, this group) unless it is there, and opens it. */
 MUSTCHECK int listen_open_dir(int parent_fd, const char *path, gid_t gid, struct err *err);
 
-/* Takes the lock file in the state folder. The descriptor that holds it, or -EAGAIN: another agent
- * does. */
+/* Takes the lock file in the state folder; waits for two seconds, since what a killed agent had
+ * just forked may still hold it. The descriptor that holds it, or -EAGAIN: another agent does. */
 MUSTCHECK int listen_lock(int state_dir_fd, struct err *err);
 
 #endif
