@@ -270,7 +270,7 @@ static void on_again(uv_timer_t *timer)
 static void on_down(struct pg *pg, const char *reason, void *arg)
 {
 	struct channel *c = arg;
-	unsigned ms = CHANNEL_RETRY_MIN_MS << MIN(c->failures, 5u);
+	unsigned ms = (unsigned)CHANNEL_RETRY_MIN_MS << MIN(c->failures, 5u);
 
 	(void)reason;
 	c->pg = NULL;
