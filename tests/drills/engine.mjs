@@ -68,7 +68,7 @@ export class Engine {
 		if (keep || process.env.DOCKER_HOST) return [];
 		await this.stop();
 		if (existsSync(GROUPS)) removeGroups(readFileSync(GROUPS, 'utf8').split('\n'));
-		for (const path of mounts(DIR)) if (path.includes('.part/')) spawnSync('umount', [path]); // of a debootstrap that was cut short
+		for (const path of mounts(DIR)) if (/\.part\/|\/exec\/netns\//.test(path)) spawnSync('umount', [path]); // of a debootstrap that was cut short, and dockerd's own
 		return left(DIR);
 	}
 

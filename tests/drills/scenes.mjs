@@ -87,7 +87,7 @@ async function install(server, edit) {
   drill.pour:
     title: Pour
     exec: [/usr/local/libexec/ops/drill-pour]
-    timeout: 5m
+    timeout: 30m
 YML
 printf '#!/bin/bash\\nfor i in {1..200}; do seq $((i * 5000)) $((i * 5000 + 4999)); sleep 0.05; done\\n' >/usr/local/libexec/ops/drill-pour
 printf '#!/bin/bash\\nfor ((i = 1; i <= $1; i++)); do echo "line $i"; sleep 1; done\\n' >/usr/local/libexec/ops/drill-count
