@@ -73,12 +73,17 @@ static struct pg_param document_param(struct wire_str document, char **ret_copy)
 	" started_us = EXCLUDED.started_us, finished_us = EXCLUDED.finished_us,"                   \
 	" bytes = EXCLUDED.bytes, lines = EXCLUDED.lines, size = EXCLUDED.size,"                   \
 	" truncated = EXCLUDED.truncated, document = EXCLUDED.document, updated_at = now()"        \
-	" WHERE NOT runs.complete"
+	" WHERE NOT runs.complete AND runs.host <> ALL ($22::text[])"
+#define OPENED_SQL                                                                                 \
+	"SELECT archived_offset, complete, size, digest, host = ANY ($2::text[]) FROM ops.runs"    \
+	" WHERE id = $1"
 #define KNOWN_SQL "SELECT archived_offset, complete, size, digest FROM ops.runs WHERE id = $1"
 
-struct pg_batch *archive_sql_open(const struct rundoc *doc, struct wire_str document)
+struct pg_batch *archive_sql_open(
+	const struct rundoc *doc, struct wire_str document, const char *others)
 {
 	char *copy;
+	const struct pg_param known[] = {pg_uuid(&doc->id), pg_text(others)};
 	const struct pg_param params[] = {
 		pg_uuid(&doc->id),
 		number_or_null(doc->number),
@@ -101,9 +106,10 @@ struct pg_batch *archive_sql_open(const struct rundoc *doc, struct wire_str docu
 		pg_u64(doc->size),
 		pg_bool(doc->truncated),
 		document_param(document, &copy),
+		pg_text(others),
 	};
 	struct pg_batch *sql = pg_batch_one(OPEN_SQL, params, ARRAY_LEN(params));
-	pg_batch_add(sql, KNOWN_SQL, params, 1);
+	pg_batch_add(sql, OPENED_SQL, known, ARRAY_LEN(known));
 	free(copy);
 	return sql;
 }

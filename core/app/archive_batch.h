@@ -51,9 +51,11 @@ uint64_t archive_batch_end(const struct archive_batch *batch);
  * The transactions. Each statement's SQL is constant.
  */
 
-/* Makes or refreshes the run's row (document: the JSON text; the row of a complete run stays as it
- * is) and asks: result 1 holds archived_offset, complete, size, digest. */
-struct pg_batch *archive_sql_open(const struct rundoc *doc, struct wire_str document);
+/* Makes or refreshes the run's row (document: the JSON text; the row of a complete run, or of one
+ * of the others, hosts as an array's text, stays as it is) and asks: result 1 holds
+ * archived_offset, complete, size, digest, and whether the row is of one of the others. */
+struct pg_batch *archive_sql_open(
+	const struct rundoc *doc, struct wire_str document, const char *others);
 #define ARCHIVE_OPEN_RESULT 1
 
 /* What a transaction of archiving adds besides its records. */

@@ -391,6 +391,7 @@ struct archive_job *archive_job_start(
 	job->projection = opts->projection;
 	job->archived = UINT64_MAX;
 	archive_batch_init(&job->batch, 0);
+	job->others = opts->others;
 	job->may_commit = opts->may_commit;
 	job->on_commit = opts->on_commit;
 	job->done = done;

@@ -22,6 +22,7 @@ enum archive_outcome {
 	ARCHIVE_AGENT_AWAY,    /* try again later */
 	ARCHIVE_DATABASE_AWAY, /* try again later */
 	ARCHIVE_DAMAGED,       /* the digest does not match twice, or the database refuses it */
+	ARCHIVE_FOREIGN,       /* it is, or says that it is, another host's: nothing was changed */
 };
 
 struct archive_job_result {
@@ -39,6 +40,14 @@ struct archive_job;
 typedef void (*archive_job_done_fn)(
 	struct archive_job *job, const struct archive_job_result *result, void *arg);
 
+/* The hosts whose runs are not this agent's, whatever it says. */
+struct archive_others {
+	bool (*has)(const char *host, void *arg);
+	/* All of them as the text of a PostgreSQL array, which lasts until the next call. */
+	const char *(*array)(void *arg);
+	void *arg;
+};
+
 struct archive_job_opts {
 	struct link *link;
 	struct pool *pool;
@@ -49,6 +58,7 @@ struct archive_job_opts {
 	/* Whether records may be committed now; when not, archive_job_resume() tells. Both may be
 	 * NULL: always, and nobody wants to know. */
 	bool (*may_commit)(void *arg);
+	const struct archive_others *others; /* must outlive the job; NULL: there are none */
 	void (*on_commit)(void *arg, uint64_t took_ms); /* a transaction is through */
 };
 

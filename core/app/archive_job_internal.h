@@ -41,6 +41,7 @@ struct archive_job {
 	bool refilled;
 	uint8_t digest[CRYPTO_SHA256_BYTES]; /* of a complete run */
 
+	const struct archive_others *others;
 	bool (*may_commit)(void *arg);
 	void (*on_commit)(void *arg, uint64_t took_ms);
 	archive_job_done_fn done;

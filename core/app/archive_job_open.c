@@ -69,6 +69,10 @@ static void on_opened(const struct pg_reply *reply, void *arg)
 		job_end(job, ARCHIVE_AGAIN, "the run's row is gone");
 		return;
 	}
+	if (pg_get_bool(row, 0, 4)) {
+		job_end(job, ARCHIVE_FOREIGN, "the database has it as another host's run");
+		return;
+	}
 	uint64_t archived = (uint64_t)pg_get_i64(row, 0, 0);
 	struct pg_bytes_view digest = pg_get_bytes(row, 0, 3);
 	if (pg_get_bool(row, 0, 1)) {
@@ -121,11 +125,16 @@ static void on_document(const struct link_reply *reply, void *arg)
 		job_end(job, ARCHIVE_AGENT_AWAY, "the agent sent a run that cannot be read");
 		return;
 	}
+	if (job->others != NULL && job->others->has(job->doc.host, job->others->arg)) {
+		job_end(job, ARCHIVE_FOREIGN, "the agent says that it is another host's run");
+		return;
+	}
 	job->target = MAX(job->target, job->doc.durable);
 	if (job->archived == UINT64_MAX)
 		job_query(job,
 			archive_sql_open(&job->doc,
-				(struct wire_str){job->document, (uint32_t)job->document_len}),
+				(struct wire_str){job->document, (uint32_t)job->document_len},
+				job->others != NULL ? job->others->array(job->others->arg) : "{}"),
 			POOL_IDEMPOTENT, on_opened);
 	else if (job->doc.final)
 		job_pump(job);

@@ -21,7 +21,8 @@
 #include "proto/msg.h"
 
 #define KNOWN_SQL                                                                                  \
-	"SELECT id, complete, size, digest, released FROM ops.runs WHERE id = ANY ($1::uuid[])"
+	"SELECT id, complete, size, digest, released, host = ANY ($2::text[]) FROM ops.runs"       \
+	" WHERE id = ANY ($1::uuid[])"
 
 /* A finished run that the database has wholly. */
 struct scan_item {
@@ -34,6 +35,7 @@ struct scan_item {
 struct archive_scan {
 	struct link *link;
 	struct pool *pool;
+	const struct archive_others *others;
 	struct link_call *request;
 	struct pool_call *call;
 	json_t *page;
@@ -121,7 +123,8 @@ static void scan_verify(struct archive_scan *scan)
 	scan->request = link_request(scan->link, MSG_RUN_RELEASE, &out, 0, on_verified, scan);
 }
 
-/* Whether the database has the run wholly; then it is put down to be verified. */
+/* Whether the database has the run wholly; then it is put down to be verified. The digest of
+ * another host's run is not for this agent: it is reported, and whoever archives refuses it. */
 static bool scan_knows(struct archive_scan *scan, const struct rundoc *run, size_t doc,
 	const struct pg_result *rows)
 {
@@ -130,7 +133,8 @@ static bool scan_knows(struct archive_scan *scan, const struct rundoc *run, size
 		struct pg_bytes_view digest = pg_get_bytes(rows, i, 3);
 		if (memcmp(&id, &run->id, sizeof(id)) != 0)
 			continue;
-		if (!pg_get_bool(rows, i, 1) || (uint64_t)pg_get_i64(rows, i, 2) != run->size ||
+		if (pg_get_bool(rows, i, 5) || !pg_get_bool(rows, i, 1) ||
+			(uint64_t)pg_get_i64(rows, i, 2) != run->size ||
 			digest.len != CRYPTO_SHA256_BYTES)
 			return false;
 		struct scan_item *item = &scan->items[scan->n_items++];
@@ -206,8 +210,9 @@ static void on_list(const struct link_reply *reply, void *arg)
 	snprintf(scan->next, sizeof(scan->next), "%.*s", (int)list.next.len, list.next.data);
 	buf_init(&ids, 64 + ARCHIVE_SCAN_PAGE * UUID_TEXT_BYTES);
 	scan_ids(scan, &ids);
-	const struct pg_param param = pg_textn(ids.data, ids.len);
-	scan->call = pool_run(scan->pool, pg_batch_one(KNOWN_SQL, &param, 1),
+	const struct pg_param params[] = {pg_textn(ids.data, ids.len),
+		pg_text(scan->others != NULL ? scan->others->array(scan->others->arg) : "{}")};
+	scan->call = pool_run(scan->pool, pg_batch_one(KNOWN_SQL, params, ARRAY_LEN(params)),
 		POOL_IDEMPOTENT | POOL_BACKGROUND, 0, on_known, scan);
 	buf_fini(&ids);
 }
@@ -225,11 +230,13 @@ static void scan_list(struct archive_scan *scan)
 }
 
 struct archive_scan *archive_scan_start(struct link *link, struct pool *pool,
-	const struct archive_scan_callbacks *callbacks, void *arg)
+	const struct archive_others *others, const struct archive_scan_callbacks *callbacks,
+	void *arg)
 {
 	struct archive_scan *scan = xcalloc(1, sizeof(*scan));
 	scan->link = link;
 	scan->pool = pool;
+	scan->others = others;
 	scan->callbacks = *callbacks;
 	scan->arg = arg;
 	scan_list(scan);

@@ -8,6 +8,7 @@
 #define OPS_CORE_APP_ARCHIVE_SCAN_H
 
 #include "core/agentlink/link.h"
+#include "core/app/archive_job.h"
 #include "core/app/rundoc.h"
 #include "core/db/pool.h"
 
@@ -22,9 +23,10 @@ struct archive_scan_callbacks {
 	void (*on_done)(const char *problem, void *arg);
 };
 
-/* No callback comes from within this call. */
+/* No callback comes from within this call. others must outlive the scan; NULL: there are none. */
 struct archive_scan *archive_scan_start(struct link *link, struct pool *pool,
-	const struct archive_scan_callbacks *callbacks, void *arg);
+	const struct archive_others *others, const struct archive_scan_callbacks *callbacks,
+	void *arg);
 /* Stops and frees it; no callback comes any more. NULL is fine. */
 void archive_scan_cancel(struct archive_scan *scan);
 

@@ -132,7 +132,7 @@ static void archiver_scan(struct archiver *a)
 		.on_run = on_scan_run, .on_done = on_scan_done};
 	a->scanned = false;
 	a->overflow = false;
-	a->scan = archive_scan_start(a->agent, a->pool, &callbacks, a);
+	a->scan = archive_scan_start(a->agent, a->pool, a->others, &callbacks, a);
 }
 
 /* ---- what to do now ---- */
@@ -254,6 +254,7 @@ struct archiver *archiver_open(uv_loop_t *loop, const struct archiver_opts *opts
 	a->agent = opts->link;
 	a->pool = opts->pool;
 	a->channel = opts->channel;
+	a->others = opts->others;
 	a->watched_bytes = opts->watched_bytes;
 	a->on_change = opts->on_change;
 	a->arg = opts->arg;

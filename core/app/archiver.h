@@ -61,6 +61,7 @@ struct archiver_opts {
 	struct link *link; /* all must outlive the archiver */
 	struct pool *pool;
 	struct channel *channel; /* shares the runs with other dashboards; NULL: there are none */
+	const struct archive_others *others; /* whose runs are left alone; NULL: there are none */
 	/* Bytes of logs given to viewers since the start; a flood of them comes before archiving
 	 * (archive_pace.h). NULL: there are no viewers. */
 	const uint64_t *watched_bytes;

@@ -49,6 +49,7 @@ struct archiver {
 	size_t n_tracked, n_projections;
 	unsigned n_jobs;
 	struct archive_pace pace;
+	const struct archive_others *others;
 	const uint64_t *watched_bytes;
 	struct archive_scan *scan;
 	bool scanned;	  /* since both were there */

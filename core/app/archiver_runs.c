@@ -167,6 +167,13 @@ static void tracked_failed(struct tracked *t, const struct archive_job_result *r
 		tracked_note_problem(t, result->message);
 		tracked_retry(t, ARCHIVER_DAMAGED_RETRY_MS);
 		return;
+	case ARCHIVE_FOREIGN: /* the row, if there is one, is not ours to note that in */
+		if (!t->damaged)
+			tracked_log(t, "archive.foreign", result->message);
+		t->damaged = true;
+		tracked_set_damage(t, result->message);
+		tracked_retry(t, ARCHIVER_DAMAGED_RETRY_MS);
+		return;
 	case ARCHIVE_DATABASE_AWAY:
 		if (!a->database_fails)
 			tracked_log(t, "archive.database_fails", result->message);
@@ -289,6 +296,7 @@ static void tracked_begin(struct tracked *t)
 		.durable = t->durable,
 		.turn_bytes = ARCHIVER_TURN_BYTES,
 		.projection = t->projection,
+		.others = a->others,
 		.may_commit = on_may_commit,
 		.on_commit = on_commit,
 	};

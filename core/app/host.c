@@ -56,6 +56,16 @@ static void on_archiver(const struct archiver_status *status, void *arg)
 	live_on_system(host->server->live);
 }
 
+static bool is_others(const char *name, void *arg)
+{
+	return hosts_is_anothers(arg, name);
+}
+
+static const char *others_array(void *arg)
+{
+	return hosts_others_array(arg);
+}
+
 struct host *host_open(struct server *server, const struct agent_conf *conf)
 {
 	struct host *host = xcalloc(1, sizeof(*host));
@@ -69,12 +79,14 @@ struct host *host_open(struct server *server, const struct agent_conf *conf)
 		.pool = server->pool,
 		.channel = server->channel,
 		.link = link_open(server->loop, &link_opts),
+		.others = &host->others,
 		.on_change = on_archiver,
 		.watched_bytes = &server->watched_bytes,
 		.arg = host,
 	};
 
 	host->server = server;
+	host->others = (struct archive_others){is_others, others_array, host};
 	agent_conf_copy(&host->conf, conf);
 	host->link = archiver_opts.link;
 	host->ledger = ledger_open(server->loop, host->link, server->pool);

@@ -11,6 +11,7 @@
 
 #include "core/agentlink/link.h"
 #include "core/app/agents_conf.h"
+#include "core/app/archive_job.h"
 #include "core/app/archiver.h"
 #include "core/app/hub.h"
 #include "core/app/ledger.h"
@@ -28,6 +29,7 @@ struct host {
 	struct samples *samples;
 	struct ledger *ledger;
 	struct archiver *archiver;
+	struct archive_others others;
 	struct link_watch watch;
 	uint64_t slow_until_ms; /* uv_now(): it did not answer in time what was asked of all */
 	void (*on_closed)(struct host *host);

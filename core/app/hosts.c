@@ -25,7 +25,8 @@ struct hosts {
 	size_t n;
 	unsigned n_open;       /* with those that are closing */
 	struct run_home *runs; /* LIMIT_HOST_RUNS, made with the second host; else NULL */
-	char *catalog;	       /* the union, or NULL: none is known, or it is to be made */
+	char others[LIMIT_HOSTS * (LIMIT_HOST_BYTES + 3) + 3];
+	char *catalog; /* the union, or NULL: none is known, or it is to be made */
 	size_t catalog_len;
 	void (*on_closed)(void *arg); /* set: closing */
 	void *closed_arg;
@@ -118,13 +119,49 @@ static struct run_home *home_of(const struct hosts *hosts, const struct uuid *ru
 	return &hosts->runs[chance % LIMIT_HOST_RUNS];
 }
 
-void hosts_note_run(struct hosts *hosts, struct host *host, const char *run)
+bool hosts_note_run(struct hosts *hosts, struct host *host, const char *run)
 {
+	struct run_home *home;
 	struct uuid id;
 
 	if (hosts->runs == NULL || run == NULL || uuid_parse(run, strlen(run), &id) < 0)
-		return;
-	*home_of(hosts, &id) = (struct run_home){id, host};
+		return true;
+	home = home_of(hosts, &id);
+	if (home->host != NULL && home->host != host && memcmp(&home->run, &id, sizeof(id)) == 0)
+		return false;
+	*home = (struct run_home){id, host};
+	return true;
+}
+
+bool hosts_is_anothers(const struct host *host, const char *name)
+{
+	const struct host *other = name[0] != '\0' ? hosts_find(host->server->hosts, name) : NULL;
+
+	return other != NULL && other != host;
+}
+
+bool hosts_believe_run(struct hosts *hosts, struct host *host, const json_t *run)
+{
+	const char *name = json_string_value(json_object_get(run, "host"));
+
+	return (name == NULL || !hosts_is_anothers(host, name)) &&
+	       hosts_note_run(hosts, host, json_string_value(json_object_get(run, "id")));
+}
+
+const char *hosts_others_array(const struct host *host)
+{
+	struct hosts *hosts = host->server->hosts;
+	size_t at = 0;
+
+	hosts->others[at++] = '{';
+	for (size_t i = 0; i < hosts->n; i++) {
+		/* Of several each has a name of AGENTS_FILE, which needs no escapes. */
+		if (hosts->list[i] != host)
+			at += (size_t)snprintf(hosts->others + at, sizeof(hosts->others) - at,
+				"%s\"%s\"", at > 1 ? "," : "", host_name(hosts->list[i]));
+	}
+	memcpy(hosts->others + at, "}", 2);
+	return hosts->others;
 }
 
 struct host *hosts_of_run(const struct hosts *hosts, const char *run)

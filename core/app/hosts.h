@@ -46,8 +46,16 @@ void hosts_note_answer(struct hosts *hosts, const char *name, const struct link_
 
 /* ---- runs ---- */
 
-/* That a run is this host's, as far as somebody said so lately. */
-void hosts_note_run(struct hosts *hosts, struct host *host, const char *run);
+/* That a run is this host's, as far as somebody said so lately. False: another host said so before;
+ * it stays that one's. */
+bool hosts_note_run(struct hosts *hosts, struct host *host, const char *run);
+/* Whether a run's document that this host's agent sent may be true: neither the run nor the host
+ * that it names is another's. Notes the run. */
+bool hosts_believe_run(struct hosts *hosts, struct host *host, const json_t *run);
+/* Whether that is the name of another host than this. */
+bool hosts_is_anothers(const struct host *host, const char *name);
+/* The names of all others as the text of a PostgreSQL array. Valid until the next call. */
+const char *hosts_others_array(const struct host *host);
 /* NULL: not known here. Where there is one host, it is that. */
 struct host *hosts_of_run(const struct hosts *hosts, const char *run);
 

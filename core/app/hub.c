@@ -141,8 +141,8 @@ static void take_run(struct hub *hub, const json_t *run)
 {
 	struct server *server = hub->host->server;
 
-	hosts_note_run(server->hosts, hub->host, json_string_value(json_object_get(run, "id")));
-	live_on_run(server->live, run);
+	if (hosts_believe_run(server->hosts, hub->host, run))
+		live_on_run(server->live, run);
 }
 
 /* Something happened in the agent: a run changed, or a line of the ledger. */

@@ -116,16 +116,13 @@ static void on_look(const struct link_reply *reply, void *arg)
 	struct notify *n = h->notify;
 	struct msg_document document;
 	json_t *doc, *sections, *items;
-	const char *host, *section;
+	const char *host = host_name(h->host), *section;
 
 	h->look = NULL;
 	if (n->conf == NULL || reply->err != 0 || reply->status != MSG_OK ||
 		msg_document_decode(reply->fields, reply->fields_len, &document) != 0)
 		return;
 	doc = json_loadb(document.json.data, document.json.len, JSON_REJECT_DUPLICATES, NULL);
-	host = json_string_value(json_object_get(doc, "host"));
-	if (host == NULL)
-		host = "";
 	sections = json_object_get(doc, "sections");
 	json_object_update_missing(
 		sections, json_object_get(status_document(h->host->status), "sections"));
@@ -150,17 +147,14 @@ static void on_look_timer(uv_timer_t *timer)
 static void on_level(struct status_listener *listener, const struct status_change *change)
 {
 	struct notify_host *h = container_of(listener, struct notify_host, levels);
-	const json_t *doc = status_document(h->host->status);
-	const char *host = json_string_value(json_object_get(doc, "host"));
 	json_t *item;
 
-	/* without a document nobody knows whose item it is: the next look tells */
-	if (change->level == NULL || host == NULL || !looks_at_items(h->notify))
+	if (change->level == NULL || !looks_at_items(h->notify))
 		return;
 	item = json_pack("{s:s,s:s,s:s,s:s,s:I}", "id", change->id, "title", change->title, "level",
 		change->level, "message", change->message, "since_us",
 		(json_int_t)change->since_us);
-	take_item(h->notify, host, change->section, item);
+	take_item(h->notify, host_name(h->host), change->section, item);
 	json_decref(item);
 }
 

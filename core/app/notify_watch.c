@@ -136,7 +136,8 @@ static void take_run(struct notify_host *h, json_t *run)
 	struct rundoc doc;
 	char key[200];
 
-	if (n->conf == NULL || rundoc_read(run, &doc) < 0)
+	if (n->conf == NULL || rundoc_read(run, &doc) < 0 ||
+		!hosts_believe_run(n->server->hosts, h->host, run))
 		return;
 	if (strcmp(doc.status, "waiting") == 0) {
 		take_waiting(n, run, &doc);

@@ -155,6 +155,21 @@ static void add_found(struct runfind *find, const char *host, const char *run)
 	snprintf(found->run, sizeof(found->run), "%s", run);
 }
 
+/* The id of the run in an agent's answer; NULL: it is not what was asked for, or another host's. */
+static const char *claimed_run(const struct question *question, const json_t *doc)
+{
+	const struct runfind *find = question->find;
+	struct host *host = hosts_find(find->server->hosts, question->host);
+	const char *id = json_string_value(json_object_get(doc, "id"));
+	struct uuid claimed, asked;
+
+	if (host == NULL || id == NULL || uuid_parse(id, strlen(id), &claimed) < 0 ||
+		(!find->by_number && (uuid_parse(find->run, strlen(find->run), &asked) < 0 ||
+					     memcmp(&claimed, &asked, sizeof(asked)) != 0)))
+		return NULL;
+	return hosts_believe_run(find->server->hosts, host, doc) ? id : NULL;
+}
+
 /* An agent has the run, or has not. */
 static void on_agent(const struct link_reply *reply, void *arg)
 {
@@ -171,8 +186,8 @@ static void on_agent(const struct link_reply *reply, void *arg)
 		msg_document_decode(reply->fields, reply->fields_len, &document) == 0)
 		doc = json_loadb(document.json.data, document.json.len,
 			JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-	id = json_string_value(json_object_get(doc, "id"));
-	if (id != NULL && strlen(id) < UUID_TEXT_BYTES)
+	id = claimed_run(question, doc);
+	if (id != NULL)
 		add_found(find, question->host, id);
 	else if (reply->err != 0 || reply->status != MSG_NOT_FOUND)
 		find->unsure = true;

@@ -279,9 +279,8 @@ static void part_take(struct part *part, json_t *runs)
 
 		if (id == NULL || strlen(id) >= UUID_TEXT_BYTES)
 			continue;
-		if (host != NULL)
-			hosts_note_run(hosts, host, id);
-		if (!run_matches(run, &page->query))
+		if ((host != NULL && !hosts_believe_run(hosts, host, run)) ||
+			!run_matches(run, &page->query))
 			continue;
 		if (part->items.n == page->query.limit) {
 			part->more = true;

@@ -84,13 +84,16 @@ static void send_changes(struct status *status, json_t *doc)
 }
 
 /* The agent's document with what the dashboard adds to it. New reference. */
-static json_t *compose(json_t *agent, json_t *own)
+static json_t *compose(const struct host *host, json_t *agent, json_t *own)
 {
 	json_t *doc = json_copy(agent);
 	json_t *sections = json_copy(json_object_get(agent, "sections"));
 
 	json_object_update(sections, own);
 	json_object_set_new(doc, "sections", sections);
+	/* Where there may be several an agent speaks for no other. */
+	if (host->conf.host != NULL)
+		json_object_set_new(doc, "host", json_string(host->conf.host));
 	json_object_set_new(doc, "level", json_string(status_worst(sections)));
 	return doc;
 }
@@ -107,7 +110,7 @@ static void text_make(struct status *status)
 static void renew(struct status *status, json_t *agent)
 {
 	bool first = status->doc == NULL;
-	json_t *doc = compose(agent, status->own);
+	json_t *doc = compose(status->host, agent, status->own);
 
 	if (!first && status->n_subscribed > 0)
 		send_changes(status, doc);
@@ -303,7 +306,7 @@ static void on_document(const struct link_reply *reply, void *arg)
 		response_problem(req, 502, "agent_malformed", "The agent's answer makes no sense.");
 		return;
 	}
-	doc = compose(agent, host->status->own);
+	doc = compose(host, agent, host->status->own);
 	http_json(req, 200, doc);
 	json_decref(doc);
 	json_decref(agent);

@@ -31,7 +31,8 @@ function uuidV7(ms = lastId++) {
 export class FakeRun {
 	static numbers = 0;
 
-	constructor({ name = 'demo.flood', id = uuidV7(), steps = ['main'] } = {}) {
+	constructor({ name = 'demo.flood', id = uuidV7(), steps = ['main'], host = 'fake' } = {}) {
+		this.host = host;
 		this.id = id;
 		this.number = ++FakeRun.numbers;
 		this.name = name;
@@ -102,7 +103,7 @@ export class FakeRun {
 
 	document() {
 		return {
-			id: this.id, number: this.number, host: 'fake', kind: 'command', name: this.name, title: `Title of ${this.name}`,
+			id: this.id, number: this.number, host: this.host, kind: 'command', name: this.name, title: `Title of ${this.name}`,
 			status: this.status, reason: null, exit_code: this.final ? 0 : null, signal: null, inputs: {}, actor: 'user:admin', trigger: 'manual',
 			config_digest: 'c0ffee', created_us: this.createdUs, started_us: this.createdUs + 1, finished_us: this.final ? this.timeUs : null,
 			bytes: this.bytes, lines: this.lines, size: this.size, durable_offset: this.durable ?? this.size, truncated: false,
@@ -143,6 +144,7 @@ class Tail {
 export class FakeAgent {
 	constructor(secret = 'secret-of-a-fake-agent') {
 		this.secret = secret;
+		this.host = 'fake';
 		this.dir = mkdtempSync(join(tmpdir(), 'ops-fake-'));
 		this.socket = join(this.dir, 'agent.sock');
 		this.runs = new Map();
@@ -241,7 +243,7 @@ export class FakeAgent {
 		if (fields.str() !== `Bearer ${this.secret}`) return respond(2);
 		switch (method) {
 			case METHOD.HELLO:
-				return respond(OK, new Writer().u16(1).str('0.1.0').str('00000000-0000-7000-8000-000000000000').str('fake').str('c0ffee').u64(1).u64(0).u32(1 << 20).u32(1 << 20).u32(256).done());
+				return respond(OK, new Writer().u16(1).str('0.1.0').str('00000000-0000-7000-8000-000000000000').str(this.host).str('c0ffee').u64(1).u64(0).u32(1 << 20).u32(1 << 20).u32(256).done());
 			case METHOD.EVENTS:
 				// The ledger's stream, from a position on, is another one: it hears of no runs.
 				if (fields.u64() > Number.MAX_SAFE_INTEGER) socket.events = stream;
