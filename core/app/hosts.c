@@ -119,11 +119,22 @@ static struct run_home *home_of(const struct hosts *hosts, const struct uuid *ru
 	return &hosts->runs[chance % LIMIT_HOST_RUNS];
 }
 
+static bool is_here(const struct hosts *hosts, const struct host *host)
+{
+	for (size_t i = 0; i < hosts->n; i++) {
+		if (hosts->list[i] == host)
+			return true;
+	}
+	return false;
+}
+
 bool hosts_note_run(struct hosts *hosts, struct host *host, const char *run)
 {
 	struct run_home *home;
 	struct uuid id;
 
+	if (!is_here(hosts, host))
+		return false; /* closing: it is freed soon, and was forgotten */
 	if (hosts->runs == NULL || run == NULL || uuid_parse(run, strlen(run), &id) < 0)
 		return true;
 	home = home_of(hosts, &id);

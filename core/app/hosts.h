@@ -46,8 +46,8 @@ void hosts_note_answer(struct hosts *hosts, const char *name, const struct link_
 
 /* ---- runs ---- */
 
-/* That a run is this host's, as far as somebody said so lately. False: another host said so before;
- * it stays that one's. */
+/* That a run is this host's, as far as somebody said so lately. False: another host said so before,
+ * it stays that one's; or this host is being closed. */
 bool hosts_note_run(struct hosts *hosts, struct host *host, const char *run);
 /* Whether a run's document that this host's agent sent may be true: neither the run nor the host
  * that it names is another's. Notes the run. */

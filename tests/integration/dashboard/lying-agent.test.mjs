@@ -104,4 +104,28 @@ describe('an agent that says another\'s runs are its own', () => {
 		assert.deepEqual([await rowOf(run.id), await logOf(run.id)], row);
 		assert.ok(!liar.releases.includes(run.id));
 	});
+
+	it('what a host tells that is being taken out is not remembered as its run', async () => {
+		const told = [];
+		let going = true;
+		const telling = (async () => {
+			while (going && told.length < 4000) {
+				const one = new FakeRun({ host: 'old1' });
+				told.push(one.id);
+				old.changed(one);
+				await new Promise((resolve) => setImmediate(resolve));
+			}
+		})();
+		await until('it to have told some', () => told.length > 20);
+		writeAgents([['web1', liar], ['db1', db]]);
+		dashboard.child.kill('SIGHUP');
+		await until('the host to be gone', async () => (await session.get('/api/v1/hosts')).json.hosts.length === 2);
+		await until('its connection to be closed', () => old.sockets.size === 0);
+		going = false;
+		await telling;
+		for (const id of told.slice(0, 1000)) {
+			const answer = await session.get(`/api/v1/runs/${id}`);
+			assert.equal(answer.status, 404, `${id}: ${answer.text}`);
+		}
+	});
 });
