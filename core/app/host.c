@@ -89,7 +89,7 @@ struct host *host_open(struct server *server, const struct agent_conf *conf)
 	host->others = (struct archive_others){is_others, others_array, host};
 	agent_conf_copy(&host->conf, conf);
 	host->link = archiver_opts.link;
-	host->ledger = ledger_open(server->loop, host->link, server->pool);
+	host->ledger = ledger_open(server->loop, host->link, server->pool, &host->others);
 	host->hub = hub_open(host);
 	host->status = status_open(host);
 	host->samples = samples_open(host);

@@ -20,10 +20,15 @@
 #include "core/base/log.h"
 #include "proto/msg.h"
 
-#define POSITION_SQL "SELECT coalesce(max(position), 0) FROM ops.ledger WHERE agent_id = $1"
+/* $2: names of other hosts, as an array's text. */
+#define POSITION_SQL                                                                               \
+	"SELECT coalesce(max(position), 0), coalesce((SELECT host FROM ops.agents"                 \
+	" WHERE agent_id = $1 AND host = ANY ($2::text[])), '')"                                   \
+	" FROM ops.ledger WHERE agent_id = $1"
 #define AGENT_SQL                                                                                  \
 	"INSERT INTO ops.agents (agent_id, host, seen_us) VALUES ($1, $2, $3)"                     \
-	" ON CONFLICT (agent_id) DO UPDATE SET host = EXCLUDED.host, seen_us = EXCLUDED.seen_us"
+	" ON CONFLICT (agent_id) DO UPDATE SET host = EXCLUDED.host, seen_us = EXCLUDED.seen_us"   \
+	" WHERE agents.host <> ALL ($4::text[])"
 #define INSERT_SQL                                                                                 \
 	"INSERT INTO ops.ledger (agent_id, position, time_us, event, actor, run, document)"        \
 	" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (agent_id, position) DO NOTHING"
@@ -47,6 +52,8 @@ struct ledger {
 	size_t n_held, n_sent;
 	char agent_id[64];
 	bool known; /* position is */
+	bool told_foreign;
+	const struct archive_others *others;
 	uint64_t position;
 	uv_timer_t retry;
 	bool closing;
@@ -159,16 +166,39 @@ static void ledger_open_stream(struct ledger *l)
 
 /* ---- PostgreSQL ---- */
 
+/* Its id is that of another host's agent: a lie, or a copied machine. The ledgers would be mixed.
+ */
+static void ledger_refuse(struct ledger *l, struct pg_bytes_view other)
+{
+	char host[80];
+
+	snprintf(host, sizeof(host), "%.*s", (int)other.len, (const char *)other.data);
+	if (!l->told_foreign)
+		log_error(LOG_EV("ledger.foreign"), LOG_STR("agent", l->agent_id),
+			LOG_STR("other", host),
+			LOG_STR("reason", "another host's agent has this id: its ledger is not "
+					  "archived"));
+	l->told_foreign = true;
+	ledger_again(l);
+}
+
 static void on_position(const struct pg_reply *reply, void *arg)
 {
 	struct ledger *l = arg;
+	struct pg_bytes_view other;
 
 	l->call = NULL;
 	if (reply->err != 0) {
 		ledger_again(l);
 		return;
 	}
+	other = pg_get_text(reply->results[1], 0, 1);
+	if (other.len > 0) {
+		ledger_refuse(l, other);
+		return;
+	}
 	l->known = true;
+	l->told_foreign = false;
 	l->position = (uint64_t)pg_get_i64(reply->results[1], 0, 0);
 	ledger_pump(l);
 }
@@ -229,12 +259,14 @@ static void ledger_write(struct ledger *l)
 /* Says whose ledger it is, and asks how much of it is there. */
 static void ledger_ask_position(struct ledger *l, const char *host)
 {
+	const char *others = l->others->array(l->others->arg);
 	const struct pg_param params[] = {
-		pg_text(l->agent_id), pg_text(host), pg_u64(clock_wall_us())};
+		pg_text(l->agent_id), pg_text(host), pg_u64(clock_wall_us()), pg_text(others)};
+	const struct pg_param ask[] = {pg_text(l->agent_id), pg_text(others)};
 	struct pg_batch *batch = pg_batch_new();
 
 	pg_batch_add(batch, AGENT_SQL, params, ARRAY_LEN(params));
-	pg_batch_add(batch, POSITION_SQL, params, 1);
+	pg_batch_add(batch, POSITION_SQL, ask, ARRAY_LEN(ask));
 	l->call = pool_run(l->pool, batch, POOL_IDEMPOTENT | POOL_BACKGROUND, 0, on_position, l);
 }
 
@@ -277,13 +309,15 @@ static void on_pool_state(struct pool_watch *watch, const struct pool_info *info
 		uv_timer_start(&l->retry, on_retry, 0, 0);
 }
 
-struct ledger *ledger_open(uv_loop_t *loop, struct link *link, struct pool *pool)
+struct ledger *ledger_open(
+	uv_loop_t *loop, struct link *link, struct pool *pool, const struct archive_others *others)
 {
 	struct ledger *l = xcalloc(1, sizeof(*l));
 
 	l->loop = loop;
 	l->link = link;
 	l->pool = pool;
+	l->others = others;
 	list_init(&l->held);
 	uv_timer_init(loop, &l->retry);
 	l->retry.data = l;

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "core/agentlink/link.h"
+#include "core/app/archive_job.h"
 #include "core/db/pool.h"
 
 #define LEDGER_BATCH 64		     /* events of one transaction */
@@ -18,8 +19,9 @@
 
 struct ledger;
 
-/* Both must outlive it. */
-struct ledger *ledger_open(uv_loop_t *loop, struct link *link, struct pool *pool);
+/* All must outlive it. An agent with the id of one of the others' is left alone. */
+struct ledger *ledger_open(
+	uv_loop_t *loop, struct link *link, struct pool *pool, const struct archive_others *others);
 void ledger_close(struct ledger *ledger, void (*on_closed)(void *arg), void *arg);
 
 #endif

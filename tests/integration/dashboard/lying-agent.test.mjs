@@ -105,6 +105,26 @@ describe('an agent that says another\'s runs are its own', () => {
 		assert.ok(!liar.releases.includes(run.id));
 	});
 
+	it('an agent with the id of another host\'s does not add to that one\'s ledger', async () => {
+		const { agent_id: id } = (await session.get('/api/v1/hosts')).json.hosts[1];
+		const hostOf = async () => (await pg.psql(`select host from ops.agents where agent_id = '${id}'`)).trim();
+		await until('the ledger of db1 to be known', async () => await hostOf() === 'db1');
+		const { agentId } = liar;
+		await liar.close();
+		liar.agentId = id;
+		await liar.listen();
+		await until('the ledger to be refused', () =>
+			dashboard.log().split('\n').some((line) => line.includes('ledger.foreign') && line.includes(id)));
+		assert.equal(await hostOf(), 'db1');
+		await liar.close();
+		liar.agentId = agentId;
+		await liar.listen();
+		await until('it to be back as itself', async () => {
+			const [first] = (await session.get('/api/v1/hosts')).json.hosts;
+			return first.state === 'connected' && first.agent_id === agentId;
+		});
+	});
+
 	it('what a host tells that is being taken out is not remembered as its run', async () => {
 		const told = [];
 		let going = true;

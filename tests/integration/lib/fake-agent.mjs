@@ -145,6 +145,7 @@ export class FakeAgent {
 	constructor(secret = 'secret-of-a-fake-agent') {
 		this.secret = secret;
 		this.host = 'fake';
+		this.agentId = '00000000-0000-7000-8000-000000000000';
 		this.dir = mkdtempSync(join(tmpdir(), 'ops-fake-'));
 		this.socket = join(this.dir, 'agent.sock');
 		this.runs = new Map();
@@ -243,7 +244,7 @@ export class FakeAgent {
 		if (fields.str() !== `Bearer ${this.secret}`) return respond(2);
 		switch (method) {
 			case METHOD.HELLO:
-				return respond(OK, new Writer().u16(1).str('0.1.0').str('00000000-0000-7000-8000-000000000000').str(this.host).str('c0ffee').u64(1).u64(0).u32(1 << 20).u32(1 << 20).u32(256).done());
+				return respond(OK, new Writer().u16(1).str('0.1.0').str(this.agentId).str(this.host).str('c0ffee').u64(1).u64(0).u32(1 << 20).u32(1 << 20).u32(256).done());
 			case METHOD.EVENTS:
 				// The ledger's stream, from a position on, is another one: it hears of no runs.
 				if (fields.u64() > Number.MAX_SAFE_INTEGER) socket.events = stream;
