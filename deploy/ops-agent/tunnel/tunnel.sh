@@ -177,6 +177,9 @@ forget_peer() {
 	systemctl restart ops-agent.service
 }
 
+# Where systemd starts an sshd for each connection there is none to reload: the next one reads its settings.
+reload_sshd() { systemctl try-reload-or-restart ssh.service; }
+
 # sshd takes all of it over, or nothing is changed.
 try_sshd() {
 	local said
@@ -189,7 +192,7 @@ try_sshd() {
 		rm -f "$SSHD"
 		die "sshd does not read $SSHD: /etc/ssh/sshd_config needs 'Include /etc/ssh/sshd_config.d/*.conf' as its first line"
 	}
-	systemctl reload ssh.service
+	reload_sshd
 }
 
 accept() {
@@ -209,14 +212,24 @@ accept() {
 	cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub
 }
 
+# Processes of the account: what sshd holds for whoever is in.
+end_connections() {
+	local uid dir
+	uid=$(id -u ops-tunnel 2>/dev/null) || return 0
+	for dir in /proc/[0-9]*; do
+		# it may be gone by then
+		if [ "$(stat -c %u "$dir" 2>/dev/null)" = "$uid" ]; then kill -KILL "${dir#/proc/}" 2>/dev/null || true; fi
+	done
+}
+
+# Nothing of it depends on what comes before: an sshd that cannot be reloaded keeps nobody in.
 refuse() {
 	rm -f "$prefix$KEYS" "$prefix$SSHD"
 	live || return 0
-	systemctl reload ssh.service
-	# whoever is in keeps a connection until then
-	pkill -KILL -u ops-tunnel || [ $? -eq 1 ]
 	gpasswd -d ops-tunnel ops-agent >/dev/null 2>&1 || true
+	end_connections
 	forget_peer
+	reload_sshd
 }
 
 command=${1:-}

@@ -51,6 +51,40 @@ test('the script writes what each side needs, and nothing twice', () => {
 	assert.ok(existsSync(at('etc/systemd/system/ops-agent-tunnel@.service')));
 });
 
+// systemctl reload fails for a unit that is not active, as ssh.service is where systemd listens for sshd
+const FAKES = {
+	systemctl: 'case $1 in reload) echo "ssh.service is not active" >&2; exit 1 ;; esac\necho "$*" >>"$SAID"',
+	id: '[ "$*" = -u ] && echo 0 || echo "$ACCOUNT"',
+	gpasswd: 'echo "gpasswd $*" >>"$SAID"',
+	sshd: 'exit 0',
+	pkill: 'exit 127',
+};
+const IN_OWN_MOUNTS = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system && mount -t tmpfs none /etc/ssh && mount -t tmpfs none /etc/default && ' +
+	'echo "OPS_AGENT_PEERS=1000,$ACCOUNT" >/etc/default/ops-agent && touch /etc/ssh/ops-tunnel.keys && bash "$TUNNEL" refuse && ' +
+	'cat /etc/default/ops-agent && ls /etc/ssh';
+
+test('refuse ends what is open, also where no sshd can be reloaded and without procps', { skip }, async () => {
+	const account = 54321;
+	const fakes = mkdtempSync('/var/tmp/ops-tunnel-'); // /run is another one for the script
+	chmodSync(fakes, 0o755);
+	for (const [name, text] of Object.entries(FAKES)) writeFileSync(join(fakes, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+	const holder = spawn('sleep', ['600'], { uid: account, gid: account, stdio: 'ignore' });
+	const ended = once(holder, 'exit');
+	try {
+		const r = spawnSync('unshare', ['--mount', 'sh', '-c', IN_OWN_MOUNTS], { encoding: 'utf8', timeout: 60000,
+			env: { ...process.env, PATH: `${fakes}:${process.env.PATH}`, TUNNEL: join(TUNNEL, 'tunnel.sh'), ACCOUNT: String(account), SAID: join(fakes, 'said') } });
+		assert.equal(r.status, 0, r.stderr);
+		assert.equal(r.stdout, 'OPS_AGENT_PEERS=1000\n');
+		assert.deepEqual(await ended, [null, 'SIGKILL']);
+		const said = readFileSync(join(fakes, 'said'), 'utf8');
+		assert.match(said, /^gpasswd -d ops-tunnel ops-agent$/m);
+		assert.match(said, /^restart ops-agent\.service$/m);
+	} finally {
+		holder.kill('SIGKILL');
+		rmSync(fakes, { recursive: true });
+	}
+});
+
 test('the script refuses what would end up as something else', () => {
 	const key = readFileSync(at('host_key.pub'), 'utf8').trim();
 	for (const [args, text] of [[['accept', 'command="sh" ssh-ed25519 AAAA'], /no public key/], [['accept', `${key}\nssh-rsa AAAA`], /one line/],
