@@ -42,6 +42,7 @@ dutch('sentences of the status are known by their section, with their numbers an
     ['host', '92 % in use for a while', 'al een tijd 92 % in gebruik'],
     ['units', 'has failed (exit-code)', 'is mislukt (exit-code)'],
     ['units', 'has failed', 'is mislukt'],
+    ['backups', 'no backup yet: no file matches its pattern', 'nog geen back-up: geen bestand past bij het patroon'],
     ['repositories', '1 commit behind origin/main', '1 commit achter op origin/main'],
     ['docker', 'restarted by Docker 12 s ago, 4 times since it was created', '12 s geleden door Docker herstart, 4 keer sinds hij is gemaakt'],
     ['certificates', 'expires in 1 days', 'verloopt over 1 dag'],

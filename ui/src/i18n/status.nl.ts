@@ -72,6 +72,7 @@ export const sentences: Sentences = {
     ['is less than half as large as usual', 'is minder dan half zo groot als gewoon'],
     ['the folder cannot be read by the probes', 'de map is voor de agent niet te lezen'],
     ['too many files match', 'er passen te veel bestanden bij het patroon'],
+    ['no backup yet: no file matches its pattern', 'nog geen back-up: geen bestand past bij het patroon'],
     ['no file matches its pattern', 'geen bestand past bij het patroon'],
   ],
   updater: [
