@@ -1,6 +1,7 @@
 // Several machines behind one dashboard, in a browser: the switch, all of them on one page, what is whose, one away.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { liveBackup } from './fixture/data.mjs';
 import { MAIN, severalHosts } from './fixture/hosts.mjs';
 import { PHONE, skip, World } from './harness.mjs';
 
@@ -77,6 +78,7 @@ const sameNumber = (f) => {
 };
 journey('a number that several machines have asks of which', { prepare: sameNumber, at: (f) => `/runs/${alike(f)}` }, async (page, fixture) => {
   await page.locator('.problem', { hasText: 'Several hosts have a run of this number' }).waitFor();
+  assert.equal(await page.locator('h1').innerText(), `History #${alike(fixture)}`);
   assert.deepEqual((await page.locator('.problem a').allInnerTexts()).sort(), ['Web server', MAIN]);
   await page.locator('.problem').getByRole('link', { name: 'Web server' }).click();
   await page.waitForURL(`${fixture.origin}/runs/${alike(fixture)}?host=web1`);
@@ -168,4 +170,42 @@ journey('on a phone the machines stand above the bar', { viewport: PHONE }, asyn
     return [document.querySelector('.side').getBoundingClientRect().top, [...document.querySelectorAll('main .row')].pop().getBoundingClientRect().bottom];
   });
   assert.ok(last <= bar, 'the last row is not under the bar');
+});
+
+const running = (f) => [...f.runs.values()].find((r) => r.doc.status === 'running');
+const longNames = (f) => {
+  severalHosts(f);
+  f.add(liveBackup());
+  running(f).doc.title = 'A process whose name is rather long for a phone';
+  f.catalog.commands.find((c) => c.id === 'demo.types').title = 'A command whose name is rather long for a phone';
+};
+// What sticks to the top of the log is as high as one of its rows.
+const SMALL = `[...document.querySelectorAll('.btn, .icon-btn, .nav-item, .card-link, a.entry-last, .find-button, .crumbs a')]
+  .map((e) => [e, e.getBoundingClientRect()]).filter(([e, r]) => r.width > 0 && r.height < 43.5 && !e.closest('.sticky-step')).map(([e, r]) => e.className + ' ' + e.innerText + ' ' + r.height)`;
+const fits = (page) => page.evaluate('document.documentElement.scrollWidth <= innerWidth');
+
+journey('on a phone long names fit, and what is touched is large enough', { viewport: PHONE, prepare: longNames }, async (page, fixture) => {
+  await page.locator('.running-card', { hasText: 'rather long' }).waitFor();
+  assert.ok(await fits(page), 'nothing scrolls sideways');
+  assert.deepEqual(await page.evaluate(SMALL), []);
+  await page.goto(`${fixture.origin}/commands`);
+  await page.locator('.entry-row', { hasText: 'demo.types' }).first().getByRole('button').click();
+  const [cancel, start] = [page.getByRole('button', { name: 'Cancel' }), page.getByTestId('start')];
+  await start.waitFor();
+  const [c, r] = [await cancel.boundingBox(), await start.boundingBox()];
+  assert.ok(c.x >= 0 && c.x + c.width <= r.x && r.x + r.width <= PHONE.width, 'both buttons are whole');
+  assert.deepEqual(await page.evaluate(SMALL), []);
+  for (const path of ['/history', '/schedule', '/settings', `/runs/${running(fixture).doc.id}`]) {
+    await page.goto(fixture.origin + path);
+    await page.locator('main .btn, .find-button').first().waitFor();
+    assert.ok(await fits(page), path);
+    assert.deepEqual(await page.evaluate(SMALL), [], path);
+  }
+});
+
+journey('a run that is opened by its id gets the address that names its machine', { at: (f) => `/runs/${[...f.runs.values()].find((r) => r.doc.host === 'web1').doc.id}#L1` }, async (page, fixture) => {
+  await page.waitForURL(/\/runs\/\d+\?host=web1#L1$/);
+  await hosts(page).locator('[aria-current]', { hasText: 'Web server' }).waitFor();
+  await page.goto(`${fixture.origin}/runs/1481`);
+  await page.waitForURL(`${fixture.origin}/runs/1481?host=db1`);
 });

@@ -135,6 +135,10 @@ test('the palette names the machine, finds by it, and asks of which a number is'
   assert.equal(entries.find((e) => e.group === 'recent')?.detail, `db1 · ${en.status.succeeded}`);
   assert.deepEqual(search('#99', entries).map((e) => e.detail), ['Web server', 'db1']);
   assert.equal(entries.filter((e) => e.label.startsWith('Overview: ')).length, 2);
+  here.value = { path: '/', query: '?host=db1', hash: '' };
+  const atDb = allEntries(en, { digest: '', refused: [], entries: [entry('up', 'web1'), entry('up', 'db1')] }, [run('y', 8, 'web1'), run('x', 7, 'db1')]);
+  for (const group of ['run', 'recent']) assert.match(atDb.find((e) => e.group === group)!.detail, /^db1 /, `${group}: of the machine that is looked at first`);
+  here.value = { path: '/', query: '', hash: '' };
   known(ONE);
   const alone = allEntries(en, { digest: '', refused: [], entries: [entry('up', '')] }, []);
   assert.deepEqual(search('>up', alone).map((e) => e.detail), ['up']);

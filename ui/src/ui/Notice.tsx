@@ -31,7 +31,7 @@ function Choices({ of }: { of: readonly string[] }) {
       {of.map((host) => (
         <Fragment key={host}>
           {' '}
-          <Link href={withHost(here.value.path, host)}>{hostTitle(host)}</Link>
+          <Link class="btn small" href={withHost(here.value.path, host)}>{hostTitle(host)}</Link>
         </Fragment>
       ))}
     </>

@@ -5,7 +5,7 @@ import type { Words } from '../../i18n/en.ts';
 import { LANGUAGES, lang, setLanguage, statusWords, type Language } from '../../i18n/index.ts';
 import { itemTitle } from '../../i18n/values.ts';
 import { rank } from '../../lib/fuzzy.ts';
-import { entryKey, hosts, hostTitle, pagePath, runPath, several, shownHost, withHost } from '../../live/hosts.ts';
+import { chosenHost, entryKey, hosts, hostTitle, pagePath, runPath, sameHost, several, shownHost, withHost } from '../../live/hosts.ts';
 import { go, setHash } from '../../lib/router.ts';
 import { shownRun } from '../badge.ts';
 import { THEMES, setTheme, theme } from '../../lib/theme.ts';
@@ -46,9 +46,14 @@ function watched(m: Words, status: MachineStatus | null): Entry[] {
 /** Of several machines it is said whose it is. */
 const on = (host: string, text: string): string => (several.value ? [hostTitle(host), text].filter(Boolean).join(' · ') : text);
 
+/** Those first, each in the order it was. */
+const firstOf = <T>(list: readonly T[], which: (e: T) => boolean): T[] => [...list.filter(which), ...list.filter((e) => !which(e))];
+
 export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run[] | null, status: MachineStatus | null = null): Entry[] {
   const out: Entry[] = [];
-  for (const e of catalog?.entries ?? []) {
+  const own = (e: { host: string }) => chosenHost.value !== '' && sameHost(e.host, chosenHost.value);
+  // What is of the machine that is looked at comes first.
+  for (const e of firstOf(catalog?.entries ?? [], own)) {
     out.push({
       key: `run ${entryKey(e)}`,
       icon: e.danger === 'high' ? 'triangle-alert' : e.kind === 'flow' ? 'workflow' : 'terminal',
@@ -61,7 +66,7 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
   }
   for (const n of NAV) out.push({ key: n.href, icon: n.icon, label: m[n.word], detail: '', group: 'goto', also: n.href, act: () => go(pagePath(n.href)) });
   for (const h of several.value ? hosts.value : []) out.push({ key: `host ${h.host}`, icon: 'server', label: m.overviewOf(hostTitle(h.host)), detail: h.title === '' ? '' : h.host, group: 'goto', also: h.host, act: () => go(withHost('/', h.host)) });
-  for (const r of (runs ?? []).slice(0, 20)) {
+  for (const r of firstOf(runs ?? [], own).slice(0, 20)) {
     out.push({
       key: r.id,
       icon: 'file-text',

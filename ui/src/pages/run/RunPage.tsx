@@ -4,8 +4,9 @@ import type { Run } from '../../api/types.ts';
 import { ApiError } from '../../api/http.ts';
 import { shownRun } from '../../app/badge.ts';
 import { t } from '../../i18n/index.ts';
-import { go } from '../../lib/router.ts';
+import { go, here } from '../../lib/router.ts';
 import { knownRun, loadNamedRun, runPath } from '../../live/hosts.ts';
+import { system } from '../../live/store.ts';
 import { Problem, Skeleton } from '../../ui/Notice.tsx';
 import { NotFound } from '../notfound/NotFound.tsx';
 import { RunView } from './RunView.tsx';
@@ -14,12 +15,12 @@ import { RunView } from './RunView.tsx';
 export function RunPage({ id }: { id: string }) {
   const run = useSignal<Run | null>(knownRun(id));
   const error = useSignal<unknown>(null);
+  const hash = useSignal(location.hash);
   const load = (signal?: AbortSignal) => {
     error.value = null;
     loadNamedRun(id, signal).then(
       (r) => {
         run.value = r;
-        if (r.id === id) go(runPath(r) + location.hash, true);
       },
       (e: unknown) => {
         if (!signal?.aborted) error.value = e;
@@ -32,10 +33,24 @@ export function RunPage({ id }: { id: string }) {
     load(abort.signal);
     return () => abort.abort();
   }, []);
+  const found = run.value;
+  const known = system.value !== null;
+  // By its number and host, as links say it: known once the machines are.
+  useEffect(() => {
+    if (found && known && runPath(found) !== here.peek().path + here.peek().query) go(runPath(found) + (location.hash || hash.peek()), true);
+  }, [found, known]);
   useEffect(() => () => void (shownRun.value = null), []);
   const e = error.value;
-  if (run.value) return <RunView key={run.value.id} first={run.value} />;
+  if (found) return <RunView key={found.id} first={found} />;
   if (e instanceof ApiError && e.status === 404) return <NotFound>{t.value.runNotFound(id)}</NotFound>;
-  if (e) return <Problem error={e} retry={() => load()} />;
+  if (e)
+    return (
+      <>
+        <h1 class="visually-hidden">
+          {t.value.history} #{id}
+        </h1>
+        <Problem error={e} retry={() => load()} />
+      </>
+    );
   return <Skeleton rows={6} />;
 }
