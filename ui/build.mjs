@@ -77,11 +77,31 @@ for (const [state, svg] of Object.entries(favicons())) icons[state] = writeHashe
 const workerBuild = track(await esbuild.build({ ...common, entryPoints: ['src/log/worker.ts'], write: false }));
 const worker = writeHashed('log-worker', '.js', Buffer.from(workerBuild.outputFiles[0].contents));
 
+// What everybody loads is one file, not one for each set of pages that share it: each request is a round trip. So what is
+// loaded later is told to need the entry, which is there by then.
+const main = path.join(here, 'src/main.tsx');
+const later = new Set();
+for (const f of fs.readdirSync('src', { recursive: true }).map(String).filter((f) => /\.tsx?$/.test(f))) {
+  const at = path.join(here, 'src', f);
+  for (const [, what] of fs.readFileSync(at, 'utf8').matchAll(/\bimport\('(\.[^']+)'\)/g)) later.add(path.resolve(path.dirname(at), what));
+}
+const oneFile = {
+  name: 'one-file',
+  setup(b) {
+    b.onLoad({ filter: /\.tsx?$/ }, ({ path: file }) => {
+      if (!later.has(file)) return undefined;
+      const from = path.relative(path.dirname(file), main);
+      return { contents: `${fs.readFileSync(file, 'utf8')}\nimport ${JSON.stringify(from.startsWith('.') ? from : `./${from}`)};\n`, loader: file.endsWith('x') ? 'tsx' : 'ts' };
+    });
+  },
+};
+
 const app = track(
   await esbuild.build({
     ...common,
     entryPoints: { app: 'src/main.tsx', style: 'src/styles/index.css' },
     splitting: true,
+    plugins: [oneFile],
     outdir: path.join(dist, 'assets'),
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
@@ -103,7 +123,11 @@ const outputs = Object.entries(app.metafile.outputs);
 const url = (file) => '/assets/' + path.basename(file);
 const entry = outputs.find(([, o]) => o.entryPoint === 'src/main.tsx');
 const style = outputs.find(([, o]) => o.entryPoint === 'src/styles/index.css');
-const preloads = entry[1].imports.filter((i) => i.kind === 'import-statement').map((i) => url(i.path));
+const needs = (output) => output.imports.filter((i) => i.kind === 'import-statement').map((i) => i.path);
+const preloads = needs(entry[1]).map(url);
+// The overview is opened most: its code comes beside the shell's. A page that is not shown costs nobody a second trip.
+const machine = outputs.find(([, o]) => o.entryPoint === 'src/pages/overview/Machine.tsx');
+const beside = [machine[0], ...needs(machine[1])].map(url).filter((u) => !preloads.includes(u) && u !== url(entry[0]));
 const fonts = outputs.map(([file]) => file).filter((f) => /geist-latin-wght[^/]*woff2$/.test(f)).map(url);
 
 write('favicon.svg', favicons().idle);
@@ -143,7 +167,7 @@ write(
     '<title>Ops</title>',
     ...fonts.map((f) => `<link rel="preload" as="font" type="font/woff2" crossorigin href="${f}">`),
     `<link rel="stylesheet" href="${url(style[0])}">`,
-    ...preloads.map((p) => `<link rel="modulepreload" href="${p}">`),
+    ...[...preloads, ...beside].map((p) => `<link rel="modulepreload" href="${p}">`),
     `<script type="module" src="${url(entry[0])}"></script>`,
     '<link rel="icon" type="image/svg+xml" href="/favicon.svg">',
     '<link rel="apple-touch-icon" href="/apple-touch-icon.png">',
@@ -188,14 +212,14 @@ if (depfile) {
 }
 if (flag('--report')) {
   // A page's chunk with all that it cannot be shown without and that is not here already.
-  const needs = (file, seen = new Set()) => {
+  const closure = (file, seen = new Set()) => {
     if (seen.has(file)) return seen;
     seen.add(file);
-    for (const i of app.metafile.outputs[file].imports) if (i.kind === 'import-statement') needs(i.path, seen);
+    for (const i of app.metafile.outputs[file].imports) if (i.kind === 'import-statement') closure(i.path, seen);
     return seen;
   };
-  const first = needs(entry[0]);
+  const first = closure(entry[0]);
   const runPage = outputs.find(([, o]) => o.entryPoint === 'src/pages/run/RunPage.tsx')[0];
-  const log = [...needs(runPage)].filter((f) => !first.has(f)).map(url);
+  const log = [...closure(runPage)].filter((f) => !first.has(f)).map(url);
   process.exitCode = report(assets, { entry: [url(entry[0]), ...preloads], style: url(style[0]), worker, log });
 }

@@ -6,6 +6,7 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import * as path from 'node:path';
 import * as zlib from 'node:zlib';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { audit, begin, CATALOG, chatter, endRun, endStep, liveBackup, makeRun, makeRuns, schedule, startStep, sync } from './fixture/data.mjs';
 import { STDOUT } from './fixture/journal.mjs';
@@ -48,6 +49,8 @@ export class Fixture {
     }
     this.canSearch = true;
     this.without = new Set();
+    /** How many milliseconds late files and answers (by path) and first documents of topics (by topic) come. */
+    this.late = () => 0;
     const now = Date.now() * 1000;
     const agent = (system, rest) => `Mozilla/5.0 (${system}) AppleWebKit/537.36 (KHTML, like Gecko) ${rest}`;
     this.sessionList = [
@@ -127,7 +130,7 @@ export class Fixture {
       item.checked_us = us;
       for (const key of ['used_pct', 'rx_bps', 'tx_bps']) if (typeof item.values[key] === 'number') item.values[key] *= 0.97 + Math.random() * 0.06;
     }
-    this.#publish('status', 'put', { time_us: us, sections: { host: this.status.sections.host } });
+    this.#publish('status', 'put', { time_us: us, level: this.status.level, sections: { host: this.status.sections.host } });
   }
 
   /** Cuts every WebSocket, as a killed daemon does. */
@@ -173,6 +176,8 @@ export class Fixture {
 
   async #handle(req, res) {
     const url = new URL(req.url, this.origin);
+    const late = this.late(url.pathname);
+    if (late > 0) await sleep(late);
     if (url.pathname.startsWith('/api/v1/')) {
       let text = '';
       for await (const d of req) text += d;
@@ -442,6 +447,13 @@ export class Fixture {
     if (log) return this.#tail(client, m, log[1]);
     if (m.topic.startsWith('tail/')) return this.#source(client, m);
     subs.set(m.id, { topic: m.topic, host: m.host });
+    const late = this.late(m.topic);
+    if (late > 0) setTimeout(() => this.#first(client, m), late);
+    else this.#first(client, m);
+  }
+
+  #first({ socket, subs }, m) {
+    if (!subs.has(m.id)) return;
     const one = /^run\/([^/]+)$/.exec(m.topic);
     const snapshot = one ? this.find(one[1])?.doc : m.topic === 'runs' ? { runs: this.#list().slice(0, 50).map((r) => this.#summary(r)), next: null, agent: 'connected', history: 'ok' } : m.topic === 'catalog' ? this.catalog : m.topic === 'system' ? this.system() : m.topic === 'status' ? (this.#host(m.host) === this.agent.host ? this.status : (this.statuses.get(m.host) ?? null)) : null;
     if (snapshot) socket.text({ id: m.id, event: 'snapshot', data: snapshot });

@@ -1,12 +1,15 @@
+import { effect } from '@preact/signals';
 import { render } from 'preact';
-import { App } from './app/App.tsx';
+import { App, fetchPage } from './app/App.tsx';
 import { startBadge } from './app/badge.ts';
 import { lang, loadWords } from './i18n/index.ts';
 import { startDensity } from './lib/density.ts';
+import { warmFormats } from './lib/format.ts';
 import { startKeys } from './lib/keys.ts';
+import { loadSoon } from './lib/lazy.tsx';
 import { startRouter } from './lib/router.ts';
 import { startTheme } from './lib/theme.ts';
-import { loadSession, startLive } from './live/store.ts';
+import { loadSession, runs, startLive } from './live/store.ts';
 
 startTheme();
 startDensity();
@@ -16,6 +19,11 @@ startKeys();
 startLive();
 startBadge();
 void loadSession();
+fetchPage();
+warmFormats();
+effect(() => {
+  if (runs.value) loadSoon();
+});
 // In the reader's language from the first moment; in English if those words cannot be had.
 void loadWords()
   .catch(() => undefined)

@@ -9,9 +9,10 @@ import { runForm } from '../pages/commands/start.ts';
 import { Login } from '../pages/login/Login.tsx';
 import { SignInAgain } from '../pages/login/SignInAgain.tsx';
 import { NotFound } from '../pages/notfound/NotFound.tsx';
-import { Overview } from '../pages/overview/Overview.tsx';
+import { Machine, Overview } from '../pages/overview/Overview.tsx';
 import { Problem } from '../ui/Notice.tsx';
 import { Banners } from './Banners.tsx';
+import { Palette } from './palette/Palette.tsx';
 import { Sidebar } from './Sidebar.tsx';
 import { Toast } from './Toast.tsx';
 import { useGlobalKeys } from './globalKeys.ts';
@@ -20,7 +21,6 @@ import { paletteOpen, shortcutsOpen } from './state.ts';
 const Commands = lazy(() => import('../pages/commands/Commands.tsx').then((m) => m.Commands), { soon: true });
 const RunForm = lazy(() => import('../pages/commands/RunForm.tsx').then((m) => m.RunForm), { soon: true });
 const History = lazy(() => import('../pages/history/History.tsx').then((m) => m.History), { soon: true });
-const Palette = lazy(() => import('./palette/Palette.tsx').then((m) => m.Palette), { soon: true });
 const Shortcuts = lazy(() => import('./Shortcuts.tsx').then((m) => m.Shortcuts));
 const More = lazy(() => import('../pages/more/More.tsx').then((m) => m.More));
 const RunPage = lazy(() => import('../pages/run/RunPage.tsx').then((m) => m.RunPage), { soon: true });
@@ -28,6 +28,12 @@ const Schedule = lazy(() => import('../pages/schedule/Schedule.tsx').then((m) =>
 const Audit = lazy(() => import('../pages/audit/Audit.tsx').then((m) => m.Audit));
 const Resources = lazy(() => import('../pages/resources/Resources.tsx').then((m) => m.Resources));
 const Settings = lazy(() => import('../pages/settings/Settings.tsx').then((m) => m.Settings));
+
+/** Begins to load the page that the address names, while it is asked who is signed in. */
+export function fetchPage(): void {
+  const code = { overview: Machine, commands: Commands, run: RunPage, history: History, schedule: Schedule, audit: Audit, more: More, settings: Settings, resources: Resources, login: null, notFound: null };
+  code[route.peek().page]?.fetch();
+}
 
 function Page(): JSX.Element {
   const r = route.value;

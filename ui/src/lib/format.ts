@@ -100,6 +100,13 @@ export function until(us: number, nowMs: number): string {
   return r.format(Math.floor(s / 86400), 'day'); // whole ones, as a certificate's days are counted
 }
 
+/** A browser reads its tables at the first use, which takes long on a phone: better while nothing has come to be shown. */
+export function warmFormats(): void {
+  number(0);
+  ago(0, 0);
+  full(0);
+}
+
 export const hourMinute = (ms: number): string => hourMinuteFormat.value.format(ms);
 /** Thu, 26 Nov */
 export const dayAndDate = (ms: number): [string, string] => [weekdayFormat.value.format(ms), dateFormat.value.format(ms)];

@@ -8,20 +8,35 @@ function whenIdle(fn: () => void): void {
   else setTimeout(fn, 1500); // Safari has none
 }
 
+/** What has to be shown first goes first: those that are loaded `soon` wait for loadSoon(). */
+let waiting: (() => void)[] | null = [];
+
+export function loadSoon(): void {
+  waiting?.forEach(whenIdle);
+  waiting = null;
+}
+
+export type Lazy<P> = ComponentType<P> & {
+  /** Begins to load it before it is shown. */
+  fetch(): void;
+};
+
 /**
  * What is loaded when it is first shown; with `soon`, when the browser has nothing better to do. A failed load
  * says so and can be tried again.
  */
-export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, { soon = false } = {}): ComponentType<P> {
+export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, { soon = false } = {}): Lazy<P> {
   // A signal, so that whichever instance waits is drawn again, also when another one asked for it.
   const loaded = signal<{ page: ComponentType<P> } | null>(null);
+  const get = () => load().then((page) => void (loaded.value ??= { page }));
   // One that fails is asked for again when it is shown.
-  if (soon) whenIdle(() => load().then((page) => (loaded.value = { page }), () => undefined));
-  return function Lazy(props: P) {
+  const fetch = () => void get().catch(() => undefined);
+  if (soon) waiting ? waiting.push(fetch) : whenIdle(fetch);
+  function Lazy(props: P) {
     const [error, setError] = useState<unknown>(null);
     const start = () => {
       setError(null);
-      load().then((page) => (loaded.value = { page }), setError);
+      get().catch(setError);
     };
     useEffect(() => {
       if (!loaded.peek()) start();
@@ -29,5 +44,6 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, { 
     const Page = loaded.value?.page;
     if (Page) return <Page {...props} />;
     return error ? <Problem error={error} retry={start} /> : null;
-  };
+  }
+  return Object.assign(Lazy, { fetch });
 }

@@ -8,6 +8,7 @@ import { Link } from '../../ui/Link.tsx';
 import { Attention } from './Attention.tsx';
 import { LevelMark } from './Level.tsx';
 import { disksOf } from './disks.ts';
+import { ready } from './ready.ts';
 import { bySeverity, isStale, numberOf, problems, RANK, statusOf, textOf, useStatus, type MachineStatus } from './status.ts';
 
 interface Seen {
@@ -66,6 +67,7 @@ function HostCard({ state, status }: Seen) {
 export function AllHosts() {
   const m = t.value;
   useStatus(hosts.value.map((h) => hostKey(h.host)));
+  if (!ready.value) return null;
   const seen = hosts.value.map((state) => ({ state, status: statusOf(hostKey(state.host)) }));
   const list = bySeverity(seen.flatMap(({ state, status }) => (status ? problems(status).map((p) => ({ ...p, host: state.host })) : [])));
   const known = seen.filter((s) => s.status !== null);

@@ -2,6 +2,7 @@ import { t } from '../../i18n/index.ts';
 import { duration } from '../../lib/format.ts';
 import { Attention } from './Attention.tsx';
 import { Metrics } from './Metrics.tsx';
+import { ready } from './ready.ts';
 import { machine, numberOf, problems, textOf, useStatus } from './status.ts';
 import { Tiles } from './Tiles.tsx';
 import { Watched } from './Watched.tsx';
@@ -19,6 +20,7 @@ function System() {
 export function Machine() {
   useStatus();
   const status = machine.value;
+  if (!ready.value) return null;
   return (
     <>
       {status && Object.keys(status.sections).length > 0 && <Attention list={problems(status)} timeUs={status.time_us} />}

@@ -1,6 +1,6 @@
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { chosenHost, hosts, hostTitle, pagePath, several } from '../../live/hosts.ts';
+import { chosenHost, hosts, hostTitle, pagePath } from '../../live/hosts.ts';
 import { activeRuns, hostName, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -10,10 +10,11 @@ import { lazy } from '../../lib/lazy.tsx';
 import { useListKeys } from '../../lib/listKeys.ts';
 import { go } from '../../lib/router.ts';
 import { QuickCommands } from './QuickCommands.tsx';
+import { ready, usePatience, whole } from './ready.ts';
 import { RunningNow } from './RunningNow.tsx';
 
-// How the machine is comes with the agent's first answer; its code may come as late.
-const Machine = lazy(() => import('./Machine.tsx').then((m) => m.Machine));
+/** Its code is asked for together with the session (app/App.tsx). */
+export const Machine = lazy(() => import('./Machine.tsx').then((m) => m.Machine));
 const AllHosts = lazy(() => import('./AllHosts.tsx').then((m) => m.AllHosts));
 
 const RECENT = 10;
@@ -24,20 +25,29 @@ const ofHost = (list: readonly Run[] | null, host: string): readonly Run[] | nul
 export function Overview() {
   const m = t.value;
   useListKeys();
+  usePatience();
   const host = chosenHost.value;
   const all = ofHost(runs.value, host);
   const active = ofHost(activeRuns.value, host)!;
-  const recent = (all ?? []).slice(0, RECENT);
-  const whole = several.value && host === '';
   return (
     <>
       <header class="page-head">
         <div>
           <h1>{m.overview}</h1>
-          <p class="muted">{whole ? m.nHosts(hosts.value.length) : (host && hostTitle(host)) || hostName.value || '\u00a0'}</p>
+          <p class="muted">{whole.value ? m.nHosts(hosts.value.length) : (host && hostTitle(host)) || hostName.value || '\u00a0'}</p>
         </div>
       </header>
-      {whole ? <AllHosts /> : <Machine />}
+      {whole.value ? <AllHosts /> : <Machine />}
+      {ready.value ? <Runs all={all} active={active} /> : <Skeleton rows={10} />}
+    </>
+  );
+}
+
+function Runs({ all, active }: { all: readonly Run[] | null; active: readonly Run[] }) {
+  const m = t.value;
+  const recent = (all ?? []).slice(0, RECENT);
+  return (
+    <>
       {active.length > 0 && <RunningNow runs={active} />}
       <div class="columns">
         <section class="card list-card" aria-labelledby="recent">

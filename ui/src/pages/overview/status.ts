@@ -2,13 +2,14 @@
 // what is drawn as a line. Sections and items are kept as they come; what a page does not know is
 // shown by its title and level all the same. Machines are told apart by their key (live/hosts.ts).
 
-import { computed, effect, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Level, LiveStatusPut, Status, StatusItem } from '../../api/document.gen.ts';
 import { decoder } from '../../api/documents.ts';
 import { now } from '../../lib/format.ts';
 import { shownKey } from '../../live/hosts.ts';
 import { live, session, socket } from '../../live/store.ts';
+import { answered } from './ready.ts';
 import { loadHistories } from './samples.ts';
 
 export type { Level, Status as MachineStatus, StatusItem as Item } from '../../api/document.gen.ts';
@@ -106,6 +107,11 @@ function remember(key: string, status: MachineStatus): void {
 // ---- the topic ----
 
 function onStatus(key: string, event: string, data: unknown): void {
+  batch(() => take(key, event, data));
+}
+
+function take(key: string, event: string, data: unknown): void {
+  if ((event === 'snapshot' || event === 'error') && !answered.peek().has(key)) answered.value = new Set([...answered.peek(), key]);
   const before = known.peek().get(key)?.status ?? null;
   let next = before;
   if (event === 'snapshot') next = decodeStatus(data, 'status');
@@ -145,7 +151,9 @@ export function useStatus(keys: readonly string[] = [shownKey.value]): void {
 }
 
 effect(() => {
-  if (session.value === null) known.value = new Map();
+  if (session.value !== null) return;
+  known.value = new Map();
+  answered.value = new Set();
 });
 
 /** Nothing has come for three intervals, or the dashboard is away: what is shown is old. */
