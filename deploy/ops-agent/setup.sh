@@ -9,6 +9,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 OPT=/opt/ops-agent
 LIBEXEC=/usr/local/libexec/ops
 UNITS=/etc/systemd/system
+TUNNEL_KEYS=/etc/ssh/ops-tunnel.keys
 UNIT_FILES=(ops-runs.slice ops-agent-probes.socket ops-agent-probes@.service ops-agent.service)
 FORKED_RUNS=/run/systemd/system/ops-agent.service.d/forked-runs.conf
 MIN_FREE_MIB=64
@@ -396,6 +397,13 @@ install_all() {
 
 # --- removing ----------------------------------------------------------------------------------------
 
+refuse_tunnel() {
+	local where=()
+	live || where=(--prefix "$prefix")
+	do_it "$HERE/tunnel/tunnel.sh" "${where[@]}" refuse ||
+		say "The way in through sshd could not be taken back: $TUNNEL_KEYS, /etc/ssh/sshd_config.d/ops-tunnel.conf"
+}
+
 uninstall_all() {
 	local path account
 	if live; then
@@ -418,6 +426,8 @@ uninstall_all() {
 			do_it rm -f "$prefix/usr/local/share/$path"
 		done <"$prefix$OPT/share/ops-agent/share.list"
 	fi
+	# another dashboard's way in; the accounts and the tunnels of this host's own dashboard are not the agent's
+	if [ "$purge" = 1 ] && [ -e "$prefix$TUNNEL_KEYS" ]; then refuse_tunnel; fi
 	for path in "${UNIT_FILES[@]/#/$UNITS/}" /etc/tmpfiles.d/ops-agent.conf \
 		/etc/sysusers.d/ops-agent.conf /usr/local/bin/ops-agent /usr/local/bin/opsctl "$OPT"; do
 		if [ -e "$prefix$path" ] || [ -L "$prefix$path" ]; then do_it rm -rf "$prefix$path"; fi

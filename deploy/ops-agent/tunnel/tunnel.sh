@@ -174,7 +174,8 @@ forget_peer() {
 	uid=$(id -u ops-tunnel 2>/dev/null) || return 0
 	grep -qE "^OPS_AGENT_PEERS=(.*,)?$uid(,|\$)" "$DEFAULTS" 2>/dev/null || return 0
 	sed -i -E "/^OPS_AGENT_PEERS=/{s/([=,])$uid(,|\$)/\1/;s/,\$//}" "$DEFAULTS"
-	systemctl restart ops-agent.service
+	# one that was stopped stays so
+	systemctl try-restart ops-agent.service
 }
 
 # Where systemd starts an sshd for each connection there is none to reload: the next one reads its settings.

@@ -2,7 +2,7 @@
 // administrator's. Accounts, units and a real upgrade: ./dev drill.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync,
+import { appendFileSync, existsSync, mkdirSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync,
 	writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -126,15 +126,18 @@ test('uninstall_keeps_what_is_the_administrators_and_purge_does_not', () => {
 	writeFileSync(at('/usr/local/libexec/ops/of-the-administrator'), '');
 	const man = '/usr/local/share/man/man1/opsctl.1', completion = '/usr/local/share/bash-completion/completions/opsctl';
 	assert.ok(existsSync(at(man)) && existsSync(at(completion)));
+	const way_in = ['/etc/ssh/ops-tunnel.keys', '/etc/ssh/sshd_config.d/ops-tunnel.conf'];
+	mkdirSync(at('/etc/ssh/sshd_config.d'), { recursive: true });
+	for (const file of way_in) writeFileSync(at(file), '');
 	let r = setup('--uninstall');
 	assert.equal(r.status, 0, r.out);
 	for (const file of ['/opt/ops-agent', '/etc/systemd/system/ops-agent.service', '/etc/systemd/system/ops-agent-probes@.service', '/usr/local/libexec/ops/pg-dump', man, completion])
 		assert.ok(!existsSync(at(file)), file);
 	for (const file of ['/etc/ops-agent/secret', '/etc/ops-agent/commands.yml', '/etc/default/ops-agent',
-		'/usr/local/libexec/ops/of-the-administrator'])
+		'/usr/local/libexec/ops/of-the-administrator', ...way_in])
 		assert.ok(existsSync(at(file)), file);
 	assert.throws(() => lstatSync(at('/usr/local/bin/opsctl')), /ENOENT/);
 	r = setup('--uninstall', '--purge');
 	assert.equal(r.status, 0, r.out);
-	assert.ok(!existsSync(at('/etc/ops-agent')));
+	for (const file of ['/etc/ops-agent', ...way_in]) assert.ok(!existsSync(at(file)), file);
 });

@@ -78,7 +78,7 @@ test('refuse ends what is open, also where no sshd can be reloaded and without p
 		assert.deepEqual(await ended, [null, 'SIGKILL']);
 		const said = readFileSync(join(fakes, 'said'), 'utf8');
 		assert.match(said, /^gpasswd -d ops-tunnel ops-agent$/m);
-		assert.match(said, /^restart ops-agent\.service$/m);
+		assert.match(said, /^try-restart ops-agent\.service$/m);
 	} finally {
 		holder.kill('SIGKILL');
 		rmSync(fakes, { recursive: true });
