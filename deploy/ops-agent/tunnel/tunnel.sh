@@ -163,6 +163,8 @@ allow_peer() {
 	if grep -q '^OPS_AGENT_PEERS=.' "$DEFAULTS" 2>/dev/null; then
 		sed -i -E "s/^OPS_AGENT_PEERS=.+\$/&,$uid/" "$DEFAULTS"
 	else
+		# whoever wrote the last line may not have ended it
+		if [ -n "$(tail -c 1 "$DEFAULTS" 2>/dev/null)" ]; then echo >>"$DEFAULTS"; fi
 		printf 'OPS_AGENT_PEERS=%s\n' "$uid" >>"$DEFAULTS"
 	fi
 	# runs go on

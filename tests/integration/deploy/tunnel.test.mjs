@@ -85,6 +85,24 @@ test('refuse ends what is open, also where no sshd can be reloaded and without p
 	}
 });
 
+test('accept keeps the last line of the settings as it is, ended or not', { skip }, () => {
+	const fakes = mkdtempSync('/var/tmp/ops-tunnel-');
+	const script = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/ops-agent /run/upper /run/work && ' +
+		'mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work none /etc && mkdir -p /etc/default && printf OPS_AGENT_KEEP_DAYS=7 >/etc/default/ops-agent && ' +
+		'echo key of-the-host >/etc/ssh/ssh_host_ed25519_key.pub && { "$NODE" -e "$LISTEN" || test -S /run/ops-agent/agent.sock; } && bash "$TUNNEL" accept "$KEY" >/dev/null && cat /etc/default/ops-agent';
+	try {
+		for (const [name, text] of Object.entries({ ...FAKES, sshd: 'echo "chrootdirectory /run/ops-agent"', usermod: 'exit 0', 'systemd-sysusers': 'exit 0' }))
+			writeFileSync(join(fakes, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+		const r = spawnSync('unshare', ['--mount', 'sh', '-c', script], { encoding: 'utf8', timeout: 60000,
+			env: { ...process.env, PATH: `${fakes}:${process.env.PATH}`, TUNNEL: join(TUNNEL, 'tunnel.sh'), ACCOUNT: '54321', SAID: join(fakes, 'said'),
+				NODE: process.execPath, KEY: readFileSync(at('host_key.pub'), 'utf8').trim(),
+				LISTEN: 'require("net").createServer().listen("/run/ops-agent/agent.sock", () => process.kill(process.pid, "SIGKILL"))' } });
+		assert.equal(r.stdout, 'OPS_AGENT_KEEP_DAYS=7\nOPS_AGENT_PEERS=54321\n', r.stderr);
+	} finally {
+		rmSync(fakes, { recursive: true });
+	}
+});
+
 test('the script refuses what would end up as something else', () => {
 	const key = readFileSync(at('host_key.pub'), 'utf8').trim();
 	for (const [args, text] of [[['accept', 'command="sh" ssh-ed25519 AAAA'], /no public key/], [['accept', `${key}\nssh-rsa AAAA`], /one line/],
