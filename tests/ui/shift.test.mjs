@@ -1,4 +1,4 @@
-// What is on the screen stays where it is while the rest comes.
+// What is on the screen stays where it is while the rest comes, and at rest only what was measured is drawn again.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { DESKTOP, PHONE, skip, World } from './harness.mjs';
@@ -60,3 +60,38 @@ for (const [at, there] of Object.entries(PAGES)) {
     }
   }
 }
+
+test('at rest a new measurement changes only the cards that show it', { skip }, async () => {
+  const fixture = await world.server();
+  const { page, done } = await world.open(fixture);
+  try {
+    await page.waitForSelector('.run-row');
+    await page.waitForFunction(() => (document.querySelector('.spark path')?.getAttribute('d') ?? '').split('L').length > 3);
+    const drawn = () => page.locator('.spark path').first().getAttribute('d');
+    const measure = async () => {
+      const before = await drawn();
+      fixture.tellHost();
+      await page.waitForFunction((d) => document.querySelector('.spark path').getAttribute('d') !== d, before);
+    };
+    await measure();
+    await page.evaluate(() => {
+      globalThis.elsewhere = [];
+      globalThis.changes = 0;
+      new MutationObserver((list) => {
+        for (const { target, type } of list) {
+          globalThis.changes++;
+          const element = target instanceof Element ? target : target.parentElement;
+          // Words of a time change when it is time.
+          if (!element.closest('.metrics, time, .took')) globalThis.elsewhere.push(`${type} ${element.className || element.nodeName}`);
+        }
+      }).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+    });
+    for (let i = 0; i < 5; i++) await measure();
+    const { elsewhere, changes } = await page.evaluate(() => ({ elsewhere: globalThis.elsewhere, changes: globalThis.changes }));
+    assert.ok(changes >= 5, 'the cards are drawn');
+    assert.deepEqual(elsewhere, []);
+    assert.deepEqual(await done(), []);
+  } finally {
+    await fixture.close();
+  }
+});
