@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent, until } from '../integration/lib/agent.mjs';
 import { Dashboard } from '../integration/lib/dashboard.mjs';
+import { Postgres } from '../integration/lib/postgres.mjs';
 import { exampleCatalogue, Stack } from '../integration/lib/stack.mjs';
 import { DESKTOP, launch, PHONE, Visitor } from './browser.mjs';
 
@@ -41,8 +42,9 @@ async function take(dashboard, pages, { login = false } = {}) {
 // Two agents behind a dashboard of their own, as AGENTS_FILE has it.
 async function severalHosts() {
   const [dir, agents] = [join(stack.dir, 'hosts'), []];
-  let dashboard;
+  let pg, dashboard;
   try {
+    pg = await Postgres.start();
     let text = 'version: 1\nagents:\n';
     for (const [host, title] of [['web1', 'Web server'], ['db1', 'Database']]) {
       mkdirSync(join(dir, host), { recursive: true });
@@ -53,8 +55,8 @@ async function severalHosts() {
       text += `  - { host: ${host}, title: "${title}", socket: ${agent.socket}, secret_file: ${secret} }\n`;
     }
     writeFileSync(join(dir, 'agents.yml'), text);
-    dashboard = await Dashboard.start({ env: { AGENTS_FILE: join(dir, 'agents.yml'), OPS_AGENT_SECRET: '', OPS_AGENT_SOCKET: '' } });
-    await dashboard.connected();
+    dashboard = await Dashboard.start({ databaseUrl: pg.url, env: { AGENTS_FILE: join(dir, 'agents.yml'), OPS_AGENT_SECRET: '', OPS_AGENT_SOCKET: '' } });
+    await dashboard.connected({ database: true });
     const session = await dashboard.login();
     await until('both machines', async () => (await session.get('/api/v1/catalog')).json?.hosts?.every((h) => h.digest));
     const one = await session.run('host.uptime', {}, { host: 'web1' });
@@ -69,6 +71,7 @@ async function severalHosts() {
   } finally {
     await dashboard?.destroy();
     for (const agent of agents) await agent.destroy();
+    await pg?.destroy();
   }
 }
 
