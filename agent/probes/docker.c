@@ -61,7 +61,15 @@ static void report_away(const struct probe *probe, const char *why, struct repor
 	size_t at = 0, n = 0;
 
 	while (report_next(probe->last.data, probe->last.len, &at, found) > 0) {
-		struct finding *again = report_begin(report, found->id, found->title);
+		struct finding *again;
+
+		/* what was known is only that nothing is */
+		if (n == 0 && at == probe->last.len && strcmp(found->id, probe->id) == 0 &&
+			found->values.len <= 2) {
+			buf_fini(&found->values);
+			break;
+		}
+		again = report_begin(report, found->id, found->title);
 
 		/* between its braces */
 		if (found->values.len > 2)
