@@ -117,6 +117,21 @@ journey('one machine away is named, and the others work', { at: '/commands' }, a
   await hosts(page).getByRole('link', { name: 'db1 connected' }).waitFor();
 });
 
+const goingOnDb1 = (f) => {
+  severalHosts(f);
+  f.add(liveBackup());
+  running(f).doc.host = 'db1';
+};
+journey('a run on a machine that is away is not cancelled, and the button says why', { prepare: goingOnDb1, at: (f) => `/runs/${running(f).doc.id}?host=db1` }, async (page, fixture) => {
+  const cancel = page.getByRole('button', { name: 'Cancel run' });
+  await page.locator('.banner', { hasText: 'db1 cannot be reached' }).waitFor();
+  assert.ok(await cancel.isDisabled());
+  assert.match(await cancel.getAttribute('title'), /^db1 cannot be reached/);
+  fixture.setHost('db1', { state: 'connected', reason: '' });
+  await page.locator('.banner').waitFor({ state: 'detached' });
+  await page.waitForFunction(() => !document.querySelector('.cancel button').disabled);
+});
+
 journey('a machine that comes back is asked how it is', {}, async (page, fixture) => {
   await page.locator('.host-card', { hasText: 'db1' }).getByText('cannot be reached').waitFor();
   fixture.statuses.set('db1', { ...fixture.statuses.get('web1'), host: 'db1' });

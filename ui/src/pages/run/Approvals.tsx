@@ -3,7 +3,8 @@ import type { Run, Step } from '../../api/types.ts';
 import { ApiError } from '../../api/http.ts';
 import { t } from '../../i18n/index.ts';
 import { now, running } from '../../lib/format.ts';
-import { approveStep, live } from '../../live/store.ts';
+import { blockedOn } from '../../live/hosts.ts';
+import { approveStep } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { TextInput } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
@@ -27,6 +28,7 @@ function Question({ run, step }: { run: Run; step: Step }) {
   const m = t.value;
   const comment = useSignal('');
   const busy = useSignal<'' | 'yes' | 'no'>('');
+  const blocked = blockedOn(run.host);
   const error = useSignal<unknown>(null);
   const askPassword = useSignal<boolean | null>(null);
   const id = `approve-${step.index}`;
@@ -62,10 +64,10 @@ function Question({ run, step }: { run: Run; step: Step }) {
           {m.comment}
         </label>
         <TextInput id={`${id}-comment`} placeholder={m.comment} maxLength={200} value={comment.value} onInput={(e) => (comment.value = e.currentTarget.value)} />
-        <Button look="danger" icon="x" busy={busy.value === 'no'} disabled={!live.value} onClick={() => void answer(false)} testId="reject">
+        <Button look="danger" icon="x" busy={busy.value === 'no'} disabled={blocked !== ''} title={blocked || undefined} onClick={() => void answer(false)} testId="reject">
           {m.reject}
         </Button>
-        <Button look="primary" icon="check" busy={busy.value === 'yes'} disabled={!live.value} onClick={() => void answer(true)} testId="approve">
+        <Button look="primary" icon="check" busy={busy.value === 'yes'} disabled={blocked !== ''} title={blocked || undefined} onClick={() => void answer(true)} testId="approve">
           {m.approve}
         </Button>
       </div>

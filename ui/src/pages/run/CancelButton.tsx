@@ -4,7 +4,7 @@ import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { onAway } from '../../lib/keys.ts';
 import { lazy } from '../../lib/lazy.tsx';
-import { live } from '../../live/store.ts';
+import { blockedOn } from '../../live/hosts.ts';
 import { Button } from '../../ui/Button.tsx';
 
 const CancelQuestion = lazy(() => import('./CancelQuestion.tsx').then((m) => m.CancelQuestion), { soon: true });
@@ -18,13 +18,14 @@ export function CancelButton({ run }: { run: Run }) {
   const m = t.value;
   const box = useRef<HTMLDivElement>(null);
   const sent = useSignal(false);
+  const blocked = blockedOn(run.host);
 
   useEffect(() => close, []);
   useLayoutEffect(() => (cancelAsked.value ? onAway(() => box.current, close) : undefined), [cancelAsked.value]);
 
   return (
     <div class="cancel" ref={box}>
-      <Button look="danger" icon="square" busy={sent.value} disabled={!live.value} onClick={() => (cancelAsked.value = !cancelAsked.value)}>
+      <Button look="danger" icon="square" busy={sent.value} disabled={blocked !== ''} title={blocked || undefined} onClick={() => (cancelAsked.value = !cancelAsked.value)}>
         {sent.value ? m.cancelling : m.cancelRun}
       </Button>
       {cancelAsked.value && <CancelQuestion run={run} sent={sent} onClose={close} />}
