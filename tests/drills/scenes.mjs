@@ -338,12 +338,13 @@ export const drills = {
 		const agent = server.run('systemctl show -p MainPID --value ops-agent');
 		const id = counting(server, 7200);
 		const watch = watcher(server, api(server, 'GET', `/api/v1/runs/${id}`).json.run.number);
-		let lines;
+		let lines, after;
 		try {
 			await watch.look('line 3');
 			const now = server.commit('agent: a comment', `echo '/* drill */' >>agent/main.c`);
 			server.run('systemctl start ops-dashboard-updater.service');
-			const [after, commit] = container(server);
+			const [made, commit] = container(server);
+			after = made;
 			assert.notEqual(after, before);
 			assert.equal(commit, now);
 			const last = lastUpdate(server);
