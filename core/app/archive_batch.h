@@ -20,7 +20,7 @@
 		      */
 /* What the agent may send before something is committed: while PostgreSQL works at one transaction
  * the next one gathers, so that neither waits for the other. */
-#define ARCHIVE_WINDOW_BYTES (2u << 20)
+#define ARCHIVE_WINDOW_BYTES (1792u << 10)
 /* What one transaction holds at most. */
 #define ARCHIVE_BATCH_BYTES (ARCHIVE_WINDOW_BYTES + RECORD_MAX_BYTES)
 #define ARCHIVE_MAX_ROWS 64
