@@ -269,10 +269,14 @@ steps:
 		const startedEvent = await events.until((e) => e.event === 'run.started');
 		assert.equal(startedEvent.run, run.id);
 		assert.ok(startedEvent.position > 0 && startedEvent.time_us > 0);
-		const changed = await events.until(
-			(e) => e.event === 'run.changed' && e.run.id === run.id && e.run.finished_us);
+		// the worker tells what the runner wrote, the monitor that it has ended: either may be first
+		let changed, finished;
+		await events.until((e) => {
+			if (e.event === 'run.changed' && e.run.id === run.id && e.run.finished_us) changed = e;
+			if (e.event === 'run.finished') finished = e;
+			return changed && finished;
+		});
 		assert.equal(changed.run.status, 'succeeded');
-		const finished = await events.until((e) => e.event === 'run.finished');
 		assert.equal(finished.status, 'succeeded');
 		events.close();
 		const again = await client.events(startedEvent.position);
