@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "core/base/utf8.h"
 #include "core/web/limits.h"
 #include "core/web/ws.h"
 #include "core/web/ws_frame.h"
@@ -135,13 +134,6 @@ static void on_message(
 	(void)parser;
 	if (recv->code != 0)
 		return;
-	/* wslay looks at a reason that comes in pieces only from the third byte of each piece on.
-	 */
-	if (msg->opcode == WSLAY_CONNECTION_CLOSE && msg->msg_length > 2 &&
-		!utf8_is_valid(msg->msg + 2, msg->msg_length - 2)) {
-		stop(recv, WS_CLOSE_BAD_TEXT);
-		return;
-	}
 	if (msg->opcode == WSLAY_CONNECTION_CLOSE)
 		recv->events->on_peer_close(
 			recv->arg, msg->status_code != 0 ? msg->status_code : WS_CLOSE_NO_STATUS);
@@ -191,7 +183,8 @@ static unsigned close_result(struct ws_recv *recv)
 	return wslay_event_get_status_code_sent(recv->parser);
 }
 
-unsigned ws_recv_feed(struct ws_recv *recv, const char *data, size_t n)
+/* Gives these bytes to wslay. */
+static unsigned parse(struct ws_recv *recv, const char *data, size_t n)
 {
 	int result;
 
@@ -215,4 +208,94 @@ unsigned ws_recv_feed(struct ws_recv *recv, const char *data, size_t n)
 	if (recv->used == recv->fed && recv->frame_left == 0 && !recv->in_message)
 		drop_parser(recv);
 	return recv->code;
+}
+
+/* ---- control frames are given to wslay whole ---- */
+
+/* Of a frame's header, by its second byte. */
+static unsigned header_size(uint8_t second)
+{
+	unsigned len = second & 0x7f;
+
+	return 2u + (len == 126 ? 2u : len == 127 ? 8u : 0u) + ((second & 0x80) != 0 ? 4u : 0u);
+}
+
+static uint64_t payload_size(const uint8_t *header)
+{
+	unsigned len = header[1] & 0x7f, n = len == 126 ? 2 : len == 127 ? 8 : 0;
+	uint64_t size = 0;
+
+	if (n == 0)
+		return len;
+	for (unsigned i = 0; i < n; i++)
+		size = size << 8 | header[2 + i];
+	return size;
+}
+
+/* Of the control frame, as far as it is known. One that is too long or not masked is refused for
+ * its first two bytes. */
+static size_t control_size(const struct ws_recv *recv)
+{
+	uint8_t second = recv->control[1];
+
+	if (recv->control_len < 2 || (second & 0x80) == 0 || (second & 0x7f) > 125)
+		return 2;
+	return 2 + 4 + (second & 0x7fu);
+}
+
+/* How many of the bytes belong to data frames, up to the first byte of a control frame. */
+static size_t measure_data(struct ws_recv *recv, const uint8_t *data, size_t n)
+{
+	size_t i = 0, step;
+
+	while (i < n) {
+		if (recv->payload_left > 0) {
+			step = (size_t)MIN(recv->payload_left, (uint64_t)(n - i));
+			recv->payload_left -= step;
+			i += step;
+			continue;
+		}
+		if (recv->header_len == 0 && (data[i] & 0x08) != 0)
+			break;
+		recv->header[recv->header_len++] = data[i++];
+		if (recv->header_len >= 2 && recv->header_len == header_size(recv->header[1])) {
+			recv->payload_left = payload_size(recv->header);
+			recv->header_len = 0;
+		}
+	}
+	return i;
+}
+
+/* Adds to the control frame, up to its end; how many of the bytes were taken. */
+static size_t take_control(struct ws_recv *recv, const uint8_t *data, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && recv->control_len < control_size(recv))
+		recv->control[recv->control_len++] = data[i++];
+	return i;
+}
+
+/* wslay checks a reason that comes in pieces only from the third byte of each piece on, and then as
+ * if those bytes followed each other. */
+unsigned ws_recv_feed(struct ws_recv *recv, const char *data, size_t n)
+{
+	const uint8_t *bytes = (const uint8_t *)data;
+	unsigned code = 0;
+	size_t step;
+
+	while (n > 0 && code == 0) {
+		if (recv->control_len == 0 && (step = measure_data(recv, bytes, n)) > 0) {
+			code = parse(recv, (const char *)bytes, step);
+		} else {
+			step = take_control(recv, bytes, n);
+			if (recv->control_len == control_size(recv)) {
+				code = parse(recv, (const char *)recv->control, recv->control_len);
+				recv->control_len = 0;
+			}
+		}
+		bytes += step;
+		n -= step;
+	}
+	return code;
 }

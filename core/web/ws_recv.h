@@ -15,6 +15,9 @@
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 
+#define WS_RECV_HEADER_MAX 14		  /* RFC 6455, 5.2: of a masked frame */
+#define WS_RECV_CONTROL_MAX (2 + 4 + 125) /* and 5.5: of a control frame with all of it */
+
 #define WS_RECV_CLOSED 1 /* what ws_recv_feed() returns for the peer's close frame */
 
 struct ws_recv_events {
@@ -41,6 +44,13 @@ struct ws_recv {
 	unsigned code;	     /* of a violation seen within wslay's callbacks */
 	bool in_message;
 	struct buf replies;
+
+	/* Where in a data frame the bytes are that come next, ahead of wslay. */
+	uint8_t header[WS_RECV_HEADER_MAX];
+	unsigned header_len;
+	uint64_t payload_left;
+	uint8_t control[WS_RECV_CONTROL_MAX]; /* a control frame that is not whole yet */
+	size_t control_len;
 };
 
 void ws_recv_init(struct ws_recv *recv, const struct ws_recv_events *events, void *arg,

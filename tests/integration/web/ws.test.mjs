@@ -203,6 +203,16 @@ test('the reason of a close must be text, in whatever pieces it comes', async ()
 		await ws.peer.sendSlowly(closing(reason).toString('latin1'));
 		assert.equal(await ws.closeCode(), code, `byte by byte: ${reason}`);
 		ws.destroy();
+		// between data and behind half a message, in two pieces, wherever the cut is
+		const bytes = Buffer.concat([frame(TEXT, 'a', { fin: false }), frame(PING, 'p'), closing(reason)]);
+		for (let cut = 1; cut < bytes.length; cut++) {
+			const cutOff = await open();
+			cutOff.peer.send(bytes.subarray(0, cut));
+			await new Promise(setImmediate);
+			cutOff.peer.send(bytes.subarray(cut));
+			assert.equal(await cutOff.closeCode(), code, `cut at ${cut}: ${reason}`);
+			cutOff.destroy();
+		}
 	}
 });
 
