@@ -1,6 +1,8 @@
 /*
  * The configuration's reader: every value is checked on its own, problems are collected so that a
  * person mends all of them in one go, and nothing has a default that would weaken the sign-in.
+ *
+ * Over 500 lines: each value has its check here, and no two checks are alike.
  */
 #include "core/app/config.h"
 
