@@ -151,18 +151,11 @@ static void on_run(const struct link_reply *reply, void *arg)
 /* The run is found. */
 static void ask_run(struct request *req, struct host *host)
 {
-	struct msg_run_ref ref = {.run = wire_str_of(caller_run(req))};
-	uint8_t fields[64];
-	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
-
-	if (n < 0)
-		abort(); /* runfind_request() bounds it */
 	if (host == NULL)
 		response_problem(
 			req, 404, "not_found", "The run is of a host that is not here any more.");
 	else
-		link_request(host->link, MSG_RUN_GET,
-			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_run, req);
+		runfind_ask(req, host, on_run);
 }
 
 void approve_step(struct request *req)

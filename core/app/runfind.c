@@ -335,3 +335,15 @@ void runfind_request(struct request *req, void (*go)(struct request *req, struct
 	*waiting = (struct waiting){req, go};
 	(void)runfind_start(server_of(req), id, host != NULL ? host : "", on_found, waiting);
 }
+
+void runfind_ask(struct request *req, struct host *host, link_reply_fn cb)
+{
+	struct msg_run_ref ref = {.run = wire_str_of(caller_run(req))};
+	uint8_t fields[64];
+	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
+
+	if (n < 0)
+		abort(); /* runfind_request() bounds it */
+	link_request(host->link, MSG_RUN_GET, &(struct wire_str){(const char *)fields, (uint32_t)n},
+		0, cb, req);
+}

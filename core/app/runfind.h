@@ -34,5 +34,7 @@ void runfind_forget(struct runfind *find);
 /* Finds the run of the path's {id}, as the parameter `host` may say, notes both with the request
  * (host_of(), caller_run()), and calls go; host NULL: see above. Or answers: 400, 404, 409, 503. */
 void runfind_request(struct request *req, void (*go)(struct request *req, struct host *host));
+/* Asks the host that was found for the run's document (MSG_RUN_GET); cb gets the request, later. */
+void runfind_ask(struct request *req, struct host *host, link_reply_fn cb);
 
 #endif

@@ -451,18 +451,10 @@ static void on_agent_run(const struct link_reply *reply, void *arg)
 
 static void rerun_at(struct request *req, struct host *host)
 {
-	struct msg_run_ref ref = {.run = wire_str_of(caller_run(req))};
-	uint8_t fields[64];
-	int n = msg_run_ref_encode(&ref, fields, sizeof(fields));
-
-	if (n < 0)
-		abort(); /* runfind_request() bounds it */
 	if (host == NULL)
 		history_get(server_of(req)->pool, caller_run(req), on_history_run, req);
 	else
-		link_request(host->link, MSG_RUN_GET,
-			&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_agent_run,
-			req);
+		runfind_ask(req, host, on_agent_run);
 }
 
 void start_rerun(struct request *req)
