@@ -15,12 +15,12 @@
 
 #include "core/app/activation.h"
 #include "core/app/commands.h"
-#include "core/app/config.h"
-#include "core/app/notify_command.h"
+#include "core/app/config/config.h"
+#include "core/app/config/report.h"
+#include "core/app/notify/notify_command.h"
 #include "core/app/reload.h"
-#include "core/app/report.h"
 #include "core/app/server.h"
-#include "core/app/verify.h"
+#include "core/app/verify/verify.h"
 #include "core/base/log.h"
 
 /* A block of that many bytes is a mapping of its own, given back when it is freed. */

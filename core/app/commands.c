@@ -11,9 +11,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "core/app/config.h"
-#include "core/app/password.h"
-#include "core/app/report.h"
+#include "core/app/auth/password.h"
+#include "core/app/config/config.h"
+#include "core/app/config/report.h"
 #include "core/base/file.h"
 #include "core/db/conninfo.h"
 #include "core/db/migrate.h"

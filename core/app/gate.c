@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/app/access.h"
+#include "core/app/auth/access.h"
 #include "core/app/http.h"
 #include "core/app/limits.h"
 #include "core/app/server.h"

@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/app/address.h"
-#include "core/app/config.h"
-#include "core/app/cookie.h"
-#include "core/app/sessions.h"
+#include "core/app/auth/cookie.h"
+#include "core/app/auth/sessions.h"
+#include "core/app/config/address.h"
+#include "core/app/config/config.h"
 #include "core/web/server.h"
 
 /* What a route row asks for (struct route, access). */

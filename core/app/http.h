@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 #include "core/agentlink/link.h"
-#include "core/app/caller.h"
-#include "core/app/sessions.h"
+#include "core/app/auth/caller.h"
+#include "core/app/auth/sessions.h"
 #include "core/base/mem.h"
 #include "core/web/request.h"
 #include "core/web/response.h"

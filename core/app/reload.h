@@ -5,7 +5,7 @@
 #ifndef OPS_CORE_APP_RELOAD_H
 #define OPS_CORE_APP_RELOAD_H
 
-#include "core/app/config.h"
+#include "core/app/config/config.h"
 #include "core/app/server.h"
 
 /* Reads envp and, when all of it is right, takes it over into cfg, which is server->cfg: secrets,

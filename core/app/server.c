@@ -18,13 +18,13 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
-#include "core/app/access.h"
 #include "core/app/activation.h"
-#include "core/app/caller.h"
+#include "core/app/auth/access.h"
+#include "core/app/auth/caller.h"
+#include "core/app/auth/signin.h"
 #include "core/app/gate.h"
 #include "core/app/limits.h"
 #include "core/app/routes.h"
-#include "core/app/signin.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/net/tls.h"

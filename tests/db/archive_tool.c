@@ -18,8 +18,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "core/app/archiver.h"
-#include "core/app/history.h"
+#include "core/app/archive/archiver.h"
+#include "core/app/archive/history.h"
 #include "core/db/pool.h"
 
 #define TOOL_MAX_LINE 65536

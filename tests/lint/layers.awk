@@ -1,5 +1,6 @@
 # Dependencies point one way (CONTRIBUTING.md, "Layers"). Input: the C sources. Fails on an #include
-# that the table does not allow, and on a third-party API outside the place that owns it.
+# that the table does not allow, on *_internal.h of another folder, and on a third-party API outside
+# the place that owns it.
 BEGIN {
 	allow["proto"] = "proto"
 	allow["core/base"] = "core/base"
@@ -37,6 +38,11 @@ function folder(path, parts, n) {
 	return n > 2 ? parts[1] "/" parts[2] : parts[1]
 }
 
+function directory(path) {
+	sub(/\/[^\/]*$/, "", path)
+	return path
+}
+
 function under(path, list, names, n, i) {
 	n = split(list, names, " ")
 	for (i = 1; i <= n; i++)
@@ -57,6 +63,10 @@ function listed(word, list) {
 		next
 	if (!listed(to, allow[from])) {
 		printf "%s:%d: %s may not include %s\n", FILENAME, FNR, from, q[2]
+		bad = 1
+	}
+	if (q[2] ~ /_internal\.h$/ && directory(q[2]) != directory(FILENAME)) {
+		printf "%s:%d: %s is for its own folder\n", FILENAME, FNR, q[2]
 		bad = 1
 	}
 }

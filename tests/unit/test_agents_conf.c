@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/app/agents_conf.h"
+#include "core/app/config/agents_conf.h"
 #include "core/base/mem.h"
 
 static char secret[] = "/tmp/ops-secret-XXXXXX";

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/app/archive_batch.h"
+#include "core/app/archive/archive_batch.h"
 #include "core/base/mem.h"
 
 struct maker {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/app/archive_pace.h"
+#include "core/app/archive/archive_pace.h"
 
 #define START 100000
 #define FLOOD_100MS (UINT64_C(10) << 20)

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/app/config.h"
-#include "core/app/env.h"
+#include "core/app/config/config.h"
+#include "core/app/config/env.h"
 
 #define HASH "$y$j9T$uSSFhXVQ9wK9Xxjk0yqPa.$8dMPnZP2PRrZd6vXFLAdiYb2Q.jDcOCJfzfv0tOPlt4"
 #define SECRET "7d5c1f2b9a3e4d6c8b0a1f2e3d4c5b6a"

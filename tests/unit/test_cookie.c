@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/app/cookie.h"
+#include "core/app/auth/cookie.h"
 #include "core/app/limits.h"
 
 #define NOW 1700000000u

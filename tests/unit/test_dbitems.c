@@ -1,4 +1,4 @@
-#include "core/app/dbitems.h"
+#include "core/app/status/dbitems.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "core/app/hook.h"
+#include "core/app/hooks/hook.h"
 
 /* GitHub's own example: "Validating webhook deliveries", testing the webhook payload validation. */
 #define SECRET "It's a Secret to Everybody"

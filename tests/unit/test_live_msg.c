@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/app/limits.h"
-#include "core/app/live_msg.h"
+#include "core/app/live/live_msg.h"
 
 #define RUN "0193aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 

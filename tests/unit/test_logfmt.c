@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/app/logfmt.h"
-#include "core/app/pen.h"
+#include "core/app/logs/logfmt.h"
+#include "core/app/logs/pen.h"
 #include "proto/record.h"
 
 static struct buf in, out;

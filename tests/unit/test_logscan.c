@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/app/logscan.h"
-#include "core/app/pen.h"
+#include "core/app/logs/logscan.h"
+#include "core/app/logs/pen.h"
 #include "proto/record.h"
 
 static struct buf in, out;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/app/notify_conf.h"
+#include "core/app/notify/notify_conf.h"
 #include "core/base/mem.h"
 
 static char secret[] = "/tmp/ops-secret-XXXXXX";

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/app/notify_message.h"
+#include "core/app/notify/notify_message.h"
 #include "core/base/utf8.h"
 
 #define SIGNED "sha256=a438e398bfafc57e4396bb7fc2304422f0f768e965d073ca313cb52e22e6ad03"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/app/projection.h"
+#include "core/app/archive/projection.h"
 #include "core/base/hex.h"
 #include "proto/record.h"
 

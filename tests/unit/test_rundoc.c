@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/app/rundoc.h"
+#include "core/app/runs/rundoc.h"
 
 #define ID "\"id\":\"0198f2a0-7c3b-7def-8a01-0123456789ab\""
 

@@ -1,4 +1,4 @@
-#include "core/app/sample.h"
+#include "core/app/status/sample.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/app/auth/sessions.h"
 #include "core/app/limits.h"
-#include "core/app/sessions.h"
 #include "core/base/clock.h"
 
 /* A store in a folder of its own, and sessions on it. */

@@ -1,4 +1,4 @@
-#include "core/app/status_levels.h"
+#include "core/app/status/status_levels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/app/status_diff.h"
+#include "core/app/status/status_diff.h"
 
 struct heard {
 	struct status_listener listener;

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "core/app/auth/throttle.h"
 #include "core/app/limits.h"
-#include "core/app/throttle.h"
 #include "core/base/clock.h"
 
 static const uint8_t home[ADDRESS_BYTES] = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1};

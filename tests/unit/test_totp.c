@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "core/app/totp.h"
+#include "core/app/auth/totp.h"
 
 static const uint8_t key[] = "12345678901234567890"; /* of RFC 6238, appendix B */
 

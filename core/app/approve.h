@@ -1,9 +1,0 @@
-/* POST /runs/{id}/approve. */
-#ifndef OPS_CORE_APP_APPROVE_H
-#define OPS_CORE_APP_APPROVE_H
-
-#include "core/web/request.h"
-
-void approve_step(struct request *req);
-
-#endif
