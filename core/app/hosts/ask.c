@@ -1,5 +1,6 @@
 #include "core/app/hosts/ask.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +69,14 @@ void ask_hosts(struct request *req, struct host *host, enum msg_method method,
 	const struct wire_str *fields, ask_fn cb)
 {
 	const struct hosts *hosts = server_of(req)->hosts;
-	struct ask *ask = xcalloc(1, sizeof(*ask));
+	struct ask *ask;
 
+	if (host == NULL && hosts_count(hosts) == 0) {
+		/* What a switch was set by may be answered when the hosts are closing already. */
+		http_agent_problem(req, &(struct link_reply){.err = -ECANCELED});
+		return;
+	}
+	ask = xcalloc(1, sizeof(*ask));
 	ask->req = req;
 	ask->cb = cb;
 	if (host != NULL)

@@ -19,7 +19,8 @@ struct ask_answer {
 typedef void (*ask_fn)(struct request *req, const struct ask_answer *answers, size_t n);
 
 /* Asks the given host, or all (NULL). cb comes once, later, when each has answered; where there are
- * several hosts they have LIMIT_HOSTS_CALL_MS, then it is -ETIMEDOUT. */
+ * several hosts they have LIMIT_HOSTS_CALL_MS, then it is -ETIMEDOUT. Where there is no host any
+ * more, since the daemon closes, the request is answered and cb does not come. */
 void ask_hosts(struct request *req, struct host *host, enum msg_method method,
 	const struct wire_str *fields, ask_fn cb);
 
