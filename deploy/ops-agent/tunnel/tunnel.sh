@@ -183,34 +183,57 @@ forget_peer() {
 # Where systemd starts an sshd for each connection there is none to reload: the next one reads its settings.
 reload_sshd() { systemctl try-reload-or-restart ssh.service; }
 
-# sshd takes all of it over, or nothing is changed.
+# keep FILE: as it is now, for undo_accept
+keep() {
+	rm -f "$1.old"
+	if [ -e "$1" ]; then cp -p "$1" "$1.old"; fi
+}
+
+# undo_accept MEMBER: whether the account was in the agent's group before, 0 or 1
+undo_accept() {
+	local file
+	for file in "$KEYS" "$SSHD"; do
+		rm -f "$file"
+		if [ -e "$file.old" ]; then mv -f "$file.old" "$file"; fi
+	done
+	if [ "$1" = 0 ]; then gpasswd -d ops-tunnel ops-agent >/dev/null 2>&1 || true; fi
+}
+
+# Whether sshd takes all of it over; says what is wrong.
 try_sshd() {
 	local said
 	if ! said=$(sshd -t 2>&1); then
-		rm -f "$SSHD"
-		die "sshd does not accept its settings: $said"
+		say "sshd does not accept its settings: $said"
+		return 1
 	fi
 	said=$(sshd -T -C user=ops-tunnel,host=localhost,addr=127.0.0.1 2>&1) || true
 	grep -qx 'chrootdirectory /run/ops-agent' <<<"$said" || {
-		rm -f "$SSHD"
-		die "sshd does not read $SSHD: /etc/ssh/sshd_config needs 'Include /etc/ssh/sshd_config.d/*.conf' as its first line"
+		say "sshd does not read $SSHD: /etc/ssh/sshd_config needs 'Include /etc/ssh/sshd_config.d/*.conf' as its first line"
+		return 1
 	}
 	reload_sshd
 }
 
 accept() {
-	local key
+	local key member=0
 	key=$(one_key "$1")
 	if live; then
 		[ -S /run/ops-agent/agent.sock ] || die 'no agent runs here: setup.sh comes first'
+		keep "$KEYS"
+		keep "$SSHD"
 	fi
 	account
 	# nothing of the account's but this: no terminal, no command, no other forwarding
 	put 0644 "$KEYS" <<<"restrict,port-forwarding $key"
 	put 0644 "$SSHD" <"$HERE/sshd.conf"
 	live || return 0
+	if id -nG ops-tunnel | tr ' ' '\n' | grep -qx ops-agent; then member=1; fi
 	usermod -a -G ops-agent ops-tunnel
-	try_sshd
+	if ! try_sshd; then
+		undo_accept "$member"
+		die "nothing is changed: who may open the agent's socket is who could before"
+	fi
+	rm -f "$KEYS.old" "$SSHD.old"
 	allow_peer
 	cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub
 }

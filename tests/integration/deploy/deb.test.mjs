@@ -11,6 +11,7 @@ import { after, before, test } from 'node:test';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const BUILD_SH = join(ROOT, 'deploy/deb/build.sh');
+const TUNNEL_SH = join(ROOT, 'deploy/ops-agent/tunnel/tunnel.sh');
 // somebody may commit between two builds
 const ENV = { ...process.env, SOURCE_DATE_EPOCH: String(Math.floor(Date.now() / 1000)) };
 const skip = process.getuid() !== 0 && 'dpkg installs as root only';
@@ -120,11 +121,16 @@ test('removing_keeps_configuration_and_journals_and_purging_does_not', { skip },
 	assert.ok(!existsSync(at('usr/bin/ops-agent')));
 	for (const file of ['etc/ops-agent/secret', 'etc/ops-agent/commands.yml', 'etc/default/ops-agent', 'var/lib/ops-agent/runs'])
 		assert.ok(existsSync(at(file)), file);
+	const key = join(dir, 'key');
+	execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+	const accepted = spawnSync(TUNNEL_SH, ['--prefix', host, 'accept', readFileSync(`${key}.pub`, 'utf8').trim()], { encoding: 'utf8' });
+	assert.equal(accepted.status, 0, accepted.stderr);
+	assert.ok(existsSync(at('etc/ssh/ops-tunnel.keys')));
 	r = dpkg('-P', 'ops-agent');
 	assert.equal(r.status, 0, r.out);
-	// the accounts stay, and dpkg's own
+	// the accounts stay, of a tunnel too, and dpkg's own; nothing lets anybody in
 	const left = execFileSync('find', [host, '-type', 'f', '!', '-path', '*/dpkg/*', '-printf', '%P\n'], { encoding: 'utf8' }).trim().split('\n');
-	assert.deepEqual(left.filter((f) => !/^etc\/(passwd|group|shadow|gshadow)-?$|^etc\/\.pwd\.lock$/.test(f)), []);
+	assert.deepEqual(left.filter((f) => !/^etc\/(passwd|group|shadow|gshadow)-?$|^etc\/\.pwd\.lock$|^etc\/sysusers\.d\/ops-tunnel\.conf$/.test(f)), []);
 });
 
 test('refuses_a_host_where_setup_sh_has_been_and_one_whose_uid_10001_is_taken', { skip }, () => {

@@ -85,21 +85,43 @@ test('refuse ends what is open, also where no sshd can be reloaded and without p
 	}
 });
 
-test('accept keeps the last line of the settings as it is, ended or not', { skip }, () => {
+// `script` on a host of its own with an agent's socket and these programs in the place of others; what they were told is `said`.
+function acceptThere(programs, script) {
 	const fakes = mkdtempSync('/var/tmp/ops-tunnel-');
-	const script = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/ops-agent /run/upper /run/work && ' +
-		'mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work none /etc && mkdir -p /etc/default && printf OPS_AGENT_KEEP_DAYS=7 >/etc/default/ops-agent && ' +
-		'echo key of-the-host >/etc/ssh/ssh_host_ed25519_key.pub && { "$NODE" -e "$LISTEN" || test -S /run/ops-agent/agent.sock; } && bash "$TUNNEL" accept "$KEY" >/dev/null && cat /etc/default/ops-agent';
+	const before = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/ops-agent /run/upper /run/work && ' +
+		'mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work none /etc && mkdir -p /etc/default /etc/ssh/sshd_config.d && printf OPS_AGENT_KEEP_DAYS=7 >/etc/default/ops-agent && ' +
+		'echo key of-the-host >/etc/ssh/ssh_host_ed25519_key.pub && { "$NODE" -e "$LISTEN" || test -S /run/ops-agent/agent.sock; } && ';
 	try {
-		for (const [name, text] of Object.entries({ ...FAKES, sshd: 'echo "chrootdirectory /run/ops-agent"', usermod: 'exit 0', 'systemd-sysusers': 'exit 0' }))
+		for (const [name, text] of Object.entries({ ...FAKES, usermod: 'echo "usermod $*" >>"$SAID"', 'systemd-sysusers': 'exit 0', ...programs }))
 			writeFileSync(join(fakes, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-		const r = spawnSync('unshare', ['--mount', 'sh', '-c', script], { encoding: 'utf8', timeout: 60000,
+		const r = spawnSync('unshare', ['--mount', 'sh', '-c', before + script], { encoding: 'utf8', timeout: 60000,
 			env: { ...process.env, PATH: `${fakes}:${process.env.PATH}`, TUNNEL: join(TUNNEL, 'tunnel.sh'), ACCOUNT: '54321', SAID: join(fakes, 'said'),
 				NODE: process.execPath, KEY: readFileSync(at('host_key.pub'), 'utf8').trim(),
 				LISTEN: 'require("net").createServer().listen("/run/ops-agent/agent.sock", () => process.kill(process.pid, "SIGKILL"))' } });
-		assert.equal(r.stdout, 'OPS_AGENT_KEEP_DAYS=7\nOPS_AGENT_PEERS=54321\n', r.stderr);
+		return { ...r, said: readFileSync(join(fakes, 'said'), 'utf8') };
 	} finally {
 		rmSync(fakes, { recursive: true });
+	}
+}
+
+test('accept keeps the last line of the settings as it is, ended or not', { skip }, () => {
+	const r = acceptThere({ sshd: 'echo "chrootdirectory /run/ops-agent"' }, 'bash "$TUNNEL" accept "$KEY" >/dev/null && cat /etc/default/ops-agent && ls /etc/ssh/*tunnel* /etc/ssh/sshd_config.d/*tunnel*');
+	assert.equal(r.stdout, 'OPS_AGENT_KEEP_DAYS=7\nOPS_AGENT_PEERS=54321\n/etc/ssh/ops-tunnel.keys\n/etc/ssh/sshd_config.d/ops-tunnel.conf\n', r.stderr);
+});
+
+test('an accept that sshd does not take over leaves everything as it was', { skip }, () => {
+	const broken = [['echo "line 1: Bad option" >&2; exit 1', /does not accept its settings: line 1: Bad option\n.*nothing is changed/], ['exit 0', /sshd_config needs 'Include/]];
+	const show = 'cat /etc/ssh/ops-tunnel.keys /etc/ssh/sshd_config.d/ops-tunnel.conf 2>/dev/null; cat /etc/default/ops-agent; ls /etc/ssh/*tunnel* /etc/ssh/sshd_config.d/*tunnel* 2>/dev/null';
+	for (const [sshd, text] of broken) {
+		let r = acceptThere({ sshd }, `bash "$TUNNEL" accept "$KEY"; echo "exit $?"; ${show}`);
+		assert.match(r.stderr, text);
+		assert.equal(r.stdout, 'exit 1\nOPS_AGENT_KEEP_DAYS=7', r.stderr);
+		assert.match(r.said, /^usermod -a -G ops-agent ops-tunnel\ngpasswd -d ops-tunnel ops-agent$/m);
+		// who was let in before still is
+		r = acceptThere({ sshd, id: `case "$*" in -u) echo 0 ;; -nG*) echo ops-tunnel ops-agent ;; *) echo "$ACCOUNT" ;; esac` },
+			`echo old >/etc/ssh/ops-tunnel.keys && echo conf >/etc/ssh/sshd_config.d/ops-tunnel.conf && bash "$TUNNEL" accept "$KEY"; ${show}`);
+		assert.equal(r.stdout, 'old\nconf\nOPS_AGENT_KEEP_DAYS=7/etc/ssh/ops-tunnel.keys\n/etc/ssh/sshd_config.d/ops-tunnel.conf\n', r.stderr);
+		assert.doesNotMatch(r.said, /gpasswd/);
 	}
 });
 
