@@ -25,6 +25,7 @@
 #include "core/app/gate.h"
 #include "core/app/limits.h"
 #include "core/app/routes.h"
+#include "core/app/threads.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/net/tls.h"
@@ -175,6 +176,8 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 	struct pool_opts pool_opts = {.database_url = cfg->database_url, .migrate = true};
 	int rc;
 
+	if (threads_start(loop, err) < 0)
+		return EX_OSERR;
 	server->loop = loop;
 	server->cfg = cfg;
 	make_boot_id(server);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -247,6 +247,23 @@ describe('what the kernel answers', { skip: process.env.ASAN_OPTIONS !== undefin
 			strace?.kill('SIGTERM');
 			await dashboard.destroy();
 			await agent.destroy();
+		}
+	});
+
+	it('its threads are there before it listens; where they cannot be made it says so, and exits 71', async () => {
+		const threads = (dashboard) => readdirSync(`/proc/${dashboard.pid}/task`).length;
+		const dashboard = await Dashboard.start({});
+		try {
+			const before = threads(dashboard);
+			assert.ok(before > 1, `${before} threads`);
+			await dashboard.login();
+			assert.equal(threads(dashboard), before);
+		} finally {
+			await dashboard.destroy();
+		}
+		for (const when of [1, 3]) {
+			const wrap = ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=clone,clone3', '-e', `inject=clone,clone3:error=EAGAIN:when=${when}+`];
+			await assert.rejects(Dashboard.start({ wrap }), /ended with 71:[^]*server\.start_failed reason="4 threads cannot be made .*TasksMax=/);
 		}
 	});
 
