@@ -50,6 +50,23 @@ journey('all machines on one page: what is wrong on any of them first; a link le
   await page.locator('.resource-values', { hasText: '97' }).first().waitFor();
 });
 
+journey('a machine that is away says so on its pages, with since when, where there is nothing and where there is something', { at: '/units?host=db1' }, async (page, fixture) => {
+  const since = (Date.now() - 3 * 3600e3) * 1000;
+  const clock = await page.evaluate((us) => new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(us / 1000), since);
+  fixture.setHost('db1', { since_us: since });
+  await page.locator('.empty', { hasText: `db1 cannot be reached since ${clock}.` }).waitFor();
+  assert.equal(await page.locator('.skeleton').count(), 0);
+  await page.goto(`${fixture.origin}/units?host=web1`);
+  await page.waitForSelector('.resource:not(.stale)');
+  assert.equal(await page.locator('.note').count(), 0);
+  fixture.setHost('web1', { state: 'away', reason: 'connection refused', since_us: since });
+  await page.locator('.note', { hasText: `Web server cannot be reached since ${clock}.` }).waitFor();
+  await page.waitForSelector('.resource.stale');
+  fixture.setHost('web1', { state: 'connected', reason: '' });
+  await page.waitForSelector('.resource:not(.stale)');
+  await page.locator('.note').waitFor({ state: 'detached' });
+});
+
 journey('the switch stays on the page it is on, and links keep the machine', { at: '/history?status=failed' }, async (page, fixture) => {
   await page.waitForSelector('.run-row');
   assert.equal(await page.locator('.run-row').count(), 2);

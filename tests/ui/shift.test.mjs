@@ -61,6 +61,27 @@ for (const [at, there] of Object.entries(PAGES)) {
   }
 }
 
+for (const [size, viewport] of Object.entries({ laptop: DESKTOP, phone: PHONE })) {
+  test(`a machine that is slow to say how it is moves nothing, ${size}`, { skip }, async () => {
+    const fixture = await world.server();
+    fixture.late = lateBy({ status: 3500 });
+    const { page, done } = await world.open(fixture, '/', { viewport });
+    try {
+      await page.waitForSelector('.run-row');
+      await page.locator('.all-well', { hasText: 'Still asking' }).waitFor();
+      assert.equal(await page.locator('.attention').count(), 0, 'the runs are there before it');
+      await page.waitForSelector('.attention-card', { state: 'attached' });
+      const { sum, seen } = await shifts(page);
+      assert.ok(sum <= MOST, `${sum}: ${JSON.stringify(seen)}`);
+      await page.locator('.all-well a', { hasText: 'Needs attention 7' }).click();
+      await page.waitForFunction(() => document.querySelector('#attention').getBoundingClientRect().top < innerHeight);
+      assert.deepEqual(await done(), []);
+    } finally {
+      await fixture.close();
+    }
+  });
+}
+
 test('at rest a new measurement changes only the cards that show it', { skip }, async () => {
   const fixture = await world.server();
   const { page, done } = await world.open(fixture);

@@ -138,7 +138,7 @@ const agent = (more: object) => ({ title: '', primary: false, state: 'connected'
 
 test('the system document is looked at; of one agent or of several', () => {
   const one = decodeSystem(systemOf({ agent: part('refused', { reason: 'wrong secret' }), database: part('down', { read_only: false }) }), 'system');
-  assert.deepEqual(one.agents, [{ host: 'h', title: '', primary: true, state: 'refused', reason: 'wrong secret' }]);
+  assert.deepEqual(one.agents, [{ host: 'h', title: '', primary: true, state: 'refused', since_us: 1, reason: 'wrong secret' }]);
   assert.ok(isAway(one.agents[0]!) && one.history.down && one.history.catchingUp);
   assert.equal(decodeSystem(systemOf(), 'system').host, 'thoth');
   const two = decodeSystem(systemOf({ agents: [agent({ host: 'web1', title: 'Web', primary: true }), agent({ host: 'db1', title: 'db1', state: 'gone', reason: 'x' })] }), 'system');

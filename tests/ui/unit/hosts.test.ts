@@ -15,7 +15,7 @@ import type { MachineStatus } from '../../../ui/src/pages/overview/status.ts';
 import { grouped } from '../../../ui/src/pages/commands/Commands.tsx';
 import { hostMember } from '../../../ui/src/pages/commands/start.ts';
 
-const host = (name: string, more: Partial<HostState> = {}): HostState => ({ host: name, title: '', primary: false, state: 'connected', reason: '', ...more });
+const host = (name: string, more: Partial<HostState> = {}): HostState => ({ host: name, title: '', primary: false, state: 'connected', since_us: 0, reason: '', ...more });
 const ONE = [host('thoth', { primary: true })];
 const TWO = [host('web1', { primary: true, title: 'Web server' }), host('db1')];
 const known = (agents: HostState[], query = '') => {

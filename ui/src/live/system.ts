@@ -1,6 +1,6 @@
 // The topic `system`: how the parts of the dashboard are.
 
-import { bool, list, object, oneOf, or, shape, str, type Decoder } from '../api/decode.ts';
+import { bool, list, num, object, oneOf, or, shape, str, type Decoder } from '../api/decode.ts';
 import { WORDS, type AgentPartState } from '../api/document.gen.ts';
 import { decoder } from '../api/documents.ts';
 
@@ -13,6 +13,8 @@ export interface HostState {
   /** What is meant when no host is named. */
   primary: boolean;
   state: AgentPartState;
+  /** Since when; 0 when that is not known. */
+  since_us: number;
   reason: string;
 }
 
@@ -37,6 +39,7 @@ const agents = or(
       title: or(str, ''),
       primary: or(bool, false),
       state: oneOf(WORDS.AgentPartState, 'connecting'),
+      since_us: or(num, 0),
       reason: or(str, ''),
     }),
   ),
@@ -54,7 +57,7 @@ export const decodeSystem: Decoder<System> = (v, at) => {
     bootId: s.boot_id,
     assets: s.assets,
     host,
-    agents: several.length > 0 ? several : [{ host, title: '', primary: true, state: s.agent.state, reason: s.agent.reason }],
+    agents: several.length > 0 ? several : [{ host, title: '', primary: true, state: s.agent.state, since_us: s.agent.since_us, reason: s.agent.reason }],
     history: { down, catchingUp: down || s.archiver.catching_up },
   };
 };

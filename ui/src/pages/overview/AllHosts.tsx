@@ -6,6 +6,7 @@ import { hostKey, hosts, hostTitle, withHost } from '../../live/hosts.ts';
 import { isAway, type HostState } from '../../live/system.ts';
 import { Link } from '../../ui/Link.tsx';
 import { Attention } from './Attention.tsx';
+import { sinceWhen } from './Away.tsx';
 import { LevelMark } from './Level.tsx';
 import { disksOf } from './disks.ts';
 import { ready } from './ready.ts';
@@ -58,7 +59,7 @@ function HostCard({ state, status }: Seen) {
           {name !== state.host && <span class="mono muted">{state.host}</span>}
         </span>
         {status && <Values status={status} />}
-        <span class="metric-note">{away ? m.agentState[state.state] : !status ? '\u00a0' : wrong > 0 ? m.wrongOnes(wrong) : m.allWell}</span>
+        <span class="metric-note">{isAway(state) ? sinceWhen(state) : away ? m.agentState[state.state] : !status ? '\u00a0' : wrong > 0 ? m.wrongOnes(wrong) : m.allWell}</span>
       </Link>
     </li>
   );

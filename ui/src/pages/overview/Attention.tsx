@@ -48,7 +48,7 @@ export function Attention({ list, timeUs }: { list: readonly OnHost[]; timeUs: n
   const [all, setAll] = useState(false);
   if (list.length === 0) {
     return (
-      <p class="all-well">
+      <p class="all-well" id="attention">
         <LevelMark level="ok" quiet />
         {m.allWell}
         {timeUs > 0 && (

@@ -1,6 +1,7 @@
 import { t } from '../../i18n/index.ts';
 import { duration } from '../../lib/format.ts';
 import { Attention } from './Attention.tsx';
+import { Away } from './Away.tsx';
 import { Metrics } from './Metrics.tsx';
 import { ready } from './ready.ts';
 import { machine, numberOf, problems, textOf, useStatus } from './status.ts';
@@ -23,11 +24,12 @@ export function Machine() {
   if (!ready.value) return null;
   return (
     <>
+      <System />
+      <Away known={status !== null} />
       {status && Object.keys(status.sections).length > 0 && <Attention list={problems(status)} timeUs={status.time_us} />}
       <Metrics />
       <Tiles />
       <Watched />
-      <System />
     </>
   );
 }

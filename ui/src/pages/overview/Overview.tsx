@@ -1,6 +1,6 @@
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { chosenHost, hosts, hostTitle, pagePath } from '../../live/hosts.ts';
+import { chosenHost, hostKey, hosts, hostTitle, pagePath, shownKey } from '../../live/hosts.ts';
 import { activeRuns, hostName, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -10,8 +10,9 @@ import { lazy } from '../../lib/lazy.tsx';
 import { useListKeys } from '../../lib/listKeys.ts';
 import { go } from '../../lib/router.ts';
 import { QuickCommands } from './QuickCommands.tsx';
-import { ready, usePatience, whole } from './ready.ts';
+import { asked, ready, usePatience, waited, whole } from './ready.ts';
 import { RunningNow } from './RunningNow.tsx';
+import { problems, statusOf } from './status.ts';
 
 /** Its code is asked for together with the session (app/App.tsx). */
 export const Machine = lazy(() => import('./Machine.tsx').then((m) => m.Machine));
@@ -29,6 +30,8 @@ export function Overview() {
   const host = chosenHost.value;
   const all = ofHost(runs.value, host);
   const active = ofHost(activeRuns.value, host)!;
+  const machines = whole.value ? <AllHosts key="machines" /> : <Machine key="machines" />;
+  const list = ready.value ? <Runs key="runs" all={all} active={active} /> : <Skeleton key="runs" rows={10} />;
   return (
     <>
       <header class="page-head">
@@ -37,9 +40,26 @@ export function Overview() {
           <p class="muted">{whole.value ? m.nHosts(hosts.value.length) : (host && hostTitle(host)) || hostName.value || '\u00a0'}</p>
         </div>
       </header>
-      {whole.value ? <AllHosts /> : <Machine />}
-      {ready.value ? <Runs all={all} active={active} /> : <Skeleton rows={10} />}
+      {waited.value && <Late host={host} />}
+      {waited.value ? [list, machines] : [machines, list]}
     </>
+  );
+}
+
+/** Where what is wrong would stand, of a machine that was slow to say it. */
+function Late({ host }: { host: string }) {
+  const m = t.value;
+  const wrong = (whole.value ? hosts.value.map((h) => hostKey(h.host)) : [shownKey.value]).flatMap((key) => problems(statusOf(key))).length;
+  return (
+    <p class="all-well" role="status">
+      {asked.value ? (
+        <span class="running-sub">{m.stillAsked(hostTitle(host) || hostName.value)}</span>
+      ) : (
+        <a href="#attention" class="text-button">
+          {wrong > 0 ? m.needsAttention : m.allWell} {wrong > 0 && <span class="count">{wrong}</span>}
+        </a>
+      )}
+    </p>
   );
 }
 

@@ -25,11 +25,11 @@ function RunningCard({ run }: { run: Run }) {
           <Status status={run.status} quiet />
           <b>{run.title || run.name}</b>
           <span class="mono muted">#{run.number}</span>
-          {several.value && <span class="tag">{hostTitle(run.host)}</span>}
           <Took of={run} />
           <Icon name="chevron-right" />
         </span>
         <span class="running-sub">
+          {several.value && `${hostTitle(run.host)} · `}
           {step && run.steps.length > 1 ? `${m.stepOf(step.index + 1, run.steps.length)} · ${stepName(step, run.steps)}` : inputsText(run) || m.startedBy(actorName(run.actor))}
         </span>
         {run.steps.length > 1 && <StepBar steps={run.steps} />}

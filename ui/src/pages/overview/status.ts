@@ -7,8 +7,9 @@ import { useEffect } from 'preact/hooks';
 import type { Level, LiveStatusPut, Status, StatusItem } from '../../api/document.gen.ts';
 import { decoder } from '../../api/documents.ts';
 import { now } from '../../lib/format.ts';
-import { shownKey } from '../../live/hosts.ts';
+import { hostKey, hosts, shownKey } from '../../live/hosts.ts';
 import { live, session, socket } from '../../live/store.ts';
+import { isAway } from '../../live/system.ts';
 import { answered } from './ready.ts';
 import { loadHistories } from './samples.ts';
 
@@ -156,10 +157,11 @@ effect(() => {
   answered.value = new Set();
 });
 
-/** Nothing has come for three intervals, or the dashboard is away: what is shown is old. */
+/** Nothing has come for three intervals, or the dashboard or the machine is away: what is shown is old. */
 export function isStale(key: string): boolean {
   const is = known.value.get(key);
   if (!is) return false;
+  if (hosts.value.some((h) => isAway(h) && hostKey(h.host) === key)) return true;
   return !live.value || now.value - is.heardAt > Math.max(3 * is.status.interval_ms, 3000) + 2000;
 }
 export const stale = computed(() => isStale(shownKey.value));
@@ -178,8 +180,8 @@ export interface Placed {
   item: Item;
 }
 
-export function problems(status: MachineStatus): Placed[] {
-  const all = Object.entries(status.sections).flatMap(([section, items]) => items.map((item) => ({ section, item })));
+export function problems(status: MachineStatus | null): Placed[] {
+  const all = Object.entries(status?.sections ?? {}).flatMap(([section, items]) => items.map((item) => ({ section, item })));
   return bySeverity(all.filter((p) => p.item.level !== 'ok'));
 }
 

@@ -2,8 +2,10 @@ import { useEffect } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
 import { lazy } from '../../lib/lazy.tsx';
 import { here } from '../../lib/router.ts';
-import { hostTitle, several, shownHost } from '../../live/hosts.ts';
+import { blockedOn, hostTitle, several, shownHost } from '../../live/hosts.ts';
+import { live } from '../../live/store.ts';
 import { Empty, Skeleton } from '../../ui/Notice.tsx';
+import { Away } from '../overview/Away.tsx';
 import { LevelMark } from '../overview/Level.tsx';
 import { machine, useStatus, worst } from '../overview/status.ts';
 import { groups } from './groups.ts';
@@ -33,6 +35,7 @@ export function Resources({ section }: { section: SectionName }) {
   useEffect(() => {
     if (wanted !== '') document.getElementById(`item-${wanted}`)?.scrollIntoView({ block: 'center' });
   }, [wanted, items.length > 0]);
+  const away = live.value && blockedOn(shownHost.value) !== '';
   const parts = groups(section, items);
   const panels = section === 'host' ? hostPanels(items) : [];
   return (
@@ -43,9 +46,10 @@ export function Resources({ section }: { section: SectionName }) {
           <p class="muted">{(several.value ? hostTitle(shownHost.value) : status?.host) || '\u00a0'}</p>
         </div>
       </header>
+      <Away known={status !== null} />
       {panels.length > 0 && <History id={section} panels={panels} />}
       {status === null ? (
-        <section class="card list-card">
+        !away && <section class="card list-card">
           <Skeleton rows={5} />
         </section>
       ) : items.length === 0 ? (
