@@ -352,7 +352,7 @@ journey('history is filtered by status, command and text, all in the address', {
 
 journey('the schedule says what runs next, and is paused and resumed', { at: '/schedule' }, async (page, fixture) => {
   const row = page.locator('.schedule-row', { hasText: 'Backup' });
-  assert.match(await row.innerText(), /in 3/);
+  assert.match(await row.locator('.schedule-next').innerText(), /\bin \d+[^]*:30:00/);
   assert.match(await row.innerText(), /30 2 \* \* \*/);
   await row.getByRole('button', { name: /Pause/ }).click();
   await row.getByText('Paused').waitFor();
@@ -363,6 +363,29 @@ journey('the schedule says what runs next, and is paused and resumed', { at: '/s
   await sees(page, '.maintenance', 'new disk');
   assert.deepEqual(fixture.requests.filter((r) => r.method === 'POST' && r.path.includes('maintenance')).map((r) => r.body), [{ on: true, reason: 'new disk' }]);
 });
+
+for (const [size, viewport] of Object.entries({ laptop: { width: 1440, height: 900 }, phone: PHONE, low: { width: 1024, height: 420 } })) {
+  journey(`what opens over the page is on the screen whole, ${size}`, { viewport }, async (page, fixture) => {
+    await page.waitForSelector('.run-row');
+    const open = {
+      '/?': () => page.keyboard.press('?'),
+      '/commands?run=demo.types': () => undefined,
+      '/commands?run=apt.upgrade': () => page.getByTestId('start').click(),
+      '/audit': () => page.locator('.audit-row').first().click(),
+    };
+    for (const [at, act] of Object.entries(open)) {
+      await page.goto(fixture.origin + at);
+      await page.waitForSelector('main h1');
+      await act();
+      await page.waitForSelector('dialog[open]');
+      const { x, y, width, height } = await page.locator('dialog[open]').boundingBox();
+      assert.ok(x >= 0 && y >= 0 && x + width <= viewport.width && y + height <= viewport.height, `${at}: ${x} ${y} ${width} ${height}`);
+      // What is below the edge can be scrolled to, and what acts stays.
+      const foot = page.locator('dialog[open] .dialog-foot');
+      if (await foot.count()) assert.ok((await foot.boundingBox()).y < viewport.height - 40, at);
+    }
+  });
+}
 
 journey('runs are picked with x and cancelled together, after a question', { at: '/history', prepare: (f) => (f.add(liveBackup(0)), f.add(liveBackup(0))) }, async (page, fixture) => {
   await page.waitForSelector('.run-row');
@@ -386,12 +409,16 @@ journey('runs are picked with x and cancelled together, after a question', { at:
   await page.locator('.pick-bar').waitFor({ state: 'detached' });
 });
 
-journey('on a phone rows are picked when that is wanted', { at: '/history', viewport: PHONE }, async (page) => {
+journey('on a phone rows are picked when that is wanted', { at: '/history', viewport: PHONE, prepare: (f) => f.add(liveBackup()) }, async (page) => {
   await page.waitForSelector('.run-row');
   assert.equal(await page.locator('.pick').first().isVisible(), false);
   await page.getByRole('button', { name: 'Pick', exact: true }).click();
   await page.locator('.pick').first().click();
   await sees(page, '.pick-bar', '1 run picked');
+  await page.keyboard.press('Shift+X');
+  const question = await page.locator('.popover').boundingBox();
+  assert.ok(question.x >= 0 && question.x + question.width <= PHONE.width, `the question is on the screen: ${JSON.stringify(question)}`);
+  await page.getByRole('button', { name: 'Keep running' }).click();
   await page.getByRole('button', { name: 'Pick none' }).click();
   await page.locator('.pick').first().waitFor({ state: 'hidden' });
 });
@@ -422,7 +449,14 @@ journey('the audit tells who did what, and all of one entry', { at: '/audit' }, 
   await page.locator('.audit-row', { hasText: 'login.failed' }).click();
   await sees(page, 'dialog', '203.0.113.9');
   await sees(page, 'dialog pre', '"user": "root"');
+  await page.keyboard.press('k');
+  await page.locator('dialog h2', { hasText: 'login.succeeded' }).waitFor();
+  await page.getByRole('button', { name: 'Older entry' }).click();
+  await page.locator('dialog h2', { hasText: 'login.failed' }).waitFor();
   await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  await page.keyboard.press('j');
+  await page.waitForFunction(() => document.activeElement.matches('.audit-row'));
   await page.getByLabel('Event begins with').fill('login');
   await page.waitForURL(`${fixture.origin}/audit?event=login`);
   await page.waitForFunction(() => document.querySelectorAll('.audit-row').length === 2);

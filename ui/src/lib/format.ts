@@ -12,6 +12,7 @@ const fullFormat = computed(() => new Intl.DateTimeFormat(locale.value, { dateSt
 const hourMinuteFormat = computed(() => new Intl.DateTimeFormat(locale.value, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }));
 const weekdayFormat = computed(() => new Intl.DateTimeFormat(locale.value, { weekday: 'short' }));
 const dateFormat = computed(() => new Intl.DateTimeFormat(locale.value, { day: 'numeric', month: 'short' }));
+const longDateFormat = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium' }));
 const relative = computed(() => new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto', style: 'narrow' }));
 const listFormat = computed(() => new Intl.ListFormat(locale.value, { type: 'conjunction' }));
 
@@ -66,6 +67,8 @@ export function running(us: number): string {
 
 export const clock = (us: number): string => clockFormat.value.format(us / 1000);
 export const full = (us: number): string => fullFormat.value.format(us / 1000);
+/** 26 Nov 2026 */
+export const date = (us: number): string => longDateFormat.value.format(us / 1000);
 
 export function clockMillis(us: number): string {
   return `${clock(us)}.${String(Math.floor(us / 1000) % 1000).padStart(3, '0')}`;

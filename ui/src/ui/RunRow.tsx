@@ -23,7 +23,9 @@ export function RunRow({ run, pick, children }: { run: Run; /** What picks it, b
         <span class="run-inputs mono">{inputsText(run)}</span>
         {several.value && <span class="run-host">{hostTitle(run.host)}</span>}
         <span class="run-actor">{actorName(run.actor)}</span>
-        <Took of={run} />
+        <span class="took">
+          <Took of={run} />
+        </span>
         <span class="run-when">
           <Ago us={run.created_us} />
         </span>

@@ -4,6 +4,7 @@ import { get } from '../../api/http.ts';
 import { decodeAudit, type AuditEntry, type AuditPage } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { clock, now } from '../../lib/format.ts';
+import { useListKeys } from '../../lib/listKeys.ts';
 import { hostTitle, several } from '../../live/hosts.ts';
 import { go, here } from '../../lib/router.ts';
 import { actorName } from '../../ui/runText.ts';
@@ -74,6 +75,7 @@ export function Audit() {
   const listed = useComputed(() => (pages.value ?? []).flatMap((p) => p.entries));
   const names = useRunNames(listed).value;
   const entries = listed.value;
+  useListKeys();
   const shown = useSignal<AuditEntry | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
@@ -102,6 +104,11 @@ export function Audit() {
   const set = (change: Partial<Wanted>) => {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => go(`/audit${queryOf({ ...wantedOf(location.search), ...change })}`, true), 250);
+  };
+  /** To the entry before or after the one that is shown. */
+  const step = (by: 1 | -1) => {
+    const to = entries[entries.indexOf(shown.value!) + by];
+    return to && (() => void (shown.value = to));
   };
   const all = pages.value;
   const next = all?.[all.length - 1]?.next ?? '';
@@ -140,7 +147,7 @@ export function Audit() {
           </Button>
         </p>
       )}
-      {shown.value && <AuditDetails entry={shown.value} onClose={() => (shown.value = null)} />}
+      {shown.value && <AuditDetails entry={shown.value} onClose={() => (shown.value = null)} newer={step(-1)} older={step(1)} />}
     </>
   );
 }

@@ -1,15 +1,34 @@
+import { useEffect } from 'preact/hooks';
 import type { AuditEntry } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { full } from '../../lib/format.ts';
+import { singleKeys } from '../../lib/keys.ts';
 import { withHost } from '../../live/hosts.ts';
-import { Button } from '../../ui/Button.tsx';
+import { Button, IconButton } from '../../ui/Button.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { Link } from '../../ui/Link.tsx';
 import { copyText } from '../../ui/toast.ts';
 
+interface Props {
+  entry: AuditEntry;
+  onClose: () => void;
+  /** To the entry before or after this one; undefined where there is none. */
+  newer: (() => void) | undefined;
+  older: (() => void) | undefined;
+}
+
 /** All that is known of one entry. */
-export function AuditDetails({ entry, onClose }: { entry: AuditEntry; onClose: () => void }) {
+export function AuditDetails({ entry, onClose, newer, older }: Props) {
   const m = t.value;
+  useEffect(() => {
+    const onKey = (e: KeyboardEvent) => {
+      if (!singleKeys.value || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (e.key === 'j') older?.();
+      if (e.key === 'k') newer?.();
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, [newer, older]);
   const json = JSON.stringify(entry, null, 2);
   const facts: [string, string][] = [
     [m.time, full(entry.time_us)],
@@ -20,7 +39,7 @@ export function AuditDetails({ entry, onClose }: { entry: AuditEntry; onClose: (
     [m.requestId, entry.request_id],
   ];
   return (
-    <Dialog title={entry.event} onClose={onClose} class="audit-details">
+    <Dialog title={entry.event} onClose={onClose} class="drawer">
       <div class="dialog-body stack">
         <dl class="facts">
           {facts
@@ -33,10 +52,13 @@ export function AuditDetails({ entry, onClose }: { entry: AuditEntry; onClose: (
             ))}
         </dl>
         <pre class="code" tabIndex={0} aria-label={m.details}>
-          {JSON.stringify(entry.data, null, 2)}
+          {json}
         </pre>
       </div>
       <footer class="dialog-foot">
+        <IconButton icon="chevron-up" label={m.newerEntry} keys="k" disabled={!newer} onClick={newer} />
+        <IconButton icon="chevron-down" label={m.olderEntry} keys="j" disabled={!older} onClick={older} />
+        <span class="grow" />
         {entry.run !== '' && (
           <Link href={withHost(`/runs/${entry.run}`, entry.host)} class="btn secondary">
             {m.openTheRun}

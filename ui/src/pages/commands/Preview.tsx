@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import { Fragment } from 'preact';
 import { ApiError, post } from '../../api/http.ts';
 import { decodePlan, type CatalogEntry, type InputValue, type PlanStep } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
@@ -6,7 +7,7 @@ import { IconButton } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Problem } from '../../ui/Notice.tsx';
 import { copyText } from '../../ui/toast.ts';
-import { quoteArgv } from './quote.ts';
+import { quoteArg, quoteArgv } from './quote.ts';
 import { hostMember } from './start.ts';
 
 interface Props {
@@ -63,7 +64,14 @@ export function Preview({ entry, inputs, onFields }: Props) {
                 <span class="muted">{m.asUserIn(s.user, s.cwd)}</span>
                 <IconButton icon="copy" label={m.copy} onClick={() => void copyText(quoteArgv(s.argv), m.copied)} />
               </p>
-              <code class="argv">{quoteArgv(s.argv)}</code>
+              <code class="argv">
+                {s.argv.map((arg, at) => (
+                  <Fragment key={at}>
+                    {at > 0 && ' '}
+                    <span>{quoteArg(arg)}</span>
+                  </Fragment>
+                ))}
+              </code>
             </li>
           ))}
         </ol>

@@ -93,7 +93,7 @@ export function RunForm({ request }: { request: FormRequest }) {
   const blocked = blockedOn(entry.host);
 
   return (
-    <Dialog title={name} note={entry.description || <span class="mono">{entry.id}</span>} onClose={close} class="run-form">
+    <Dialog title={name} note={entry.description || <span class="mono">{entry.id}</span>} onClose={close} class={entry.inputs.length > 0 ? 'whole' : ''}>
       <form
         ref={form}
         class="dialog-form"

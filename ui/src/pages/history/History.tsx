@@ -4,8 +4,8 @@ import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { now } from '../../lib/format.ts';
 import { useListKeys } from '../../lib/listKeys.ts';
-import { here } from '../../lib/router.ts';
-import { runPath } from '../../live/hosts.ts';
+import { go, here } from '../../lib/router.ts';
+import { pagePath, runPath } from '../../live/hosts.ts';
 import { loadRuns, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { runName } from '../../ui/runText.ts';
@@ -18,6 +18,16 @@ import { Preview } from './Preview.tsx';
 import { addressOf, FILTERS, merge, wantedOf } from './wanted.ts';
 
 const PAGE = 50;
+
+/** What can be done where there are no runs. */
+function Nothing({ filtered }: { filtered: boolean }) {
+  const m = t.value;
+  return (
+    <Empty icon="history" action={<Button onClick={() => go(filtered ? '/history' : pagePath('/commands'))}>{filtered ? m.clearFilters : m.browseCommands}</Button>}>
+      {filtered ? m.noMatch : m.noRunsYet}
+    </Empty>
+  );
+}
 
 export function History() {
   const m = t.value;
@@ -88,17 +98,17 @@ export function History() {
     <div class={`history ${picking.value || chosen.length > 0 ? 'picking' : ''}`}>
       <header class="page-head">
         <h1>{m.history}</h1>
-        <Filters wanted={wanted} />
         <Button small class="only-phone" pressed={picking.value} onClick={() => (picking.value ? clear() : (picking.value = true))}>
           {m.pickRuns}
         </Button>
+        <Filters wanted={wanted} />
       </header>
       {list === null && error.value === null && (
         <div class="card">
           <Skeleton rows={10} />
         </div>
       )}
-      {list && list.length === 0 && <Empty icon="history">{address === '/history' ? m.noRunsYet : m.noMatch}</Empty>}
+      {list && list.length === 0 && <Nothing filtered={address !== '/history'} />}
       {list && (
         <Days
           list={list}

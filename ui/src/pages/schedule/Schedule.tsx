@@ -64,7 +64,7 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
               <span class="mono">{r.cron}</span> {r.timezone}
             </span>
           ))}
-          {flow.paused && (flow.reason !== '' || flow.paused_by !== '') && <span class="muted"> {[flow.reason, actorName(flow.paused_by)].filter(Boolean).join(' · ')}</span>}
+          {flow.paused && (flow.reason !== '' || flow.paused_by !== '') && <span class="muted"> · {[flow.paused_by === '' ? '' : m.startedBy(actorName(flow.paused_by)), flow.reason].filter(Boolean).join(': ')}</span>}
         </p>
       </div>
       <span class="schedule-next">

@@ -1,119 +1,33 @@
 import { useSignal } from '@preact/signals';
-import { act, ApiError, post } from '../../api/http.ts';
-import { decodeNewToken, decodeTokens, type Token } from '../../api/types.ts';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { act } from '../../api/http.ts';
+import { decodeTokens, type Token } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { full } from '../../lib/format.ts';
+import { date } from '../../lib/format.ts';
+import { onAway } from '../../lib/keys.ts';
 import { useLoad } from '../../lib/useLoad.ts';
-import { catalog } from '../../live/store.ts';
-import { Button, IconButton } from '../../ui/Button.tsx';
-import { Dialog } from '../../ui/Dialog.tsx';
-import { Field, TextInput } from '../../ui/Field.tsx';
+import { Button } from '../../ui/Button.tsx';
 import { Icon } from '../../ui/Icon.tsx';
 import { Failed, Problem, Skeleton } from '../../ui/Notice.tsx';
 import { Ago } from '../../ui/Time.tsx';
-import { copyText } from '../../ui/toast.ts';
-import { Reauth } from '../commands/Reauth.tsx';
 import { Card } from './Card.tsx';
+import { NewToken } from './NewToken.tsx';
 
-const DAYS = [7, 30, 90, 365, 0] as const;
-const DAY_US = 86_400_000_000;
-
-/** Makes one, and shows its secret this once. */
-function NewToken({ onMade, onClose }: { onMade: () => void; onClose: () => void }) {
+/** Asks once more. What does nothing has the focus, and stands where the first button was. */
+function Sure({ onSure, onClose }: { onSure: () => void; onClose: () => void }) {
   const m = t.value;
-  const name = useSignal('');
-  const scope = useSignal('read');
-  const days = useSignal('90');
-  const busy = useSignal(false);
-  const askPassword = useSignal(false);
-  const error = useSignal<unknown>(null);
-  const secret = useSignal('');
-
-  const make = async () => {
-    if (busy.value || name.value.trim() === '') return;
-    busy.value = true;
-    error.value = null;
-    const body = {
-      name: name.value.trim(),
-      scopes: [scope.value],
-      expires_us: days.value === '0' ? null : Date.now() * 1000 + Number(days.value) * DAY_US,
-    };
-    try {
-      secret.value = (await post('/tokens', decodeNewToken, { body })).secret;
-      askPassword.value = false;
-      onMade();
-    } catch (e) {
-      if (e instanceof ApiError && e.code === 'reauth_required') askPassword.value = true;
-      else error.value = e;
-    } finally {
-      busy.value = false;
-    }
-  };
-
-  if (secret.value !== '') {
-    return (
-      <Dialog title={m.tokenMade} note={m.tokenOnce} onClose={onClose}>
-        <div class="dialog-body stack">
-          <div class="token-secret">
-            <code class="mono">{secret.value}</code>
-            <IconButton icon="copy" label={m.copy} onClick={() => void copyText(secret.value, m.copied)} />
-          </div>
-        </div>
-        <footer class="dialog-foot">
-          <Button look="primary" autoFocus onClick={onClose}>
-            {m.close}
-          </Button>
-        </footer>
-      </Dialog>
-    );
-  }
+  const box = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => box.current?.querySelector<HTMLElement>('[data-autofocus]')?.focus(), []);
+  useEffect(() => onAway(() => box.current, onClose), []);
   return (
-    <Dialog title={m.newToken} note={m.tokenNote} onClose={onClose}>
-      <form
-        class="dialog-form"
-        onSubmit={(e) => {
-          e.preventDefault();
-          void make();
-        }}
-      >
-        <div class="dialog-body stack">
-          <Field id="token-name" label={m.name} hint={m.hintSlug}>
-            <TextInput id="token-name" required maxLength={64} value={name.value} onInput={(e) => (name.value = e.currentTarget.value)} />
-          </Field>
-          <Field id="token-scope" label={m.tokenScope}>
-            <select id="token-scope" class="input" value={scope.value} onChange={(e) => (scope.value = e.currentTarget.value)}>
-              <option value="read">{m.scope.read}</option>
-              <option value="run">{m.scope.run}</option>
-              {(catalog.value?.entries ?? []).map((e) => (
-                <option key={`${e.kind} ${e.id}`} value={`run:${e.id}`}>
-                  {m.scopeOnly(e.title || e.id)}
-                </option>
-              ))}
-              <option value="admin">{m.scope.admin}</option>
-            </select>
-          </Field>
-          <Field id="token-days" label={m.expires}>
-            <select id="token-days" class="input" value={days.value} onChange={(e) => (days.value = e.currentTarget.value)}>
-              {DAYS.map((d) => (
-                <option key={d} value={String(d)}>
-                  {d === 0 ? m.never : m.inDays(d)}
-                </option>
-              ))}
-            </select>
-          </Field>
-          {askPassword.value && <Reauth label={m.makeToken} onDone={() => void make()} />}
-          {error.value !== null && <Problem error={error.value} />}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>{m.cancel}</Button>
-          {!askPassword.value && (
-            <Button type="submit" look="primary" busy={busy.value}>
-              {m.makeToken}
-            </Button>
-          )}
-        </footer>
-      </form>
-    </Dialog>
+    <span ref={box} class="settings-value">
+      <Button small look="danger-solid" onClick={onSure}>
+        {m.revokeSure}
+      </Button>
+      <Button small autoFocus onClick={onClose}>
+        {m.cancel}
+      </Button>
+    </span>
   );
 }
 
@@ -159,7 +73,7 @@ export function Tokens() {
             <span class="settings-item">
               <b>{k.name}</b>
               <span class="muted small">
-                <span class="mono">{k.scopes.join(' ')}</span> · {k.expires_us > 0 ? m.expiresAt(full(k.expires_us)) : m.expiresNever} ·{' '}
+                <span class="mono">{k.scopes.join(' ')}</span> · {k.expires_us > 0 ? m.expiresAt(date(k.expires_us)) : m.expiresNever} ·{' '}
                 {k.last_used_us > 0 ? (
                   <>
                     {m.lastUsed} <Ago us={k.last_used_us} />
@@ -170,9 +84,7 @@ export function Tokens() {
               </span>
             </span>
             {sure.value === k.id ? (
-              <Button small look="danger-solid" onClick={() => void revoke(k)}>
-                {m.revokeSure}
-              </Button>
+              <Sure onSure={() => void revoke(k)} onClose={() => (sure.value = '')} />
             ) : (
               <Button small look="danger" onClick={() => (sure.value = k.id)}>
                 {m.revoke}

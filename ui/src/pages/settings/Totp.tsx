@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { ApiError, post } from '../../api/http.ts';
 import { decodeTotp } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
@@ -23,6 +23,9 @@ function Enrolment({ onClose }: { onClose: () => void }) {
   const error = useSignal<unknown>(null);
   const wrong = useSignal(false);
   const line = useSignal('');
+  // What was pressed is gone: on with the code.
+  const box = useRef<HTMLFormElement>(null);
+  useEffect(() => box.current?.querySelector('input')?.focus(), []);
   const label = `Ops Dashboard:${session.value?.user ?? 'admin'}@${hostName.value || location.hostname}`;
   const uri = `otpauth://totp/${encodeURIComponent(label)}?secret=${secret}&issuer=${encodeURIComponent('Ops Dashboard')}`;
 
@@ -46,18 +49,22 @@ function Enrolment({ onClose }: { onClose: () => void }) {
 
   if (line.value !== '') {
     return (
-      <div class="stack">
+      <div class="stack" role="status">
         <p>{m.totpLine}</p>
         <div class="token-secret">
           <code class="mono">{line.value}</code>
           <IconButton icon="copy" label={m.copy} onClick={() => void copyText(line.value, m.copied)} />
         </div>
         <p class="muted small">{m.totpAfter}</p>
+        <div class="totp-actions">
+          <Button onClick={onClose}>{m.totpDone}</Button>
+        </div>
       </div>
     );
   }
   return (
     <form
+      ref={box}
       class="totp"
       onSubmit={(e) => {
         e.preventDefault();
