@@ -46,10 +46,11 @@
  * archiver (ARCHIVER_MAX_JOBS runs at once, ARCHIVER_MAX_TRACKED known), SAMPLES_MAX_HELD moments.
  */
 #define LIMIT_HOSTS 16
-#define LIMIT_HOST_BYTES 65	 /* of a host's name, with its NUL */
-#define LIMIT_HOST_RUNS 4096	 /* runs whose host is remembered; others are looked up again */
-#define LIMIT_HOSTS_CALL_MS 2000 /* that all are waited for in what asks each of several … */
-#define LIMIT_HOSTS_SLOW_MS 200	 /* … and one that did not answer in that time, for … */
+#define LIMIT_HOST_BYTES 65	   /* of a host's name, with its NUL */
+#define LIMIT_HOST_RUNS 4096	   /* runs whose host is remembered; others are looked up again */
+#define LIMIT_HOSTS_CALL_MS 2000   /* that all are waited for in what asks each of several … */
+#define LIMIT_HOSTS_SLOW_MS 200	   /* … and one that did not answer in that time, for … */
+#define LIMIT_HOSTS_ALONE_MS 10000 /* that who alone has a run is believed without PostgreSQL */
 #define LIMIT_HOSTS_SLOW_FOR_MS 15000 /* … so long: then it is away, or waited for again */
 
 /* Live */

@@ -45,6 +45,8 @@ struct archive_others {
 	bool (*has)(const char *host, void *arg);
 	/* All of them as the text of a PostgreSQL array, which lasts until the next call. */
 	const char *(*array)(void *arg);
+	/* The database has that run as this agent's. */
+	void (*ours)(const struct uuid *run, void *arg);
 	void *arg;
 };
 

@@ -73,6 +73,8 @@ static void on_opened(const struct pg_reply *reply, void *arg)
 		job_end(job, ARCHIVE_FOREIGN, "the database has it as another host's run");
 		return;
 	}
+	if (job->others != NULL)
+		job->others->ours(&job->run, job->others->arg);
 	uint64_t archived = (uint64_t)pg_get_i64(row, 0, 0);
 	struct pg_bytes_view digest = pg_get_bytes(row, 0, 3);
 	if (pg_get_bool(row, 0, 1)) {

@@ -254,6 +254,6 @@ struct history_call *history_homes(
 	}
 	call->cb.homes = cb;
 	call->arg = arg;
-	call->out = pool_run(pool, sql, POOL_IDEMPOTENT, HISTORY_DEADLINE_MS, on_homes, call);
+	call->out = pool_run(pool, sql, POOL_IDEMPOTENT, HISTORY_HOMES_MS, on_homes, call);
 	return call;
 }

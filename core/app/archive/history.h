@@ -68,6 +68,7 @@ typedef void (*history_get_fn)(const struct history_get_reply *reply, void *arg)
 struct history_call *history_get(struct pool *pool, const char *ref, history_get_fn cb, void *arg);
 
 #define HISTORY_MAX_HOMES 32
+#define HISTORY_HOMES_MS 2000 /* for the answer: agents can be asked without it */
 
 struct history_home {
 	struct uuid run;

@@ -66,6 +66,13 @@ static const char *others_array(void *arg)
 	return hosts_others_array(arg);
 }
 
+static void is_ours(const struct uuid *run, void *arg)
+{
+	struct host *host = arg;
+
+	hosts_settle_run(host->server->hosts, host, run);
+}
+
 struct host *host_open(struct server *server, const struct agent_conf *conf)
 {
 	struct host *host = xcalloc(1, sizeof(*host));
@@ -86,7 +93,7 @@ struct host *host_open(struct server *server, const struct agent_conf *conf)
 	};
 
 	host->server = server;
-	host->others = (struct archive_others){is_others, others_array, host};
+	host->others = (struct archive_others){is_others, others_array, is_ours, host};
 	agent_conf_copy(&host->conf, conf);
 	host->link = archiver_opts.link;
 	host->ledger = ledger_open(server->loop, host->link, server->pool, &host->others);

@@ -1,7 +1,6 @@
 /*
  * Owns the hosts and those that are still closing, the union of their catalogues, and which runs
- * are whose: a table of LIMIT_HOST_RUNS places, found by the run's id, where a newer one takes the
- * place of an older one. What is not in it is looked up (runfind.h).
+ * are whose (homes.h). What is not known there is looked up (runfind.h).
  */
 #include "core/app/hosts/hosts.h"
 
@@ -14,17 +13,12 @@
 #include "core/app/server.h"
 #include "core/base/log.h"
 
-struct run_home {
-	struct uuid run;
-	struct host *host; /* NULL: free */
-};
-
 struct hosts {
 	struct server *server;
 	struct host *list[LIMIT_HOSTS];
 	size_t n;
-	unsigned n_open;       /* with those that are closing */
-	struct run_home *runs; /* LIMIT_HOST_RUNS, made with the second host; else NULL */
+	unsigned n_open;     /* with those that are closing */
+	struct homes *homes; /* made with the second host; else NULL */
 	char others[LIMIT_HOSTS * (LIMIT_HOST_BYTES + 3) + 3];
 	char *catalog; /* the union, or NULL: none is known, or it is to be made */
 	size_t catalog_len;
@@ -110,15 +104,6 @@ void hosts_note_answer(struct hosts *hosts, const char *name, const struct link_
 
 /* ---- runs ---- */
 
-static struct run_home *home_of(const struct hosts *hosts, const struct uuid *run)
-{
-	uint32_t chance;
-
-	/* The end of a version 7 UUID is chance. */
-	memcpy(&chance, run->bytes + sizeof(run->bytes) - sizeof(chance), sizeof(chance));
-	return &hosts->runs[chance % LIMIT_HOST_RUNS];
-}
-
 static bool is_here(const struct hosts *hosts, const struct host *host)
 {
 	for (size_t i = 0; i < hosts->n; i++) {
@@ -128,20 +113,52 @@ static bool is_here(const struct hosts *hosts, const struct host *host)
 	return false;
 }
 
+static void log_foreign(const char *run, const struct host *host, const struct host *other)
+{
+	log_warn(LOG_EV("runs.foreign"), LOG_STR("run", run), LOG_STR("host", host_name(host)),
+		LOG_STR("other", host_name(other)));
+}
+
 bool hosts_note_run(struct hosts *hosts, struct host *host, const char *run)
 {
-	struct run_home *home;
+	struct host *other = NULL;
 	struct uuid id;
 
 	if (!is_here(hosts, host))
 		return false; /* closing: it is freed soon, and was forgotten */
-	if (hosts->runs == NULL || run == NULL || uuid_parse(run, strlen(run), &id) < 0)
+	if (hosts->homes == NULL || run == NULL || uuid_parse(run, strlen(run), &id) < 0 ||
+		homes_claim(hosts->homes, &id, host, &other))
 		return true;
-	home = home_of(hosts, &id);
-	if (home->host != NULL && home->host != host && memcmp(&home->run, &id, sizeof(id)) == 0)
-		return false;
-	*home = (struct run_home){id, host};
-	return true;
+	if (other != NULL)
+		log_foreign(run, host, other);
+	return false;
+}
+
+void hosts_settle_run(struct hosts *hosts, struct host *host, const struct uuid *run)
+{
+	char text[UUID_TEXT_BYTES];
+	const struct host *wrong;
+
+	if (hosts->homes == NULL || !is_here(hosts, host))
+		return;
+	wrong = homes_settle(hosts->homes, run, host);
+	uuid_format(run, text);
+	if (wrong != NULL)
+		log_foreign(text, wrong, host);
+}
+
+void hosts_trust_run(struct hosts *hosts, struct host *host, const struct uuid *run)
+{
+	if (hosts->homes != NULL && is_here(hosts, host))
+		homes_alone(hosts->homes, run, host,
+			uv_now(hosts->server->loop) + LIMIT_HOSTS_ALONE_MS);
+}
+
+struct home hosts_home(const struct hosts *hosts, const struct uuid *run)
+{
+	if (hosts->homes == NULL)
+		return (struct home){.kind = HOME_UNKNOWN};
+	return homes_get(hosts->homes, run, uv_now(hosts->server->loop));
 }
 
 bool hosts_is_anothers(const struct host *host, const char *name)
@@ -177,23 +194,21 @@ const char *hosts_others_array(const struct host *host)
 
 struct host *hosts_of_run(const struct hosts *hosts, const char *run)
 {
-	const struct run_home *home;
+	struct home home;
 	struct uuid id;
 
 	if (hosts->n <= 1)
 		return hosts_primary(hosts);
 	if (uuid_parse(run, strlen(run), &id) < 0)
 		return NULL;
-	home = home_of(hosts, &id);
-	return memcmp(&home->run, &id, sizeof(id)) == 0 ? home->host : NULL;
+	home = hosts_home(hosts, &id);
+	return home.kind == HOME_SURE || home.kind == HOME_ALONE ? home.host : NULL;
 }
 
 static void forget_runs_of(struct hosts *hosts, const struct host *host)
 {
-	for (size_t i = 0; hosts->runs != NULL && i < LIMIT_HOST_RUNS; i++) {
-		if (hosts->runs[i].host == host)
-			hosts->runs[i].host = NULL;
-	}
+	if (hosts->homes != NULL)
+		homes_forget(hosts->homes, host);
 }
 
 /* ---- the catalogue ---- */
@@ -333,8 +348,8 @@ static void hosts_open(struct hosts *hosts, const struct agent_conf *conf)
 {
 	hosts->list[hosts->n++] = host_open(hosts->server, conf);
 	hosts->n_open++;
-	if (hosts->n > 1 && hosts->runs == NULL)
-		hosts->runs = xcalloc(LIMIT_HOST_RUNS, sizeof(*hosts->runs));
+	if (hosts->n > 1 && hosts->homes == NULL)
+		hosts->homes = homes_new();
 }
 
 struct hosts *hosts_new(struct server *server)
@@ -378,7 +393,7 @@ void hosts_free(struct hosts *hosts)
 {
 	if (hosts == NULL)
 		return;
-	free(hosts->runs);
+	homes_free(hosts->homes);
 	free(hosts->catalog);
 	free(hosts);
 }

@@ -14,6 +14,7 @@
 
 #include "core/app/archive/archiver.h"
 #include "core/app/config/agents_conf.h"
+#include "core/app/hosts/homes.h"
 #include "core/app/hosts/host.h"
 #include "core/base/uuid.h"
 
@@ -46,9 +47,16 @@ void hosts_note_answer(struct hosts *hosts, const char *name, const struct link_
 
 /* ---- runs ---- */
 
-/* That a run is this host's, as far as somebody said so lately. False: another host said so before,
- * it stays that one's; or this host is being closed. */
+/* This host's agent says that it has the run. False: so did another one, or PostgreSQL has it as
+ * another's (logged once); or this host is being closed. */
 bool hosts_note_run(struct hosts *hosts, struct host *host, const char *run);
+/* PostgreSQL has it as this host's, which is the last word. */
+void hosts_settle_run(struct hosts *hosts, struct host *host, const struct uuid *run);
+/* PostgreSQL does not say, and of all agents only this host's has it: believed for
+ * LIMIT_HOSTS_ALONE_MS. */
+void hosts_trust_run(struct hosts *hosts, struct host *host, const struct uuid *run);
+/* What was heard of the run; HOME_UNKNOWN where there is one host. */
+struct home hosts_home(const struct hosts *hosts, const struct uuid *run);
 /* Whether a run's document that this host's agent sent may be true: neither the run nor the host
  * that it names is another's. Notes the run. */
 bool hosts_believe_run(struct hosts *hosts, struct host *host, const json_t *run);
@@ -56,7 +64,8 @@ bool hosts_believe_run(struct hosts *hosts, struct host *host, const json_t *run
 bool hosts_is_anothers(const struct host *host, const char *name);
 /* The names of all others as the text of a PostgreSQL array. Valid until the next call. */
 const char *hosts_others_array(const struct host *host);
-/* NULL: not known here. Where there is one host, it is that. */
+/* Whose it is, as PostgreSQL says or as all agents do. NULL: not known here. Where there is one
+ * host, it is that. */
 struct host *hosts_of_run(const struct hosts *hosts, const char *run);
 
 /* ---- the catalogue ---- */

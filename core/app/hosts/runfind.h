@@ -1,7 +1,7 @@
 /*
- * Whose run it is. Where there is one host it is that one's. Otherwise: the host that told of it
- * lately (hosts.h), else what ops.runs says, else whichever connected agent has it. Numbers are
- * per host, so one may name several runs.
+ * Whose run it is. Where there is one host it is that one's. Otherwise: what ops.runs says, or said
+ * lately (hosts.h). Where it says nothing an agent is believed about a run that it alone has; one
+ * that two say they have is nobody's. Numbers are per host, so one may name several runs.
  */
 #ifndef OPS_CORE_APP_HOSTS_RUNFIND_H
 #define OPS_CORE_APP_HOSTS_RUNFIND_H
@@ -10,12 +10,16 @@
 #include "core/app/hosts/hosts.h"
 #include "core/web/request.h"
 
+/* For a person: -EEXIST, the code contested_run. */
+#define RUNFIND_CONTESTED                                                                          \
+	"Several agents say that this run is theirs, and the database does not say whose it is."
+
 struct runfind;
 struct server;
 
 struct runfind_reply {
-	/* 0; -ENOENT: no such run; -ENOTUNIQ: several; -EAGAIN: not all could be asked, and it was
-	 * not found; -ECANCELED: the daemon closes */
+	/* 0; -ENOENT: no such run; -ENOTUNIQ: several; -EEXIST: RUNFIND_CONTESTED; -EAGAIN: not all
+	 * could be asked, and it was not found; -ECANCELED: the daemon closes */
 	int err;
 	struct host *host;   /* NULL with err 0: of a host that is not here, the database has it */
 	const char *run;     /* what to ask for: as given, or its UUID */

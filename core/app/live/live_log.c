@@ -132,6 +132,8 @@ static void on_end(struct logview *view, const struct logsource_end *end, void *
 		sub_fail(sub, "not_found", "There is no such run.");
 	} else if (end->err == -ENOTUNIQ) {
 		sub_fail(sub, "ambiguous_number", "Several hosts have a run of this number.");
+	} else if (end->err == -EEXIST) {
+		sub_fail(sub, "contested_run", RUNFIND_CONTESTED);
 	} else {
 		sub_fail(sub, "agent_unavailable", end->message);
 	}

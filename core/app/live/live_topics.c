@@ -156,6 +156,8 @@ static void on_found(const struct runfind_reply *reply, void *arg)
 		sub_fail(sub, "not_found", "There is no such run.");
 	} else if (reply->err == -ENOTUNIQ) {
 		sub_fail(sub, "ambiguous_number", "Several hosts have a run of this number.");
+	} else if (reply->err == -EEXIST) {
+		sub_fail(sub, "contested_run", RUNFIND_CONTESTED);
 	} else {
 		sub->waiting = true;
 	}

@@ -410,6 +410,8 @@ static void on_found(const struct runfind_reply *reply, void *arg)
 		source_end(source, 0, -ENOENT, "there is no such run");
 	else if (reply->err == -ENOTUNIQ)
 		source_end(source, 0, -ENOTUNIQ, "several hosts have a run of this number");
+	else if (reply->err == -EEXIST)
+		source_end(source, 0, -EEXIST, RUNFIND_CONTESTED);
 	else
 		source_end(source, 0, -ENOTCONN, "not every agent can be asked for it");
 }

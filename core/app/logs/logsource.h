@@ -28,6 +28,7 @@ struct logsource_end {
 	uint16_t reason;     /* enum msg_end_reason; 0: lost, see err */
 	int err;	     /* -ENOENT, -EINVAL (bad offset), -ENOTCONN (neither can be asked),
 				-ENOTUNIQ (several hosts have a run of that number),
+				-EEXIST (RUNFIND_CONTESTED),
 				-ECONNRESET (lost in the middle: open it again from offset), -EIO */
 	uint64_t offset;     /* how far it came */
 	const char *message; /* for a person; valid during the call */

@@ -125,6 +125,70 @@ describe('an agent that says another\'s runs are its own', () => {
 		});
 	});
 
+	const isDb1s = async (id) => {
+		const { run: json } = (await session.get(`/api/v1/runs/${id}`)).json;
+		assert.deepEqual([json.host, json.name], ['db1', 'speak']);
+		const live = await session.live();
+		const sub = live.subscribe(`run/${id}/log`, { offset: 0 });
+		assert.equal((await sub.snapshot()).run.host, 'db1');
+		live.destroy();
+		const raw = await session.get(`/api/v1/runs/${id}/log?format=raw`);
+		assert.doesNotMatch(raw.text, /nothing of the sort/);
+		// the liar knows of no cancelling
+		assert.equal((await session.post(`/api/v1/runs/${id}/cancel`, {})).status, 409);
+	};
+
+	it('nor is it taken for the run\'s host by a dashboard that has just begun, though it speaks first', async () => {
+		const connected = async () => {
+			await dashboard.restart();
+			await dashboard.connected({ database: true });
+			await until('both agents', async () => (await session.get('/api/v1/hosts')).json.hosts.every((h) => h.state === 'connected'));
+		};
+		const lie = liar.add(forged({ id: run.id }));
+		await connected();
+		const seen = dashboard.log().length;
+		liar.changed(lie);
+		await until('it to have been heard', () => /archive\.foreign/.test(dashboard.log().slice(seen)));
+		await isDb1s(run.id);
+		assert.match(dashboard.log().slice(seen), new RegExp(`runs\\.foreign run=${run.id} host=(web1 other=db1|db1 other=web1)`));
+		// by a number, and with nothing said before
+		liar.runs.set('7777', lie);
+		await connected();
+		assert.equal((await session.get('/api/v1/runs/7777?host=web1')).status, 404);
+		assert.equal((await session.get('/api/v1/runs/7777')).status, 404);
+		liar.runs.delete('7777');
+		await connected();
+		await isDb1s(run.id);
+	});
+
+	it('without PostgreSQL a run that two agents say they have is nobody\'s, and one that one has is that one\'s', async () => {
+		const mine = await db.connect().then((client) => client.start('speak', {}));
+		const lie = liar.add(forged({ id: run.id }));
+		const alone = await Dashboard.start({ env: { AGENTS_FILE: join(dir, 'agents.yml'), OPS_AGENT_SECRET: '', OPS_AGENT_SOCKET: '' } });
+		try {
+			const other = await alone.login();
+			await until('both agents', async () => (await other.get('/api/v1/hosts')).json.hosts.every((h) => h.state === 'connected'));
+			for (let i = 0; i < 2; i++) {
+				const refused = await other.get(`/api/v1/runs/${run.id}`);
+				assert.deepEqual([refused.status, refused.json.code], [409, 'contested_run'], refused.text);
+				assert.equal((await other.post(`/api/v1/runs/${run.id}/cancel`, {})).json.code, 'contested_run');
+				const live = await other.live();
+				for (const topic of [`run/${run.id}`, `run/${run.id}/log`]) assert.equal((await live.subscribe(topic).ended()).data.code, 'contested_run');
+				live.destroy();
+			}
+			assert.equal(alone.log().match(/runs\.foreign/g).length, 1);
+			for (let i = 0; i < 2; i++) assert.equal((await other.get(`/api/v1/runs/${mine.run.id}`)).json.run.host, 'db1');
+			// what one says first is not enough, when the other says it, too
+			const late = liar.add(forged({ id: mine.run.id }));
+			liar.changed(late);
+			await until('it to be contested', async () => (await other.get(`/api/v1/runs/${mine.run.id}`)).json.code === 'contested_run');
+			liar.runs.delete(late.id);
+		} finally {
+			await alone.destroy();
+			liar.runs.delete(lie.id);
+		}
+	});
+
 	it('what a host tells that is being taken out is not remembered as its run', async () => {
 		const told = [];
 		let going = true;

@@ -18,6 +18,7 @@ export const problems: Problems = {
   body_too_large: ['Het verzoek is te groot.', 'The body is larger than allowed here.'],
   confirm_required: ['Dit vraagt om een bevestiging.', 'This asks for a confirmation: the member confirm must repeat the id.'],
   conflict: ['Dat gaat nu niet.', 'This does not go with the present state.'],
+  contested_run: ['Meer dan één agent zegt dat deze run van hem is.', 'Several agents say that this run is theirs, and the database does not say whose it is.'],
   database_unavailable: ['De database is nu niet bereikbaar.', 'The audit is kept in the database, which cannot be asked now.'],
   finished: ['De run is al klaar.', 'The run has ended already.'],
   forbidden: ['De agent staat dit niet toe.', 'The agent does not allow this.'],
