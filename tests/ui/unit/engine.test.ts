@@ -116,7 +116,34 @@ test('copied text holds no numbers and no events', async () => {
   b.tail(0);
   await b.settle();
   b.send({ t: 'text', id: 1, from: { row: 0, col: 0 }, to: { row: 2, col: 6 } });
+  await b.settle();
   assert.equal(b.last('text').text, `line 1 ${'x'.repeat(40)}\nline 2`);
+});
+
+test('what is not here is fetched to be copied, whatever its rows were believed to be', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const first = await b.ask((id) => ({ t: 'seek', id, target: { line: 1 }, view: null }));
+  const last = await b.ask((id) => ({ t: 'seek', id, target: { line: 39_990 }, view: null }));
+  b.send({ t: 'text', id: 1, from: { row: first!, col: 0 }, to: { row: last!, col: Number.MAX_SAFE_INTEGER } });
+  await b.settle();
+  const { text, missing } = b.last('text');
+  assert.equal(missing, 0);
+  const lines = text.split('\n');
+  assert.equal(lines.length, 39_990);
+  lines.forEach((l, i) => assert.match(l, new RegExp(`^line ${i + 1}\\b`)));
+});
+
+test('a copy that ends says how many rows it is without', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  b.fail = 1000;
+  const last = await b.ask((id) => ({ t: 'seek', id, target: { line: 39_990 }, view: null }));
+  b.send({ t: 'text', id: 1, from: { row: 0, col: 0 }, to: { row: last!, col: Number.MAX_SAFE_INTEGER } });
+  await b.settle();
+  assert.ok(b.last('text').missing > 0);
 });
 
 test('a damaged chunk is told with where to go on', () => {

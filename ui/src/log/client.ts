@@ -239,8 +239,8 @@ export class LogClient {
   async seek(target: Target, view: Around | null = null): Promise<number | null> {
     return (await this.#ask<'row'>((id) => ({ t: 'seek', id, target, view }))).row;
   }
-  async next(what: 'hit' | 'error', from: number, forward: boolean): Promise<{ row: number | null; rank: number }> {
-    return this.#ask<'row'>((id) => ({ t: 'next', id, what, from, forward }));
+  async next(what: 'hit' | 'error', from: number, forward: boolean, once = false): Promise<{ row: number | null; rank: number }> {
+    return this.#ask<'row'>((id) => ({ t: 'next', id, what, from, forward, once }));
   }
   async text(from: Point, to: Point): Promise<{ text: string; missing: number }> {
     return this.#ask<'text'>((id) => ({ t: 'text', id, from, to }));

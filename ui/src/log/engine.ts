@@ -2,15 +2,15 @@
 // errors and hits when there is nothing better to do. Knows no worker API, so that it can be tested.
 
 import { RecordError } from '../proto/record.ts';
+import { textBetween } from './copy.ts';
 import { parseEvent } from './events.ts';
 import { RowFlag, type Extent } from './extent.ts';
 import { Finder } from './finder.ts';
 import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
 import type { Around, FromWorker, Point, Row, Size, Stream, Target, ToWorker } from './messages.ts';
-import { lineAt, placeText } from './rows.ts';
+import { lineAt } from './rows.ts';
 import { markRuns, type Spot } from './scan.ts';
-import { runsText } from './text.ts';
 
 /** Rows beyond the window that are fetched before somebody scrolls there. */
 const AHEAD = 150;
@@ -18,7 +18,6 @@ const AHEAD = 150;
 const CONTEXT = 2;
 /** Hits change what is shown so often. */
 const HITS_MS = 150;
-const MAX_COPY = 8 * 1024 * 1024;
 /** Consumed bytes are reported in pieces of this size. */
 const CREDIT_STEP = 128 * 1024;
 
@@ -90,7 +89,7 @@ export class Engine {
         this.#finder.find(m.query);
         break;
       case 'next':
-        void this.#next(m.id, m.what, m.from, m.forward);
+        void this.#next(m.id, m.what, m.from, m.forward, m.once);
         break;
       case 'show':
         this.#folded.clear();
@@ -100,7 +99,7 @@ export class Engine {
         this.#applyFilter();
         break;
       case 'text':
-        this.#text(m.id, m.from, m.to);
+        void this.#text(m.id, m.from, m.to);
         break;
       case 'expand':
         this.#expand(m.row);
@@ -379,8 +378,8 @@ export class Engine {
     return { index: p.index, row: p.row, line: e.loaded ? 0 : e.line0 + p.row + 1 };
   }
 
-  async #next(id: number, what: 'hit' | 'error', from: number, forward: boolean): Promise<void> {
-    const hit = await this.#finder.next(what, this.#spot(from), forward);
+  async #next(id: number, what: 'hit' | 'error', from: number, forward: boolean, once = false): Promise<void> {
+    const hit = await this.#finder.next(what, this.#spot(from), forward, once);
     let row: number | null = null;
     const e = hit && this.journal.extents[hit.index];
     if (hit && e && hit.row >= 0 && e.loaded) {
@@ -405,24 +404,12 @@ export class Engine {
     this.#changed();
   }
 
-  #text(id: number, from: Point, to: Point): void {
-    const parts: string[] = [];
-    let missing = 0;
-    let length = 0;
-    for (let r = from.row; r <= to.row && length < MAX_COPY; r++) {
-      const p = this.journal.place(r);
-      if (!p) break;
-      if (!p.extent.buf) {
-        missing++;
-        continue;
-      }
-      if (p.open < 0 && p.extent.flags[p.row]! & RowFlag.event) continue;
-      const shown = p.open >= 0 ? runsText(lineAt(this.journal, p).runs) : placeText(this.journal, p);
-      const part = shown.slice(r === from.row ? from.col : 0, r === to.row ? to.col : undefined);
-      parts.push(part);
-      length += part.length + 1;
-    }
-    this.#host.post({ t: 'text', id, text: parts.join('\n'), missing });
+  async #text(id: number, from: Point, to: Point): Promise<void> {
+    const answer = await textBetween(this.journal, from, to, async (what) => {
+      await this.#bring(what);
+      await new Promise<void>((resolve) => this.#host.later(resolve, 0));
+    });
+    this.#host.post({ t: 'text', id, ...answer });
   }
 }
 

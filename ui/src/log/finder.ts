@@ -164,8 +164,8 @@ export class Finder {
     this.#host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: busy || this.#asked !== null, truncated: this.#truncated, problem: '' } });
   }
 
-  /** The next error or hit; past the end it goes on at the other side. */
-  async next(what: 'hit' | 'error', from: Spot, forward: boolean): Promise<Hit | null> {
+  /** The next error or hit; past the end it goes on at the other side, but `once`. */
+  async next(what: 'hit' | 'error', from: Spot, forward: boolean, once = false): Promise<Hit | null> {
     if (what === 'error' && !this.#askedErrors && this.#partly(this.errors)) this.#askedErrors = this.#ask('errors', this.errors);
     if (what === 'error') await this.#askedErrors?.done;
     const scan = what === 'hit' ? this.hits : this.errors;
@@ -174,7 +174,7 @@ export class Finder {
     for (let i = 0; i < SCAN_WAITS && this.#scanning; i++) await new Promise<void>((resolve) => this.#host.later(resolve, 20));
     const last = Math.max(0, this.#journal.extents.length - 1);
     const edge: Spot = forward ? { index: 0, row: -1, line: 0 } : { index: last, row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER };
-    return scan.next(from, forward) ?? scan.next(edge, forward);
+    return scan.next(from, forward) ?? (once ? null : scan.next(edge, forward));
   }
 
   // ---- looking through what is here

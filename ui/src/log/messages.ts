@@ -83,7 +83,8 @@ export type ToWorker =
   /** With `view`, the rows that will be shown then come with the answer. */
   | { t: 'seek'; id: number; target: Target; view: Around | null }
   | { t: 'find'; query: Query | null }
-  | { t: 'next'; id: number; what: 'hit' | 'error'; from: number; forward: boolean }
+  /** Past the end it goes on at the other side, but `once`. */
+  | { t: 'next'; id: number; what: 'hit' | 'error'; from: number; forward: boolean; once?: boolean }
   | { t: 'text'; id: number; from: Point; to: Point }
   /** Steps whose lines are folded away, which streams are shown, and whether only what is searched for is. */
   | { t: 'show'; folded: readonly number[]; stream: Stream; only: boolean }
