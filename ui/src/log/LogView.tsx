@@ -73,6 +73,7 @@ export function LogView({ control, run }: Props) {
     list.onFold = (step) => control.toggleFold(step);
     const lines = parseLines(location.hash);
     if (lines) {
+      list.selection.setLines(lines); // at once: the address keeps what is picked
       list.hold();
       // The line may be in what has not come yet.
       const begin = effect(() => {
@@ -96,7 +97,7 @@ export function LogView({ control, run }: Props) {
   });
   useEffect(() => {
     const map = new Minimap(ticks.current!);
-    return control.client.ticks.subscribe((x) => map.draw(x.errors, x.hits));
+    return control.client.ticks.subscribe((x) => map.draw(x.errors, x.hits, control.list.value?.fill ?? 1));
   }, []);
   const cursorText = control.list.value?.cursorText.value ?? '';
   const onMap = (e: MouseEvent) => {

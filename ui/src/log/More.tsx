@@ -5,6 +5,7 @@ import { onAway } from '../lib/keys.ts';
 import { IconButton } from '../ui/Button.tsx';
 import { Segmented } from '../ui/Field.tsx';
 import { Icon } from '../ui/Icon.tsx';
+import { copyLink, copyPicked, readLast } from './acts.ts';
 import type { LogControl } from './control.ts';
 import { STREAMS, type Stream } from './messages.ts';
 
@@ -55,14 +56,18 @@ export function More({ control, download, raw, steps }: ToolbarProps) {
             {m.toTop}
           </button>
           {raw !== '' && (
-            <button type="button" onClick={act(() => void control.copyLink())}>
+            <button type="button" onClick={act(() => void copyLink(control))}>
               <Icon name="link" />
               {m.copyLink}
             </button>
           )}
-          <button type="button" onClick={act(() => void control.copyPicked())}>
+          <button type="button" onClick={act(() => void copyPicked(control))}>
             <Icon name="copy" />
             {m.copyLines}
+          </button>
+          <button type="button" onClick={act(() => void readLast(control))}>
+            <Icon name="scroll-text" />
+            {m.readLast}
           </button>
           {raw !== '' && (
             <>

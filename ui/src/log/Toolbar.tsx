@@ -20,7 +20,11 @@ function LogSize({ control }: { control: LogControl }) {
 export function Toolbar(props: ToolbarProps) {
   const m = t.value;
   const { control } = props;
-  const errors = useComputed(() => control.client.size.value.errors).value;
+  // Those of what was never here are not counted yet.
+  const errors = useComputed(() => {
+    const { errors: n, errorsComplete, held, end } = control.client.size.value;
+    return n > 0 ? number(n) + (errorsComplete || held >= end ? '' : '+') : '';
+  }).value;
   const streams = control.client.streams.value;
   return (
     <div class="log-bar">
@@ -41,12 +45,11 @@ export function Toolbar(props: ToolbarProps) {
             <Icon name="x" />
           </button>
         )}
-        <span class="grow" />
-        {errors > 0 && (
+        {errors !== '' && (
           <span class="errors">
             <button type="button" class="errors-count" onClick={() => void control.nextError(true)} title={`${m.nextError} (e)`}>
               <Icon name="triangle-alert" />
-              <span class="mono">{number(errors)}</span>
+              <span class="mono">{errors}</span>
               <span class="visually-hidden"> {m.nextError}</span>
             </button>
             <IconButton icon="chevron-up" class="wide-only" label={m.previousError} keys="E" onClick={() => void control.nextError(false)} />

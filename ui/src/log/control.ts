@@ -2,14 +2,12 @@
 
 import { signal } from '@preact/signals';
 import { t } from '../i18n/index.ts';
-import { number } from '../lib/format.ts';
-import { copyText, say } from '../ui/toast.ts';
-import type { Step } from '../api/types.ts';
+import { say } from '../ui/toast.ts';
 import { LogClient } from './client.ts';
 import { LogList, type ListLook } from './list.ts';
 import type { Stream, Target } from './messages.ts';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
-import { linesHash, type Lines } from './selection.ts';
+import type { Lines } from './selection.ts';
 
 export class LogControl {
   /** How logs look, for what is loaded later: with an import of its own it would be a file of its own. */
@@ -85,7 +83,7 @@ export class LogControl {
     if (!list) return 0;
     const { row, rank } = await this.client.next(what, list.reference, forward);
     if (row === null) return 0;
-    list.showRow(row, 4);
+    list.showRow(row);
     list.setCurrent(row);
     return rank;
   }
@@ -119,24 +117,6 @@ export class LogControl {
     this.fold(steps);
   }
 
-  /** The step that is read: the one at the top, or the last one while following. */
-  foldHere(): void {
-    const step = this.list.value?.stepAtTop ?? null;
-    if (step !== null) this.toggleFold(step);
-  }
-
-  /** To the header of the next or the previous step. */
-  async nextStep(steps: readonly Step[], forward: boolean): Promise<void> {
-    const list = this.list.value;
-    const begun = steps.filter((s) => s.offset !== null).sort((a, b) => a.offset! - b.offset!);
-    if (!list || begun.length === 0) return;
-    const at = begun.findIndex((s) => s.index === list.stepAtTop);
-    // Back goes to the beginning of the step first.
-    const inside = list.topStep.value !== null;
-    const to = begun[Math.max(0, Math.min(begun.length - 1, at + (forward ? 1 : inside ? 0 : -1)))]!;
-    await this.show({ offset: to.offset! }, 0);
-  }
-
   /** Opens a line, an offset; the current lines are marked when they are lines. */
   async show(target: Target, above = 3): Promise<void> {
     const row = await this.client.seek(target, this.list.value?.around(above) ?? null);
@@ -146,23 +126,7 @@ export class LogControl {
   async showLines(lines: Lines): Promise<void> {
     this.list.value?.selection.setLines(lines);
     this.list.value?.hold();
-    await this.show({ line: lines.from }, 5);
+    await this.show({ line: lines.from });
     this.list.value?.countFromHere();
-  }
-
-  async copyPicked(): Promise<void> {
-    const list = this.list.value;
-    const lines = list?.selection.lines.value;
-    if (!list || !lines) return say(t.value.pickLineFirst);
-    const from = await this.client.seek({ line: lines.from });
-    const to = lines.to === lines.from ? from : await this.client.seek({ line: lines.to });
-    if (from === null || to === null) return;
-    const { text, missing } = await this.client.text({ row: from, col: 0 }, { row: to, col: Number.MAX_SAFE_INTEGER });
-    await copyText(text, missing > 0 ? t.value.copiedWithout(number(missing)) : t.value.copied);
-  }
-
-  async copyLink(): Promise<void> {
-    const lines = this.list.value?.selection.lines.value ?? null;
-    await copyText(location.href.split('#')[0] + linesHash(lines), t.value.linkCopied);
   }
 }

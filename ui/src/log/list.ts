@@ -49,6 +49,7 @@ export class LogList {
   readonly #shown = new Map<number, RowElement>();
   readonly #pool: RowElement[] = [];
   #look: ListLook;
+  #digits = '';
   #frame = 0;
   #expectedTop = 0;
   #asked = '';
@@ -61,6 +62,8 @@ export class LogList {
   #started = false;
   /** Another place is to be shown as soon as its rows are here. */
   #jumped = false;
+  /** Where it is, until it is known how many rows there are by now: what was hidden may have come to light for it. */
+  #goal: { row: number; above: number } | null = null;
   /** The row behind those of the last picture. */
   #painted = 0;
   #rush: ReturnType<typeof setTimeout> | undefined;
@@ -82,6 +85,7 @@ export class LogList {
     this.#space.append(this.#window);
     root.append(this.#space);
     this.selection = new LogSelection(this.#box, client, () => this.hold());
+    this.selection.lines.subscribe(() => this.#schedule());
     root.addEventListener('scroll', this.#onScroll, { passive: true });
     root.addEventListener('wheel', this.#onWheel, { passive: true });
     root.addEventListener('touchmove', this.#onTouch, { passive: true });
@@ -156,11 +160,13 @@ export class LogList {
   }
 
   toEnd(): void {
+    this.#goal = null;
     this.#to('follow');
     this.#sync();
   }
 
   toTop(): void {
+    this.#goal = null;
     this.#to('hold');
     this.#map.toRow(0, 0);
     this.#sync();
@@ -174,10 +180,11 @@ export class LogList {
     this.selection.clear();
   }
 
-  /** Shows a row with some context above it. */
+  /** Shows a row with so many above it, below the header of its step; 0: at the very top. */
   showRow(row: number, above = 3): void {
     this.#to('hold');
-    this.#map.toRow(row, above * ROW_HEIGHT);
+    this.#goal = { row, above: above && above * ROW_HEIGHT + Number.parseFloat(getComputedStyle(this.root).getPropertyValue('--icon-btn')) };
+    this.#map.toRow(row, this.#goal.above);
     this.#jumped = true;
     this.#sync();
   }
@@ -189,6 +196,11 @@ export class LogList {
 
   showFraction(f: number): void {
     this.showRow(Math.floor(f * this.#map.rows), Math.floor(this.#map.viewport / ROW_HEIGHT / 2));
+  }
+
+  /** How much of the window the rows fill. */
+  get fill(): number {
+    return Math.min(1, (this.#map.rows * ROW_HEIGHT) / this.#map.viewport);
   }
 
   get firstRow(): number {
@@ -227,6 +239,7 @@ export class LogList {
     // The window grew (a notice above went away), and the browser moved the end along: nobody reads upwards.
     const taller = this.root.clientHeight > this.#map.viewport && this.root.scrollHeight - this.root.clientHeight - top < 2;
     if (this.follow.value.on && taller) return;
+    this.#goal = null;
     const down = top > this.#expectedTop;
     this.#expectedTop = top;
     this.#map.scrolled(top);
@@ -257,6 +270,7 @@ export class LogList {
     if (e.target !== this.root || e.ctrlKey || e.metaKey || e.altKey) return;
     if (e.key !== 'ArrowDown' && e.key !== 'ArrowUp') return;
     e.preventDefault();
+    this.#goal = null;
     const inView = this.#cursor >= this.#map.row && this.#shown.has(this.#cursor);
     const from = inView ? this.#cursor : e.key === 'ArrowDown' ? this.#map.row - 1 : this.#lastVisible() + 1;
     this.#cursor = Math.max(0, Math.min(this.#map.rows - 1, from + (e.key === 'ArrowDown' ? 1 : -1)));
@@ -280,8 +294,7 @@ export class LogList {
     else if (e.target.closest('.load-gap')) this.#client.load(el.row);
     else if (e.target.closest('.ln')) {
       const row = this.#dataOf(el.row);
-      if (row?.k === 'line' && row.n > 0) this.selection.pickLine(row.n, e.shiftKey);
-      this.#schedule();
+      if (row?.k === 'line' && row.n > 0) this.selection.pickLine(row.n, e.shiftKey, (e as PointerEvent).pointerType === 'touch');
     } else if (e.target.closest('.le')) {
       const row = this.#dataOf(el.row);
       if (row?.k === 'event' && row.name === 'step.started') this.onFold(row.step);
@@ -296,13 +309,18 @@ export class LogList {
 
   #received(view: View): void {
     this.#view = view;
-    const rows = this.#client.size.value.rows;
+    const { rows, lines } = this.#client.size.value;
+    // All numbers are as wide as the largest, which may not come into view for long.
+    const digits = String(Math.max(4, String(lines).length));
+    if (digits !== this.#digits) this.root.style.setProperty('--digits', (this.#digits = digits));
     if (rows !== this.#map.rows || !this.#started) {
       this.#started = true;
       this.#map.rows = rows;
-      this.#map.move(0); // fewer rows than there were: no window beyond the last
+      if (this.#goal) this.#map.toRow(this.#goal.row, this.#goal.above);
+      else this.#map.move(0); // fewer rows than there were: no window beyond the last
       this.#sync();
     } else this.#schedule();
+    this.#goal = null;
     if (!this.#jumped) return;
     // Somebody waits for these rows: they are in place before the next frame, not after it.
     cancelAnimationFrame(this.#frame);
@@ -320,6 +338,7 @@ export class LogList {
     this.selection.shift(delta);
     if (this.#currentHit >= 0) this.#currentHit += delta;
     if (this.#cursor >= 0) this.#cursor += delta;
+    if (this.#goal) this.#goal.row += delta;
     this.#sync();
   }
 

@@ -13,9 +13,10 @@ export class Minimap {
     root.append(svgNode('svg', { viewBox: `0 0 1 ${UNITS}`, preserveAspectRatio: 'none' }, ...this.#paths));
   }
 
-  draw(errors: readonly number[], hits: readonly number[]): void {
+  /** Places are parts of the log; `fill`: of what height it is itself beside the window, 1 when it is taller. */
+  draw(errors: readonly number[], hits: readonly number[], fill: number): void {
     [errors, hits].forEach((ticks, i) => {
-      const d = ticks.map((at) => `M0 ${(at * UNITS).toFixed(1)}h1`).join('');
+      const d = ticks.map((at) => `M0 ${(at * fill * UNITS).toFixed(1)}h1`).join('');
       if (this.#paths[i]!.getAttribute('d') !== d) this.#paths[i]!.setAttribute('d', d);
     });
   }

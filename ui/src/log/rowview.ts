@@ -73,14 +73,14 @@ function paint(r: Run, look: Look): Painted {
   const back = rgbOf(bg);
   if (back && !r.mark) background = cssOf(back);
   else if (bg > 0) classes.push(`bg${bg - 1}`);
-  else if (inverse) classes.push('bg-fg');
+  else if (inverse) classes.push('bg7');
   const front = rgbOf(fg);
   if (r.mark) classes.push('mark');
   else if (front) color = textColour(front, back, look.dark);
   else if (back) color = onColour(back);
   else if (bg > 0) classes.push('on-bg');
   else if (fg > 0) classes.push(`fg${fg - 1}`);
-  else if (inverse) classes.push('fg-bg');
+  else if (inverse) classes.push('on-bg');
   if (r.attrs & Attr.bold) classes.push('bold');
   if (r.attrs & Attr.dim && !front && fg === 0) classes.push('fg8');
   if (r.attrs & Attr.italic) classes.push('italic');
@@ -95,8 +95,13 @@ function setText(node: Node, text: string): void {
   else if ((first as Text).data !== text) (first as Text).data = text;
 }
 
-/** Shows a run in `node` when that is of the right kind, else in a new one. */
-function runNode(node: ChildNode | null, r: Run, look: Look): ChildNode {
+/** Where a link leads, when its words do not say it: they may say anything. */
+function hostOf(r: Run): string {
+  return r.text.trim() === r.link || !URL.canParse(r.link) ? '' : new URL(r.link).host;
+}
+
+/** Shows a run in `node` when that is of the right kind, else in a new one. ends: the next run is of no or another link. */
+function runNode(node: ChildNode | null, r: Run, look: Look, ends: boolean): ChildNode {
   if (r.link === '' && r.fg === 0 && r.bg === 0 && r.attrs === 0 && !r.mark) {
     if (!(node instanceof Text)) return document.createTextNode(r.text);
     if (node.data !== r.text) node.data = r.text;
@@ -109,6 +114,7 @@ function runNode(node: ChildNode | null, r: Run, look: Look): ChildNode {
     a.href = a.title = r.link;
     a.target = '_blank';
     a.rel = 'noreferrer noopener';
+    a.dataset['host'] = ends ? hostOf(r) : '';
   }
   const p = paint(r, look);
   if (e.className !== p.classes) e.className = p.classes;
@@ -149,8 +155,8 @@ function drawLine(e: RowElement, r: LineRow, look: Look): void {
   setText(number, r.n > 0 ? String(r.n) : '·');
   if (time) setText(time, timeText(r.timeUs, look));
   let at = text.firstChild;
-  for (const run of r.runs) {
-    const node = runNode(at, run, look);
+  for (const [i, run] of r.runs.entries()) {
+    const node = runNode(at, run, look, r.runs[i + 1]?.link !== run.link);
     if (node !== at) {
       if (at) at.replaceWith(node);
       else text.append(node);

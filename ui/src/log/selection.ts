@@ -26,6 +26,9 @@ export function linesHash(l: Lines | null): string {
   return l.from === l.to ? `#L${l.from}` : `#L${l.from}-L${l.to}`;
 }
 
+/** As many rows are at hand for a copy before anybody asks for it. */
+const READY_ROWS = 2000;
+
 interface Selected {
   from: Point;
   to: Point;
@@ -60,11 +63,13 @@ export class LogSelection {
     this.#box.removeEventListener('copy', this.#copy);
   }
 
-  pickLine(n: number, extend: boolean): void {
-    if (extend && this.#anchorLine > 0) {
+  /** finger: a second tap takes all lines up to there, as Shift does for the mouse. */
+  pickLine(n: number, extend: boolean, finger = false): void {
+    const l = this.lines.value;
+    if ((extend || (finger && l?.from === l?.to && l?.from !== n)) && this.#anchorLine > 0) {
       this.lines.value = { from: Math.min(n, this.#anchorLine), to: Math.max(n, this.#anchorLine) };
       getSelection()?.removeAllRanges(); // shift-click selects text too
-    } else if (!extend && this.lines.value?.from === n && this.lines.value.to === n) {
+    } else if (!extend && l?.from === n && l.to === n) {
       this.lines.value = null;
       this.#anchorLine = 0;
       return;
@@ -73,6 +78,11 @@ export class LogSelection {
       this.#anchorLine = n;
     }
     this.#onBegin();
+  }
+
+  /** What an address says of them. */
+  get hash(): string {
+    return linesHash(this.lines.value);
   }
 
   setLines(l: Lines | null): void {
@@ -141,19 +151,20 @@ export class LogSelection {
     return `${s.from.row}:${s.from.col}-${s.to.row}:${s.to.col}`;
   }
 
-  /** A copy event wants its text at once: get it before. */
+  /** A copy event wants its text at once: get it before, unless it is much. */
   async #fetch(): Promise<void> {
     const s = this.#selected;
-    if (!s) return;
+    if (!s || s.to.row - s.from.row > READY_ROWS) return;
     const of = this.#key(s);
-    const { text } = await this.#client.text({ ...s.from }, { ...s.to });
-    this.#ready = { of, text };
+    const { text, missing } = await this.#client.text({ ...s.from }, { ...s.to });
+    if (missing === 0) this.#ready = { of, text };
   }
 
   readonly #copy = (e: ClipboardEvent): void => {
     const s = this.#selected;
-    if (!s || !e.clipboardData || this.#ready?.of !== this.#key(s)) return;
+    if (!s || !e.clipboardData) return;
     e.preventDefault();
-    e.clipboardData.setData('text/plain', this.#ready.text);
+    if (this.#ready?.of === this.#key(s)) e.clipboardData.setData('text/plain', this.#ready.text);
+    else void import('./acts.ts').then((m) => m.copyRange(this.#client, { ...s.from }, { ...s.to }));
   };
 }

@@ -51,7 +51,7 @@ export function Tail({ topic, host, title, onClose }: Props) {
   useEffect(() => {
     control.mount(scroll.current!, look.peek());
     const map = new Minimap(ticks.current!);
-    const stop = client.ticks.subscribe((x) => map.draw(x.errors, x.hits));
+    const stop = client.ticks.subscribe((x) => map.draw(x.errors, x.hits, control.list.value?.fill ?? 1));
     return () => {
       stop();
       ticks.current?.replaceChildren();

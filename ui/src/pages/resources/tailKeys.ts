@@ -4,6 +4,8 @@ import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { useKeys, type Keys } from '../../lib/keys.ts';
 import type { LogControl } from '../../log/control.ts';
+import { copyPicked } from '../../log/acts.ts';
+import { gestures } from '../../log/gestures.ts';
 import { nextTimes, toggleWrap } from '../../log/prefs.ts';
 
 const MARK = '.log.tail';
@@ -34,7 +36,7 @@ export function useTailKeys(control: LogControl, box: RefObject<HTMLElement | nu
       w: toggleWrap,
       t: nextTimes,
       z: () => (control.focusMode.value = !control.focusMode.value),
-      c: () => void control.copyPicked(),
+      c: () => void copyPicked(control),
       Escape: () => {
         if (control.findOpen.value) control.closeFind();
         else if (control.focusMode.value) control.focusMode.value = false;
@@ -43,6 +45,7 @@ export function useTailKeys(control: LogControl, box: RefObject<HTMLElement | nu
       },
     };
     const guarded: Keys = Object.fromEntries(Object.entries(keys).map(([key, act]) => [key, (e: KeyboardEvent) => (mine() ? act(e) : 'pass')]));
-    return useKeys(guarded);
+    const stops = [useKeys(guarded), gestures(control)];
+    return () => stops.forEach((stop) => stop());
   }, [control]);
 }

@@ -35,13 +35,15 @@ export function RunPage({ id }: { id: string }) {
   }, []);
   const found = run.value;
   const known = system.value !== null;
-  // By its number and host, as links say it: known once the machines are.
+  // By its number and host, as links say it: known once the machines are. What is shown before that would be shown twice.
+  const { path, query } = here.value;
+  const named = found !== null && (known ? runPath(found) === path + query : String(found.number) === id);
   useEffect(() => {
-    if (found && known && runPath(found) !== here.peek().path + here.peek().query) go(runPath(found) + (location.hash || hash.peek()), true);
-  }, [found, known]);
+    if (found && known && !named) go(runPath(found) + (location.hash || hash.peek()), true);
+  }, [found, known, named]);
   useEffect(() => () => void (shownRun.value = null), []);
   const e = error.value;
-  if (found) return <RunView key={found.id} first={found} />;
+  if (found && named) return <RunView key={found.id} first={found} />;
   if (e instanceof ApiError && e.status === 404) return <NotFound>{t.value.runNotFound(id)}</NotFound>;
   if (e)
     return (

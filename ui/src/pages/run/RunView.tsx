@@ -2,28 +2,31 @@ import { effect, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { shownRun } from '../../app/badge.ts';
-import { t } from '../../i18n/index.ts';
 import { LogControl } from '../../log/control.ts';
 import { LogView } from '../../log/LogView.tsx';
 import { parseLines } from '../../log/selection.ts';
 import { watchRun } from '../../live/store.ts';
+import { cancelAsked } from './CancelButton.tsx';
+import { runAgain } from './runAgain.ts';
 import { RunHeader } from './RunHeader.tsx';
 import { Steps } from './Steps.tsx';
-import { useRunKeys } from './runKeys.ts';
+import { wentWrong } from './wentWrong.ts';
 import { lazy } from '../../lib/lazy.tsx';
 
+const RunHands = lazy(() => import('./RunHands.tsx').then((m) => m.RunHands), { soon: true });
 const Approvals = lazy(() => import('./Approvals.tsx').then((m) => m.Approvals));
 
-/** A failed run opens where it went wrong, when that is among what came first. */
+/** A failed run opens at the first error of the step that went wrong; where that says none, at its end. */
 async function openAtFailure(control: LogControl, run: Run): Promise<void> {
-  const failed = run.steps.find((s) => s.status === 'failed' || s.status === 'timed_out');
+  const failed = run.steps.find(wentWrong);
   if (!failed || failed.offset === null) return;
   const start = await control.client.seek({ offset: failed.offset });
   if (start === null) return;
-  const { row } = await control.client.next('error', start, true);
+  const { row } = await control.client.next('error', start, true, true);
   if (row === null) return;
-  control.list.value?.showRow(row, 4);
+  control.list.value?.showRow(row);
   control.list.value?.setCurrent(row);
+  control.list.value?.countFromHere();
 }
 
 /** Steps that went well are folded away when somebody comes to see what did not, or what goes on. */
@@ -38,16 +41,13 @@ export function RunView({ first }: { first: Run }) {
   // A flow's steps come a moment later when the run was known from a list.
   const withSteps = useComputed(() => run.value.steps.length > 1 || (run.value.kind === 'flow' && run.value.steps.length === 0));
   const waits = useComputed(() => run.value.finished_us === 0 && run.value.steps.some((s) => s.status === 'waiting'));
-  const announce = useSignal('');
 
   useEffect(() => {
     shownRun.value = run.value;
     const watch = watchRun(first.id, (r) => {
-      const before = run.value;
       run.value = r;
       shownRun.value = r;
       control.client.noteSize(r.size, control.list.value?.follow.value.on ?? true);
-      if (before.status !== r.status) announce.value = t.value.runIsNow(t.value.status[r.status].toLowerCase());
     });
     return () => {
       watch.close();
@@ -70,7 +70,6 @@ export function RunView({ first }: { first: Run }) {
     });
     return () => stop();
   }, []);
-  useRunKeys(control, run);
 
   return (
     <div class={`run-page ${control.focusMode.value ? 'focus' : ''}`}>
@@ -80,9 +79,7 @@ export function RunView({ first }: { first: Run }) {
         {withSteps.value && <Steps run={run} control={control} />}
         <LogView control={control} run={run} />
       </div>
-      <p class="visually-hidden" role="status" aria-live="polite">
-        {announce.value}
-      </p>
+      <RunHands control={control} run={run} cancelAsked={cancelAsked} runAgain={runAgain} wentWrong={wentWrong} />
     </div>
   );
 }

@@ -8,6 +8,7 @@ import { isActive } from '../../live/store.ts';
 import { Status, tone } from '../../ui/Status.tsx';
 import { Took } from '../../ui/Time.tsx';
 import { outcome, stepName } from '../../ui/runText.ts';
+import { wentWrong } from './wentWrong.ts';
 
 /** When the step ran within the run, as a bar. */
 function Bar({ step, run }: { step: Step; run: Run }) {
@@ -64,9 +65,11 @@ function StepItem({ step, run, control }: { step: Step; run: Run; control: LogCo
 
 export function Steps({ run, control }: { run: ReadonlySignal<Run>; control: LogControl }) {
   const list = useRef<HTMLOListElement>(null);
-  const current = run.value.steps.findIndex((s) => s.status === 'running');
+  const { steps } = run.value;
+  const at = steps.findIndex((s) => s.status === 'running' || s.status === 'waiting');
+  const current = at < 0 ? steps.findIndex(wentWrong) : at;
   useEffect(() => {
-    // On a phone the steps are chips in a row: keep the running one in view.
+    // On a phone the steps are chips in a row: keep the one in view that runs, or that went wrong.
     const el = list.current;
     const item = el?.children[current];
     if (el && item instanceof HTMLElement && el.scrollWidth > el.clientWidth) el.scrollTo({ left: item.offsetLeft - 24 });
@@ -74,7 +77,7 @@ export function Steps({ run, control }: { run: ReadonlySignal<Run>; control: Log
   return (
     <nav class="steps" aria-label={t.value.steps}>
       <ol ref={list}>
-        {run.value.steps.map((s) => (
+        {steps.map((s) => (
           <StepItem key={s.index} step={s} run={run.value} control={control} />
         ))}
       </ol>

@@ -1,0 +1,59 @@
+// What a person does with a log now and then, by key or menu: loaded when the log stands.
+
+import type { Step } from '../api/types.ts';
+import { t } from '../i18n/index.ts';
+import { number } from '../lib/format.ts';
+import { copyText, say } from '../ui/toast.ts';
+import type { LogClient } from './client.ts';
+import type { LogControl } from './control.ts';
+import type { Point } from './messages.ts';
+
+/** Lines that are read out by the command for it. */
+const READ_OUT = 20;
+
+/** Copies what is between two points, and says what of it is not there. */
+export async function copyRange(client: LogClient, from: Point, to: Point): Promise<void> {
+  const { text, missing } = await client.text(from, to);
+  await copyText(text, missing > 0 ? t.value.copiedWithout(number(missing)) : t.value.copied);
+}
+
+export async function copyPicked({ client, list }: LogControl): Promise<void> {
+  const lines = list.value?.selection.lines.value;
+  if (!lines) return say(t.value.pickLineFirst);
+  // The end first: what comes to light for it may move the beginning.
+  const to = await client.seek({ line: lines.to });
+  const from = lines.to === lines.from ? to : await client.seek({ line: lines.from });
+  if (from === null || to === null) return;
+  // The rows between may be counted otherwise by now.
+  const end = lines.to === lines.from ? from : ((await client.seek({ line: lines.to })) ?? to);
+  await copyRange(client, { row: from, col: 0 }, { row: end, col: Number.MAX_SAFE_INTEGER });
+}
+
+export async function copyLink({ list }: LogControl): Promise<void> {
+  await copyText(location.href.split('#')[0] + (list.value?.selection.hash ?? ''), t.value.linkCopied);
+}
+
+/** Has the last lines read out: nothing of a stream is, by itself. */
+export async function readLast({ client, list }: LogControl): Promise<void> {
+  const { rows } = client.size.value;
+  const { text } = await client.text({ row: Math.max(0, rows - 2 * READ_OUT), col: 0 }, { row: rows - 1, col: Number.MAX_SAFE_INTEGER });
+  if (list.value) list.value.cursorText.value = text.split('\n').slice(-READ_OUT).join('\n') || t.value.logEmpty;
+}
+
+/** Folds the step that is read: the one at the top, or the last one while following. */
+export function foldHere(control: LogControl): void {
+  const step = control.list.value?.stepAtTop ?? null;
+  if (step !== null) control.toggleFold(step);
+}
+
+/** To the header of the next or the previous step. */
+export async function nextStep(control: LogControl, steps: readonly Step[], forward: boolean): Promise<void> {
+  const list = control.list.value;
+  const begun = steps.filter((s) => s.offset !== null).sort((a, b) => a.offset! - b.offset!);
+  if (!list || begun.length === 0) return;
+  const at = begun.findIndex((s) => s.index === list.stepAtTop);
+  // Back goes to the beginning of the step first.
+  const inside = list.topStep.value !== null;
+  const to = begun[Math.max(0, Math.min(begun.length - 1, at + (forward ? 1 : inside ? 0 : -1)))]!;
+  await control.show({ offset: to.offset! }, 0);
+}
