@@ -258,3 +258,60 @@ test('bytes that are no frame end the connection, not the page', () => {
   w.ws.frame(new Uint8Array([1, 2, 3]));
   assert.equal(w.state.kind, 'waiting');
 });
+
+test('silence is asked about, and no answer ends the connection', () => {
+  const w = new FakeWorld();
+  w.socket.subscribe({ topic: 'runs', onEvent: () => undefined });
+  w.socket.start();
+  w.ws.open();
+  w.advance(20_000);
+  w.ws.say({ id: 1, event: 'snapshot', data: [] });
+  w.advance(29_000);
+  assert.equal(w.ws.sent.length, 1, 'it was heard not long ago');
+  w.advance(2_000);
+  const asked = w.ws.sent.slice(1);
+  assert.deepEqual(asked.map((m) => [m['op'], m['topic']]), [['subscribe', 'system'], ['unsubscribe', undefined]]);
+  assert.equal(asked[0]!['id'], asked[1]!['id']);
+  w.ws.say({ id: asked[0]!['id'], event: 'snapshot', data: {} });
+  w.advance(11_000);
+  assert.equal(w.state.kind, 'open', 'it answered');
+  w.advance(60_000);
+  assert.ok(w.sockets.length > 1, 'the second time nobody did');
+});
+
+test('nobody who sees the page: only what is wanted then goes on, and the rest where it was', () => {
+  const w = new FakeWorld();
+  let at = 100;
+  w.socket.subscribe({ topic: 'runs', onEvent: () => undefined });
+  w.socket.subscribe({ topic: 'run/1/log', rests: true, offset: () => at, onEvent: () => undefined });
+  w.socket.start();
+  w.ws.open();
+  w.socket.visible(false);
+  assert.deepEqual(w.ws.sent[2], { op: 'unsubscribe', id: 2 });
+  w.socket.subscribe({ topic: 'status', rests: true, onEvent: () => undefined });
+  w.advance(600_000);
+  assert.equal(w.ws.sent.length, 3, 'nothing is begun, nothing is asked');
+  at = 700;
+  w.socket.visible(true);
+  assert.deepEqual(w.ws.sent.slice(3, 5).map((m) => [m['topic'], m['offset']]), [['run/1/log', 700], ['status', undefined]]);
+  assert.equal(w.ws.sent[5]?.['topic'], 'system', 'a connection may have gone meanwhile');
+  w.advance(11_000);
+  assert.equal(w.state.kind, 'waiting');
+  w.socket.visible(true);
+  assert.equal(w.sockets.length, 2, 'somebody looks: at once');
+});
+
+test('what a hidden page lost is made again when it is seen', () => {
+  const w = new FakeWorld();
+  w.socket.subscribe({ topic: 'runs', onEvent: () => undefined });
+  w.socket.subscribe({ topic: 'status', rests: true, onEvent: () => undefined });
+  w.socket.start();
+  w.ws.open();
+  w.socket.visible(false);
+  w.ws.drop();
+  w.advance(1000);
+  w.ws.open();
+  assert.deepEqual(w.ws.sent.map((m) => m['topic']), ['runs']);
+  w.socket.visible(true);
+  assert.deepEqual(w.ws.sent.slice(1, 3).map((m) => m['topic']), ['status', 'system']);
+});

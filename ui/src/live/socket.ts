@@ -30,6 +30,8 @@ export interface Subscriber {
   onChunk?(chunk: Chunk): void;
   /** A log's stream is over; it is not made again. */
   onEnd?(offset: number, reason: EndReason): void;
+  /** Nobody needs it while the page is not seen: it goes on, as after a cut, when it is seen again. */
+  rests?: boolean;
 }
 
 export interface Subscription {
@@ -52,6 +54,9 @@ export interface World {
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 10_000;
 const OPEN_TIMEOUT_MS = 10_000;
+/** A network can go without a word. After so much silence the server is asked for one, and has so long to answer. */
+const SILENCE_MS = 30_000;
+const ANSWER_MS = 10_000;
 const CLOSE_UNAUTHORIZED = 4401;
 
 interface Entry {
@@ -71,6 +76,10 @@ export class LiveSocket {
   private lostAt = 0;
   private timer = 0;
   private wanted = false;
+  private seen = true;
+  private heardAt = 0;
+  /** The server was asked for a word at `heardAt` or later. */
+  private asked = false;
 
   constructor(
     private readonly world: World,
@@ -102,6 +111,19 @@ export class LiveSocket {
     if (!this.wanted) return;
     if (online) this.retryNow();
     else this.lost();
+  }
+
+  /** Whether anybody can see the page. What was asleep may have lost its connection without being told. */
+  visible(seen: boolean): void {
+    this.seen = seen;
+    for (const entry of this.entries) {
+      if (!entry.subscriber.rests || entry.ended) continue;
+      if (!seen) this.release(entry);
+      else if (this.isOpen() && entry.id === 0 && !entry.failed) this.open(entry);
+    }
+    if (!seen) return;
+    if (this.isOpen()) this.ask();
+    else this.retryNow();
   }
 
   subscribe(subscriber: Subscriber): Subscription {
@@ -139,6 +161,7 @@ export class LiveSocket {
   }
 
   private open(entry: Entry): void {
+    if (entry.subscriber.rests && !this.seen) return;
     entry.id = this.nextId++;
     entry.failed = false;
     this.byId.set(entry.id, entry);
@@ -175,8 +198,31 @@ export class LiveSocket {
   private opened(): void {
     this.world.clearTimeout(this.timer);
     this.lostAt = 0;
+    this.asked = false;
+    this.heardAt = this.world.now();
+    this.listen(SILENCE_MS);
     this.onState({ kind: 'open' });
     for (const entry of this.entries) if (!entry.ended) this.open(entry);
+  }
+
+  /** Looks after some time whether anything has been heard. A page that is not seen leaves that to the server. */
+  private listen(ms: number): void {
+    this.world.clearTimeout(this.timer);
+    this.timer = this.world.setTimeout(() => {
+      const left = this.seen ? this.heardAt + SILENCE_MS - this.world.now() : SILENCE_MS;
+      if (this.asked) this.lost();
+      else if (left <= 0) this.ask();
+      else this.listen(Math.min(left, SILENCE_MS)); // a clock may be set back
+    }, ms);
+  }
+
+  /** A topic's first document is a word that the server owes. */
+  private ask(): void {
+    const id = this.nextId++;
+    this.asked = true;
+    this.send({ op: 'subscribe', topic: 'system', id });
+    this.send({ op: 'unsubscribe', id });
+    this.listen(ANSWER_MS);
   }
 
   private closed(code: number): void {
@@ -213,6 +259,11 @@ export class LiveSocket {
 
   private message(data: unknown): void {
     this.attempts = 0; // only a server that speaks counts as reached
+    this.heardAt = this.world.now();
+    if (this.asked) {
+      this.asked = false;
+      this.listen(SILENCE_MS);
+    }
     if (typeof data === 'string') this.text(data);
     else if (data instanceof ArrayBuffer) this.frame(data);
   }

@@ -88,6 +88,7 @@ export class LogClient {
     this.#stream = socket.subscribe({
       topic,
       host,
+      rests: !this.#isTail,
       offset: () => this.#at,
       onEvent: (event, data) => this.#event(event, data),
       onChunk: (c) => this.#chunk(c),
