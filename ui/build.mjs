@@ -132,20 +132,27 @@ const fonts = outputs.map(([file]) => file).filter((f) => /geist-latin-wght[^/]*
 
 write('favicon.svg', favicons().idle);
 write('apple-touch-icon.png', appIcon(180));
-write('icon-512.png', appIcon(512));
+for (const size of [192, 512]) write(`icon-${size}.png`, appIcon(size));
 write('licences.txt', licences());
 write(
   'manifest.webmanifest',
   JSON.stringify({
+    id: '/',
     name: 'Ops Dashboard',
     short_name: 'Ops',
+    description: 'Runs commands of a catalogue on a server and shows what they write.',
     start_url: '/',
+    scope: '/',
     display: 'standalone',
     background_color: '#0c0e13',
     theme_color: '#0c0e13',
     icons: [
       { src: '/favicon.svg', sizes: 'any', type: 'image/svg+xml' },
-      { src: '/icon-512.png', sizes: '512x512', type: 'image/png', purpose: 'any maskable' },
+      ...['any', 'maskable'].flatMap((purpose) => [192, 512].map((size) => ({ src: `/icon-${size}.png`, sizes: `${size}x${size}`, type: 'image/png', purpose }))),
+    ],
+    shortcuts: [
+      { name: 'Commands', url: '/commands', icons: [{ src: '/icon-192.png', sizes: '192x192' }] },
+      { name: 'History', url: '/history', icons: [{ src: '/icon-192.png', sizes: '192x192' }] },
     ],
   }) + '\n',
 );
@@ -170,6 +177,7 @@ write(
     ...[...preloads, ...beside].map((p) => `<link rel="modulepreload" href="${p}">`),
     `<script type="module" src="${url(entry[0])}"></script>`,
     '<link rel="icon" type="image/svg+xml" href="/favicon.svg">',
+    '<meta name="apple-mobile-web-app-title" content="Ops">',
     '<link rel="apple-touch-icon" href="/apple-touch-icon.png">',
     '<link rel="manifest" href="/manifest.webmanifest">',
     '</head><body><div id="app"></div>',

@@ -5,11 +5,13 @@ import { en, type Words } from '../../../ui/src/i18n/en.ts';
 import { nl } from '../../../ui/src/i18n/nl.ts';
 import { eventText } from '../../../ui/src/log/rowview.ts';
 import { rank, score } from '../../../ui/src/lib/fuzzy.ts';
+import { dashboardNow, noteDate } from '../../../ui/src/lib/clock.ts';
+import { allEntries, search } from '../../../ui/src/app/palette/entries.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 import { initialValues, problemOf, toInputs } from '../../../ui/src/lib/validate.ts';
 import { bytes, duration, offsetTime, running } from '../../../ui/src/lib/format.ts';
 import { quoteArgv } from '../../../ui/src/pages/commands/quote.ts';
-import { decodeAudit, decodeCatalog, decodePlan, decodeRun, decodeRuns, decodeSchedule, type InputSpec, type InputType } from '../../../ui/src/api/types.ts';
+import { decodeAudit, decodeCatalog, decodePlan, decodeRun, decodeRuns, decodeSchedule, type CatalogEntry, type InputSpec, type InputType } from '../../../ui/src/api/types.ts';
 import { decodeSystem, isAway } from '../../../ui/src/live/system.ts';
 
 function spec(type: InputType, more: Partial<InputSpec> = {}): InputSpec {
@@ -162,4 +164,26 @@ test('the fixture that page tests run on answers as the API does', async () => {
   const runs = makeRuns();
   for (const r of runs) decodeRun(r.doc, 'run');
   assert.equal(decodeSchedule(schedule(runs), 'schedule').flows[0]!.title, 'Backup');
+});
+
+test('times go by the dashboard where the browser is far off', () => {
+  const at = (ms: number) => new Date(Date.now() + ms).toUTCString();
+  noteDate(at(0));
+  assert.ok(Math.abs(dashboardNow() - Date.now()) < 100);
+  noteDate(at(3_600_000));
+  assert.ok(Math.abs(dashboardNow() - Date.now() - 3_600_000) < 2000);
+  noteDate(null);
+  noteDate('yesterday');
+  assert.ok(dashboardNow() - Date.now() > 3_000_000, 'an answer without a date says nothing');
+  noteDate(at(2000));
+  assert.ok(Math.abs(dashboardNow() - Date.now()) < 100, 'seconds are left alone');
+});
+
+test('what people ran lately comes first in the palette; what runs by itself does not', () => {
+  const entry = (id: string) => ({ kind: 'command', id, title: id, host: 'h', group: '', description: '', icon: '', inputs: [], confirm: false, danger: 'low', user: '', steps: [] }) as unknown as CatalogEntry;
+  const ran = (name: string, number: number, trigger: string) => decodeRun({ ...RUN, id: `${number}`, number, name, trigger }, 'run');
+  const entries = allEntries(en, { digest: '', refused: [], entries: ['alpha', 'beta', 'gamma', 'delta'].map(entry) }, [ran('delta', 4, 'schedule'), ran('gamma', 3, 'manual'), ran('beta', 2, 'rerun:1'), ran('gamma', 1, 'manual')]);
+  assert.deepEqual(search('', entries).slice(0, 4).map((e) => e.label), ['gamma', 'beta', 'alpha', 'delta']);
+  assert.equal(search('>ma', entries)[0]!.label, 'gamma');
+  assert.deepEqual(search('ta', entries).filter((e) => e.group === 'run').slice(0, 2).map((e) => e.label), ['beta', 'delta']);
 });

@@ -1,5 +1,6 @@
 // Requests to /api/v1. Errors are problem details (RFC 9457) with a code for programs.
 
+import { noteDate } from '../lib/clock.ts';
 import { DecodeError, type Decoder } from './decode.ts';
 
 export class ApiError extends Error {
@@ -91,6 +92,7 @@ async function send(method: string, path: string, o: Options): Promise<Response>
     if (e instanceof DOMException && e.name === 'AbortError') throw e;
     throw new ApiError(0, 'unreachable', '');
   }
+  noteDate(response.headers.get('Date'));
   if (response.ok) return response;
   const error = await problem(response);
   if (error.status === 401 && !o.quiet) onUnauthorized.call();

@@ -2,9 +2,10 @@ import { useComputed, useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
+import { dashboardNow } from '../lib/clock.ts';
 import { clock, now } from '../lib/format.ts';
 import { hostTitle, several } from '../live/hosts.ts';
-import { connection, socket, system } from '../live/store.ts';
+import { connection, outdated, socket, socketBlocked, system } from '../live/store.ts';
 import { isAway } from '../live/system.ts';
 import { Button } from '../ui/Button.tsx';
 import { Icon } from '../ui/Icon.tsx';
@@ -42,7 +43,7 @@ function Connection() {
   useEffect(() => {
     patient.value = true;
     if (since === 0) return undefined;
-    const timer = setTimeout(() => (patient.value = false), Math.max(0, since + PATIENCE_MS - Date.now()));
+    const timer = setTimeout(() => (patient.value = false), Math.max(0, since + PATIENCE_MS - dashboardNow()));
     return () => clearTimeout(timer);
   }, [since]);
   if (since === 0 || patient.value) return null;
@@ -64,12 +65,10 @@ function Connection() {
         </Button>
       }
     >
-      {m.connectionLost(clock(c.since * 1000))} <Countdown to={c.retryAt} />
+      {socketBlocked.value ? m.socketBlocked : m.connectionLost(clock(c.since * 1000))} <Countdown to={c.retryAt} />
     </Banner>
   );
 }
-
-const build = document.querySelector<HTMLMetaElement>('meta[name=ops-build]')?.content ?? '';
 
 export function Banners() {
   const m = t.value;
@@ -96,7 +95,7 @@ export function Banners() {
           {s.history.down ? m.databaseDown : m.historyCatchingUp}
         </Banner>
       )}
-      {s && s.assets !== '' && build !== '' && s.assets !== build && (
+      {outdated.value && (
         <Banner tone="info" icon="refresh-cw" action={<Button small onClick={() => location.reload()}>{m.reload}</Button>}>
           {m.newVersion}
         </Banner>

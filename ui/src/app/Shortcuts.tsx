@@ -36,7 +36,8 @@ export function Shortcuts() {
       [
         ['f', m.follow],
         ['Home · End', m.topAndBottom],
-        ['/', m.findInLog],
+        ['g g · G', m.topAndBottom],
+        [`/ · ${MOD}F`, m.findInLog],
         ['n · N', m.nextPreviousHit],
         ['m', m.onlyHits],
         ['e · E', m.nextPreviousError],

@@ -46,6 +46,7 @@ export const en = {
   notConnected: 'Not connected to the dashboard',
   connectionLost: (at: string) => `Connection lost at ${at}.`,
   tryingAgainIn: (s: number) => (s > 0 ? `Trying again in ${s} s.` : 'Trying again…'),
+  socketBlocked: 'The dashboard answers, but the live connection does not come about: something on the way, as a proxy, does not let WebSockets through.',
   retryNow: 'Retry now',
   youAreOffline: 'You are offline. The page goes on by itself when the network is back.',
   agentAway: 'The agent cannot be reached. Runs go on; nothing new can be started.',

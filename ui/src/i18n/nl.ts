@@ -51,6 +51,7 @@ export const nl: Words = {
   notConnected: 'Geen verbinding met het dashboard',
   connectionLost: (at) => `Verbinding verbroken om ${at}.`,
   tryingAgainIn: (s) => (s > 0 ? `Nieuwe poging over ${s} s.` : 'Nieuwe poging…'),
+  socketBlocked: 'Het dashboard antwoordt, maar de live verbinding komt niet tot stand: iets onderweg, zoals een proxy, laat geen WebSockets door.',
   retryNow: 'Nu proberen',
   youAreOffline: 'Je bent offline. De pagina gaat vanzelf verder als er weer netwerk is.',
   agentAway: 'De agent is niet bereikbaar. Runs lopen door; iets nieuws starten kan niet.',

@@ -2,6 +2,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { lang } from '../i18n/index.ts';
+import { dashboardNow } from './clock.ts';
 
 const locale = computed(() => (lang.value === 'nl' ? 'nl-NL' : 'en-GB'));
 const plain = computed(() => new Intl.NumberFormat(locale.value));
@@ -16,8 +17,8 @@ const longDateFormat = computed(() => new Intl.DateTimeFormat(locale.value, { da
 const relative = computed(() => new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto', style: 'narrow' }));
 const listFormat = computed(() => new Intl.ListFormat(locale.value, { type: 'conjunction' }));
 
-/** Milliseconds, once a second while something on the page shows it and the page can be seen. */
-export const now = signal(Date.now(), {
+/** Milliseconds by the dashboard's clock, once a second while something on the page shows it and the page can be seen. */
+export const now = signal(dashboardNow(), {
   watched: () => startTicking(),
   unwatched: () => clearInterval(ticking),
 });
@@ -25,9 +26,9 @@ let ticking: ReturnType<typeof setInterval> | undefined;
 
 function startTicking(): void {
   clearInterval(ticking);
-  now.value = Date.now();
+  now.value = dashboardNow();
   ticking = setInterval(() => {
-    if (typeof document === 'undefined' || !document.hidden) now.value = Date.now();
+    if (typeof document === 'undefined' || !document.hidden) now.value = dashboardNow();
   }, 1000);
 }
 

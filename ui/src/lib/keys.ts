@@ -42,12 +42,17 @@ export function typing(target: EventTarget | null): boolean {
   return target.matches('input:not([type=checkbox]):not([type=radio]):not([type=button])');
 }
 
+/** Letters by whether Shift is held, whatever Caps Lock says. */
 function keyName(e: KeyboardEvent): string {
-  return e.shiftKey && /^[a-z]$/i.test(e.key) ? `Shift+${e.key.toUpperCase()}` : e.key;
+  if (!/^[a-z]$/i.test(e.key)) return e.key;
+  return e.shiftKey ? `Shift+${e.key.toUpperCase()}` : e.key.toLowerCase();
 }
 
+/** AltGr, by which many keyboards write [ and ], counts for some systems as Ctrl and Alt. */
+const modified = (e: KeyboardEvent): boolean => e.metaKey || ((e.ctrlKey || e.altKey) && !e.getModifierState('AltGraph'));
+
 function dispatch(e: KeyboardEvent): void {
-  if (!singleKeys.value || e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
+  if (!singleKeys.value || modified(e) || e.isComposing) return;
   if (typing(e.target) || document.querySelector('dialog[open]')) return;
   const name = keyName(e);
   const full = prefix === '' ? name : `${prefix} ${name}`;

@@ -2,6 +2,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { sectionAt, type SectionName } from '../pages/resources/sections.ts';
+import { arrive, goneTo, leave, startPlaces } from './places.ts';
 
 interface Location {
   path: string;
@@ -17,21 +18,27 @@ export const path = computed(() => here.value.path);
 
 export function go(to: string, replace = false): void {
   const from = here.value.path;
-  if (replace) history.replaceState(null, '', to);
-  else history.pushState(null, '', to);
+  if (replace) history.replaceState(history.state, '', to);
+  else history.pushState(leave(), '', to);
   here.value = read();
-  if (here.value.path !== from) scrollTo(0, 0);
+  if (here.value.path !== from) arrive(undefined);
 }
 
 /** Replaces the fragment without a step in the history. */
 export function setHash(hash: string): void {
   if (location.hash === hash) return;
-  history.replaceState(null, '', hash === '' ? location.pathname + location.search : hash);
+  history.replaceState(history.state, '', hash === '' ? location.pathname + location.search : hash);
   here.value = read();
 }
 
 export function startRouter(): void {
-  addEventListener('popstate', () => (here.value = read()));
+  startPlaces();
+  addEventListener('popstate', (e) => {
+    const from = here.value.path;
+    const place = goneTo(e.state);
+    here.value = read();
+    if (here.value.path !== from) arrive(place);
+  });
   addEventListener('hashchange', () => (here.value = read()));
 }
 

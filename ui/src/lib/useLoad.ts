@@ -1,9 +1,10 @@
-// A document that a page asks for when it opens, and again when told to.
+// A document that a page asks for when it opens, when a lost connection is there again, and when told to.
 
 import { useSignal, type ReadonlySignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { get } from '../api/http.ts';
 import type { Decoder } from '../api/decode.ts';
+import { reconnects } from '../live/store.ts';
 
 export interface Loaded<T> {
   /** null: not here yet. A failed reload leaves what was here. */
@@ -30,6 +31,6 @@ export function useLoad<T>(path: string, decode: Decoder<T>): Loaded<T> {
     const abort = new AbortController();
     load(abort.signal);
     return () => abort.abort();
-  }, [path]);
+  }, [path, reconnects.value]);
   return { data, error, reload: () => load(), put: (v) => (data.value = v) };
 }

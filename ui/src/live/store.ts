@@ -4,6 +4,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { act, ApiError, get, onUnauthorized, post } from '../api/http.ts';
 import { decodeCatalog, decodeRunAnswer, decodeRuns, decodeSession, type Catalog, type Run, type Session } from '../api/types.ts';
+import { dashboardNow } from '../lib/clock.ts';
 import { LiveSocket, type Connection, type Subscription } from './socket.ts';
 import { decodeSystem, isAway, type System } from './system.ts';
 
@@ -25,8 +26,16 @@ export const hostName = computed(() => system.value?.host ?? '');
 export const activeRuns = computed(() => (runs.value ?? []).filter((r) => isActive(r)));
 /** Whether what needs the daemon can be done now. */
 export const live = computed(() => connection.value.kind === 'open');
+/** The dashboard answers requests, again and again, and no live connection comes about. */
+export const socketBlocked = signal(false);
+/** Becomes another number when a lost connection is there again: what was asked for before may have changed. */
+export const reconnects = signal(0);
 /** Nothing can be started anywhere. */
 export const agentAway = computed(() => system.value?.agents.every(isAway) ?? false);
+
+const build = typeof document === 'undefined' ? '' : (document.querySelector<HTMLMetaElement>('meta[name=ops-build]')?.content ?? '');
+/** The dashboard has another page by now than this one. */
+export const outdated = computed(() => build !== '' && !['', build].includes(system.value?.assets ?? ''));
 
 const RUNS_KEPT = 100;
 
@@ -37,7 +46,7 @@ export function isActive(r: Pick<Run, 'status'>): boolean {
 export const socket = new LiveSocket(
   {
     connect: () => new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/v1/live`, 'ops.v1'),
-    now: () => Date.now(),
+    now: dashboardNow,
     random: () => Math.random(),
     setTimeout: (fn, ms) => setTimeout(fn, ms) as unknown as number,
     clearTimeout: (id) => clearTimeout(id),
@@ -193,16 +202,27 @@ export function startLive(): void {
   onUnauthorized.call = over;
   addEventListener('online', () => socket.network(true));
   addEventListener('offline', () => socket.network(false));
-  document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) socket.retryNow();
-  });
+  const look = () => socket.visible(!document.hidden);
+  document.addEventListener('visibilitychange', look);
+  look();
   let failures = 0;
+  let answers = 0;
   effect(() => {
     const c = connection.value;
     if (c.kind === 'unauthorized' && session.peek()) expired.value = true;
-    if (c.kind === 'open') failures = 0;
-    // A refused handshake looks like a lost connection: ask whether we are still signed in.
-    if (c.kind === 'waiting' && ++failures > 1) void get('/session', decodeSession).catch(() => undefined);
+    if (c.kind === 'open') {
+      if (failures > 0) reconnects.value = reconnects.peek() + 1;
+      failures = answers = 0;
+      socketBlocked.value = false;
+    }
+    // A refused handshake looks like a lost connection: ask whether we are still signed in. One that has just come back
+    // may answer this before it takes the connection: that happens once, not again and again.
+    if (c.kind === 'waiting' && ++failures > 1) {
+      get('/session', decodeSession).then(
+        () => (socketBlocked.value = ++answers > 2),
+        () => (answers = 0),
+      );
+    }
   });
 }
 

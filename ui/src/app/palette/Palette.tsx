@@ -1,11 +1,21 @@
-import { useComputed, useSignal } from '@preact/signals';
+import { signal, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
+import { soon } from '../../lib/lazy.tsx';
 import { catalog, runs } from '../../live/store.ts';
 import { machine, useStatus } from '../../pages/overview/status.ts';
 import { Icon } from '../../ui/Icon.tsx';
 import { paletteOpen } from '../state.ts';
-import { allEntries, search, type Entry } from './entries.ts';
+import type { Entry } from './entries.ts';
+
+/** What it offers comes when the browser has nothing better to do; what is typed before is not lost. */
+const index = signal<typeof import('./entries.ts') | null>(null);
+const fetchIndex = () =>
+  import('./entries.ts').then(
+    (code) => void (index.value = code),
+    () => undefined,
+  );
+soon(() => void fetchIndex());
 
 /** Opens at once: no animation, nothing is waited for. */
 export function Palette() {
@@ -13,8 +23,8 @@ export function Palette() {
   const dialog = useRef<HTMLDialogElement>(null);
   const query = useSignal('');
   const chosen = useSignal(0);
-  const entries = useComputed(() => allEntries(t.value, catalog.value, runs.value, machine.value));
-  const hits = useComputed(() => search(query.value, entries.value));
+  const entries = useComputed(() => index.value?.allEntries(t.value, catalog.value, runs.value, machine.value) ?? []);
+  const hits = useComputed(() => index.value?.search(query.value, entries.value) ?? []);
   const list = hits.value;
   const at = Math.min(chosen.value, list.length - 1);
   const groups = { run: m.run, goto: m.goTo, recent: m.recentRuns, resources: m.resources, settings: m.settings };
@@ -27,6 +37,9 @@ export function Palette() {
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
+  }, []);
+  useEffect(() => {
+    if (!index.peek()) void fetchIndex();
   }, []);
   useEffect(() => {
     document.getElementById(`palette-${at}`)?.scrollIntoView({ block: 'nearest' });
@@ -92,7 +105,7 @@ export function Palette() {
           </li>
         ))}
       </ul>
-      {list.length === 0 && (
+      {list.length === 0 && index.value && (
         <p class="palette-none" role="status">
           {m.noResults}
         </p>

@@ -5,7 +5,7 @@ import type { Words } from '../../i18n/en.ts';
 import { LANGUAGES, lang, setLanguage, statusWords, type Language } from '../../i18n/index.ts';
 import { itemTitle } from '../../i18n/values.ts';
 import { rank } from '../../lib/fuzzy.ts';
-import { chosenHost, entryKey, hosts, hostTitle, pagePath, runPath, sameHost, several, shownHost, withHost } from '../../live/hosts.ts';
+import { chosenHost, entryKey, hostKey, hosts, hostTitle, pagePath, runPath, sameHost, several, shownHost, withHost } from '../../live/hosts.ts';
 import { go, setHash } from '../../lib/router.ts';
 import { shownRun } from '../badge.ts';
 import { THEMES, setTheme, theme } from '../../lib/theme.ts';
@@ -27,6 +27,8 @@ export interface Entry {
   group: 'run' | 'goto' | 'recent' | 'resources' | 'settings';
   /** Searched besides the label. */
   also: string;
+  /** Above 0: somebody ran it not long ago; the latest most. */
+  recent?: number;
   act: () => void;
 }
 
@@ -46,6 +48,18 @@ function watched(m: Words, status: MachineStatus | null): Entry[] {
 /** Of several machines it is said whose it is. */
 const on = (host: string, text: string): string => (several.value ? [hostTitle(host), text].filter(Boolean).join(' · ') : text);
 
+/** How recently people ran what: by entry, from 1 to RECENT. What runs by itself says nothing of what a person wants. */
+function recency(runs: readonly Run[]): Map<string, number> {
+  const out = new Map<string, number>();
+  for (const r of runs) {
+    const key = `${r.kind} ${r.name} ${hostKey(r.host)}`;
+    if (/^(manual|rerun)/.test(r.trigger) && out.size < RECENT && !out.has(key)) out.set(key, RECENT - out.size);
+  }
+  return out;
+}
+const RECENT = 8;
+const RECENT_BONUS = 20;
+
 /** Those first, each in the order it was. */
 const firstOf = <T>(list: readonly T[], which: (e: T) => boolean): T[] => [...list.filter(which), ...list.filter((e) => !which(e))];
 
@@ -53,8 +67,10 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
   const out: Entry[] = [];
   const own = (e: { host: string }) => chosenHost.value !== '' && sameHost(e.host, chosenHost.value);
   // What is of the machine that is looked at comes first.
+  const ran = recency(runs ?? []);
   for (const e of firstOf(catalog?.entries ?? [], own)) {
     out.push({
+      recent: ran.get(`${e.kind} ${e.id} ${hostKey(e.host)}`) ?? 0,
       key: `run ${entryKey(e)}`,
       icon: e.danger === 'high' ? 'triangle-alert' : e.kind === 'flow' ? 'workflow' : 'terminal',
       label: e.title || e.id,
@@ -94,6 +110,9 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
 
 const GROUP_BONUS = { run: 60, goto: 40, recent: 0, resources: 0, settings: 0 };
 
+const text = (e: Entry): string => `${e.label} ${e.also}`;
+const recent = (e: Entry): number => (e.recent ?? 0) * RECENT_BONUS;
+
 /** `>` commands only, `#` a run's number, `:` a line of the log that is shown. */
 export function search(query: string, entries: Entry[]): Entry[] {
   const q = query.trim();
@@ -113,7 +132,8 @@ export function search(query: string, entries: Entry[]): Entry[] {
     if (several.value) return [...known, ...hosts.value.map((h) => open(h.host))];
     return exact ? known : [open(''), ...known];
   }
-  if (q.startsWith('>')) return rank(q.slice(1), entries.filter((e) => e.group === 'run'), (e) => `${e.label} ${e.also}`);
-  if (q === '') return [...entries.filter((e) => e.group === 'run').slice(0, 8), ...entries.filter((e) => e.group !== 'run' && e.group !== 'resources').slice(0, 14)];
-  return rank(q, entries, (e) => `${e.label} ${e.also}`, (e) => GROUP_BONUS[e.group]).slice(0, 30);
+  const commands = entries.filter((e) => e.group === 'run').sort((a, b) => (b.recent ?? 0) - (a.recent ?? 0));
+  if (q.startsWith('>')) return rank(q.slice(1), commands, text, recent);
+  if (q === '') return [...commands.slice(0, 8), ...entries.filter((e) => e.group !== 'run' && e.group !== 'resources').slice(0, 14)];
+  return rank(q, entries, text, (e) => GROUP_BONUS[e.group] + recent(e)).slice(0, 30);
 }

@@ -6,6 +6,7 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Level, LiveStatusPut, Status, StatusItem } from '../../api/document.gen.ts';
 import { decoder } from '../../api/documents.ts';
+import { dashboardNow } from '../../lib/clock.ts';
 import { now } from '../../lib/format.ts';
 import { hostKey, hosts, shownKey } from '../../live/hosts.ts';
 import { live, session, socket } from '../../live/store.ts';
@@ -22,7 +23,7 @@ const decodePut = decoder('LiveStatusPut');
 
 interface Known {
   status: MachineStatus;
-  /** When something last came, by this browser's clock. */
+  /** When something last came. */
   heardAt: number;
 }
 
@@ -80,7 +81,7 @@ const DRAWN: readonly (readonly [string, string])[] = [
 
 /** What was measured before this page looked, so that lines begin full. */
 async function remembered(key: string): Promise<void> {
-  const to = Date.now();
+  const to = dashboardNow();
   const before = await loadHistories(DRAWN.map(([id, value]) => [`host/${id}`, value] as const), to - 2 * SPARK_MS, to, { host: key });
   for (const s of before) {
     const name = `${s.item.slice('host/'.length)} ${s.value} ${key}`;
@@ -120,7 +121,7 @@ function take(key: string, event: string, data: unknown): void {
   else if (event === 'del' && before) next = without(before, String((data as { id?: unknown } | null)?.id ?? ''));
   if (next === before || !next) return;
   remember(key, next);
-  put(key, next, Date.now());
+  put(key, next, dashboardNow());
 }
 
 /** Who uses the topic of a machine, and how to end it. */
@@ -129,7 +130,7 @@ const users = new Map<string, { n: number; stop: () => void }>();
 function use(key: string): () => void {
   let u = users.get(key);
   if (!u) {
-    const subscription = socket.subscribe({ topic: 'status', host: key, onEvent: (event, data) => onStatus(key, event, data) });
+    const subscription = socket.subscribe({ topic: 'status', host: key, rests: true, onEvent: (event, data) => onStatus(key, event, data) });
     users.set(key, (u = { n: 0, stop: () => subscription.close() }));
     // A line without its past is a line all the same.
     remembered(key).catch(() => undefined);

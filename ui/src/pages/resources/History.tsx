@@ -3,6 +3,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
+import { dashboardNow } from '../../lib/clock.ts';
 import { full } from '../../lib/format.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Segmented } from '../../ui/Field.tsx';
@@ -105,7 +106,7 @@ function useHistories(panels: readonly Panel[], fromMs: number | null, toMs: num
   const host = shownKey.value;
   const name = keys.map((k) => k.join(' ')).join('\n');
   const load = (signal?: AbortSignal) => {
-    const now = Date.now();
+    const now = dashboardNow();
     loadHistories(keys, fromMs ?? now - RANGES[range], toMs ?? now, { host, signal }).then(
       (series) => {
         error.value = null;

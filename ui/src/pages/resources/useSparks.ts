@@ -2,6 +2,7 @@
 
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { dashboardNow } from '../../lib/clock.ts';
 import { shownKey } from '../../live/hosts.ts';
 import { loadHistories } from '../overview/samples.ts';
 import type { Item, Point } from '../overview/status.ts';
@@ -25,7 +26,7 @@ export function useSparks(section: string, items: readonly Item[]): (item: Item)
     const abort = new AbortController();
     const load = () => {
       if (document.hidden) return;
-      const now = Date.now();
+      const now = dashboardNow();
       loadHistories(keys, now - HOUR_MS, now, { host, signal: abort.signal }).then(
         (all) => (lines.value = new Map(all.map((s) => [s.item, s.points.filter((p): p is Point => p[1] !== null)]))),
         () => undefined, // no history, no lines: the page says elsewhere that the database is away

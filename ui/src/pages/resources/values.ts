@@ -3,6 +3,7 @@
 
 import { t } from '../../i18n/index.ts';
 import { valueWord } from '../../i18n/values.ts';
+import { dashboardNow } from '../../lib/clock.ts';
 import { ago, bytes, duration, full, number, until } from '../../lib/format.ts';
 import { numberOf, type Item } from '../overview/status.ts';
 
@@ -19,7 +20,7 @@ export function valueName(key: string): string {
 }
 
 function moment(us: number): string {
-  const now = Date.now();
+  const now = dashboardNow();
   return `${full(us)} (${us / 1000 > now ? until(us, now) : ago(us, now)})`;
 }
 

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import { ApiError, post } from '../../api/http.ts';
 import { decodeNewToken } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
+import { dashboardNow } from '../../lib/clock.ts';
 import { catalog } from '../../live/store.ts';
 import { Button, IconButton } from '../../ui/Button.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
@@ -31,7 +32,7 @@ export function NewToken({ onMade, onClose }: { onMade: () => void; onClose: () 
     const body = {
       name: name.value.trim(),
       scopes: [scope.value],
-      expires_us: days.value === '0' ? null : Date.now() * 1000 + Number(days.value) * DAY_US,
+      expires_us: days.value === '0' ? null : dashboardNow() * 1000 + Number(days.value) * DAY_US,
     };
     try {
       secret.value = (await post('/tokens', decodeNewToken, { body })).secret;
