@@ -65,6 +65,8 @@ test('inputs are checked by type before they are sent', () => {
   for (const v of ['.x', 'a..b', 'a b', '-a', '']) assert.equal(bad(spec('slug'), v), v !== '', v);
   for (const v of ['30s', '1h30m', '500ms', '7d', '0']) assert.ok(!bad(spec('duration'), v), v);
   for (const v of ['5 m', '5M', '1m1h', 's', '']) assert.equal(bad(spec('duration'), v), v !== '', v);
+  for (const v of ['db-1.example.org', '10.0.0.1', '::1', 'fe80::', '::ffff:10.0.0.1']) assert.ok(!bad(spec('host'), v), v);
+  for (const v of ['-a', 'a-', 'a_b', 'a b', 'host:80']) assert.ok(bad(spec('host'), v), v);
   assert.ok(bad(spec('path'), '/srv/../etc'));
   assert.ok(bad(spec('url', { schemes: ['https'] }), 'http://x/') && !bad(spec('url', { schemes: ['https'] }), 'https://x/'));
   assert.ok(bad(spec('enum', { values: ['a'] }), 'b'));

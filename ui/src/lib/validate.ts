@@ -7,7 +7,8 @@ import type { Words } from '../i18n/en.ts';
 const INT = /^(?:0|-?[1-9]\d*)$/;
 const SLUG = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const DURATION = /^(?:0|(?=\d)(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?)$/;
-const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$/;
+/** A name, or an address of either kind: ::1 and fe80:: are ones. */
+const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|(?=.*:)[0-9A-Fa-f:.]+)$/;
 
 function patternOf(spec: InputSpec): RegExp | null {
   if (spec.pattern === '') return null;

@@ -8,7 +8,7 @@ import { approveStep } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { TextInput } from '../../ui/Field.tsx';
 import { Icon } from '../../ui/Icon.tsx';
-import { Problem } from '../../ui/Notice.tsx';
+import { errorText, Problem } from '../../ui/Notice.tsx';
 import { stepName } from '../../ui/runText.ts';
 import { say } from '../../ui/toast.ts';
 import { Reauth } from '../commands/Reauth.tsx';
@@ -43,6 +43,8 @@ function Question({ run, step }: { run: Run; step: Step }) {
       say(yes ? m.approved : m.rejected);
     } catch (e) {
       if (e instanceof ApiError && e.code === 'reauth_required') askPassword.value = yes;
+      // Somebody else was faster: the question is about to go, and must not take with it why.
+      else if (e instanceof ApiError && e.status === 409) say(errorText(e));
       else error.value = e;
     } finally {
       busy.value = '';
