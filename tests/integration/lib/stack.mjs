@@ -34,8 +34,8 @@ export function exampleCatalogue(dir) {
 }
 
 export class Stack {
-  // status: (dir) => the text of status.yml; none: nothing is watched.
-  static async start({ database = 'up', dashboard = true, status } = {}) {
+  // status: (dir) => the text of status.yml; none: nothing is watched. catalogue: (dir, example) => what may run instead.
+  static async start({ database = 'up', dashboard = true, status, catalogue = (_, example) => example } = {}) {
     const stack = new Stack();
     stack.dir = mkdtempSync(join(tmpdir(), 'ops-stack-'));
     chmodSync(stack.dir, 0o755);
@@ -43,7 +43,7 @@ export class Stack {
     try {
       if (database !== 'none') stack.pg = await Postgres.start();
       if (database === 'stopped') await stack.pg.stop();
-      stack.agent = await Agent.start({ ...exampleCatalogue(stack.dir), ...(status && { status: status(stack.dir) }) });
+      stack.agent = await Agent.start({ ...catalogue(stack.dir, exampleCatalogue(stack.dir)), ...(status && { status: status(stack.dir) }) });
       if (dashboard) await stack.startDashboard();
     } catch (error) {
       await stack.destroy();
