@@ -116,29 +116,37 @@ function begin(): void {
 }
 
 function over(): void {
-  if (session.value) expired.value = true;
+  if (expired.peek() || !session.peek()) return;
+  expired.value = true;
   socket.stop({ kind: 'unauthorized' });
+  // A code may be what ended it: whether one is asked for now is learned from the refusal.
+  void loadSession(true);
 }
 
-/** Asks who is signed in; starts the live side. */
-export async function loadSession(): Promise<void> {
+async function enter(): Promise<void> {
+  const s = await get('/session', decodeSession, { quiet: true });
+  session.value = s;
+  codeWanted.value = s.totp; // also for the next sign-in
+  expired.value = false;
+  begin();
+}
+
+/** Asks who is signed in; starts the live side. `again`: somebody was, and the page stays as it is. */
+export async function loadSession(again = false): Promise<void> {
   try {
-    session.value = await get('/session', decodeSession, { quiet: true });
+    await enter();
     sessionError.value = null;
-    begin();
   } catch (e) {
     if (e instanceof ApiError && e.status === 401) {
       codeWanted.value = e.totp;
-      session.value = null;
-    } else sessionError.value = e;
+      if (!again) session.value = null;
+    } else if (!again) sessionError.value = e;
   }
 }
 
 export async function signIn(user: string, password: string, code: string): Promise<void> {
   await act('POST', '/login', { body: { user, password, ...(code === '' ? {} : { code }) }, quiet: true });
-  session.value = await get('/session', decodeSession, { quiet: true });
-  expired.value = false;
-  begin();
+  await enter();
 }
 
 export async function signOut(): Promise<void> {
@@ -202,14 +210,18 @@ export function startLive(): void {
   onUnauthorized.call = over;
   addEventListener('online', () => socket.network(true));
   addEventListener('offline', () => socket.network(false));
-  const look = () => socket.visible(!document.hidden);
+  const look = () => {
+    socket.visible(!document.hidden);
+    // Somebody may have signed in in another tab.
+    if (!document.hidden && expired.peek()) void loadSession(true);
+  };
   document.addEventListener('visibilitychange', look);
   look();
   let failures = 0;
   let answers = 0;
   effect(() => {
     const c = connection.value;
-    if (c.kind === 'unauthorized' && session.peek()) expired.value = true;
+    if (c.kind === 'unauthorized') over();
     if (c.kind === 'open') {
       if (failures > 0) reconnects.value = reconnects.peek() + 1;
       failures = answers = 0;

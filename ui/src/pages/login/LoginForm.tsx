@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { ApiError } from '../../api/http.ts';
 import { t } from '../../i18n/index.ts';
-import { codeWanted, session, signIn } from '../../live/store.ts';
+import { codeWanted, signIn } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Field, TextInput } from '../../ui/Field.tsx';
 import { errorText } from '../../ui/Notice.tsx';
@@ -11,7 +11,7 @@ export function LoginForm({ user = '', done }: { user?: string; done?: () => voi
   const m = t.value;
   const busy = useSignal(false);
   const error = useSignal<unknown>(null);
-  const withCode = codeWanted.value || (session.value?.totp ?? false);
+  const withCode = codeWanted.value;
 
   const submit = async (e: SubmitEvent) => {
     e.preventDefault();

@@ -100,6 +100,8 @@ export function Totp() {
   const m = t.value;
   const enrolling = useSignal(false);
   const on = session.value?.totp ?? false;
+  // Whoever had to sign in with a code has put the line where it belongs.
+  useEffect(() => void (enrolling.value = false), [on]);
   return (
     <Card id="security" title={m.security}>
       <Row label={m.secondFactor}>
