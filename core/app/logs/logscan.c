@@ -174,7 +174,8 @@ static void on_text(struct pen *pen, bool ends, void *arg)
 {
 	struct logscan *scan = arg;
 	const char *text = pen->line.len > 0 ? (const char *)pen->line.data : "";
-	size_t shown = whole_characters(text, pen->line.len, LOGSCAN_CONTEXT_TEXT), from, to;
+	size_t shown = whole_characters(text, pen->line.len, LOGSCAN_CONTEXT_TEXT), from = 0,
+	       to = 0;
 	int r = 0;
 
 	scan->newlines += ends;
@@ -183,6 +184,11 @@ static void on_text(struct pen *pen, bool ends, void *arg)
 		add_after(scan, text, shown);
 	if (!pen->is_marked)
 		r = matcher_find(scan->matcher, text, pen->line.len, 0, &from, &to);
+	if (r == 0 && !pen->is_marked && !pen->in_pieces &&
+		pattern_counts_red(scan->opts.pattern) && pen_is_red(pen)) {
+		from = to = 0;
+		r = 1;
+	}
 	if (r < 0) {
 		scan->given_up++;
 	} else if (r == 1) {

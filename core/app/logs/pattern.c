@@ -13,6 +13,7 @@ struct pattern {
 	pcre2_code *code;
 	bool is_compiled; /* to machine code */
 	bool is_regex;
+	bool counts_red;
 };
 
 struct matcher {
@@ -24,11 +25,16 @@ struct matcher {
 	pcre2_jit_stack *stack;
 };
 
+/* The same expression as ERROR in ui/src/log/scan.ts: tests/vectors/errors.json holds for both.
+ * What is counted to none, or none of which there were, is no error. */
 static const char errors_pattern[] =
-	"\\b(?:errors?|err|fail(?:ed|ure|ures|s|ing)?|fatal|panic(?:ked)?|exceptions?|traceback|"
-	"critical|emerg(?:ency)?|alert|denied|refused|cannot|can't|could not|unable to|"
-	"not found|no such|segfault|segmentation fault|core dumped|abort(?:ed)?|killed|"
-	"out of memory|timed out|unreachable)\\b";
+	"(?<!\\b0\\s|\\bno\\s|\\bzero\\s|\\bwithout\\s|\\bignore\\s|\\bignored\\s|\\bignoring\\s|"
+	"\\bstandard\\s)\\b(?:errors?|failures?|failed|exceptions?)\\b(?!\\s*[:=]\\s*0\\b)|"
+	"(?<=\\w)(?:error(?=:)|exceptions?\\b)|"
+	"\\b(?:err(?=[!:])|fails?|fatal|panic(?:ked)?|traceback|critical|denied|refused|cannot|can'"
+	"t|"
+	"could not|unable to|not found|no such|segfault|segmentation fault|core dumped|aborted|"
+	"killed|interrupted|out of memory|timed out|unreachable)\\b|[\u2716\u2717\u2718\u274c]";
 
 struct pattern *pattern_new(const char *text, bool is_regex, bool case_counts, struct err *err)
 {
@@ -69,7 +75,13 @@ struct pattern *pattern_new_errors(void)
 
 	if (pattern == NULL)
 		abort(); /* it is ours */
+	pattern->counts_red = true;
 	return pattern;
+}
+
+bool pattern_counts_red(const struct pattern *pattern)
+{
+	return pattern->counts_red;
 }
 
 void pattern_free(struct pattern *pattern)

@@ -27,8 +27,11 @@ struct matcher;
 
 /* NULL with a text for a person when it is empty, too long, no UTF-8 or no expression. */
 struct pattern *pattern_new(const char *text, bool is_regex, bool case_counts, struct err *err);
-/* What people look for in a log that went wrong. */
+/* What is an error in a log, for all who ask: a line with one of its words, or one that is red
+ * (pen_is_red()). tests/vectors/errors.json says it by example, for the page as well. */
 struct pattern *pattern_new_errors(void);
+/* Whether a line that is red counts, whatever it says. */
+bool pattern_counts_red(const struct pattern *pattern);
 void pattern_free(struct pattern *pattern); /* NULL is fine */
 
 /* pattern must outlive it. One thread at a time. */

@@ -43,6 +43,29 @@ struct pen *pens_get(struct pens *pens, uint16_t step, uint8_t kind)
 	return pen;
 }
 
+/* Characters that are no spaces. */
+static size_t count_ink(const uint8_t *bytes, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += bytes[i] > ' ' && (bytes[i] & 0xc0) != 0x80;
+	return count;
+}
+
+bool pen_is_red(const struct pen *pen)
+{
+	return pen->begins_red ||
+	       (pen->n_red > 0 && pen->n_red * 4 >= count_ink(pen->line.data, pen->line.len));
+}
+
+static void begin_anew(struct pen *pen)
+{
+	buf_reset(&pen->line);
+	pen->begins_red = false;
+	pen->n_red = 0;
+}
+
 static void hand_out(struct pens *pens, struct pen *pen, bool ends)
 {
 	size_t keep = ends ? 0 : MIN(pens->overlap, pen->line.len);
@@ -52,14 +75,27 @@ static void hand_out(struct pens *pens, struct pen *pen, bool ends)
 		keep--; /* not from the middle of a character */
 	buf_consume(&pen->line, pen->line.len - keep);
 	pen->in_pieces = !ends;
-	if (ends)
-		pen->has_begun = pen->is_marked = false;
+	if (ends) {
+		pen->has_begun = pen->is_marked = pen->begins_red = false;
+		pen->n_red = 0;
+	}
+}
+
+static void put_red(struct pen *pen, const uint8_t *bytes, size_t n)
+{
+	size_t ink = count_ink(bytes, n);
+
+	if (ink > 0 && pen->n_red == 0 && !pen->is_inverse && !pen->in_pieces)
+		pen->begins_red = count_ink(pen->line.data, pen->line.len) == 0;
+	pen->n_red += ink;
 }
 
 static void put(struct pens *pens, struct pen *pen, const uint8_t *bytes, size_t n)
 {
 	if (pen->line.len + n > PEN_MAX_LINE)
 		hand_out(pens, pen, false);
+	if (pen->is_red)
+		put_red(pen, bytes, n);
 	buf_append(&pen->line, bytes, n);
 }
 
@@ -128,7 +164,7 @@ static void on_ground(struct pens *pens, struct pen *pen, uint8_t byte)
 	pen->pending_cr = false;
 	if (byte >= 0x80) {
 		if (was_cr)
-			buf_reset(&pen->line);
+			begin_anew(pen);
 		put_high(pens, pen, byte);
 		return;
 	}
@@ -142,10 +178,76 @@ static void on_ground(struct pens *pens, struct pen *pen, uint8_t byte)
 		pen->state = PEN_ESCAPE;
 	} else if (byte == '\t' || (byte >= 0x20 && byte != 0x7f)) {
 		if (was_cr)
-			buf_reset(&pen->line);
+			begin_anew(pen);
 		put(pens, pen, &byte, 1);
 	} else {
 		pen->pending_cr = was_cr; /* other control bytes are nothing to read */
+	}
+}
+
+/* ---- SGR, as far as red needs it ---- */
+
+/* The colour behind 38 or 48 at i: 1 to 16, 0: another one; and the index of its last part. -1: it
+ * cannot be told apart from its parts. */
+static int extended_colour(const struct pen *pen, size_t i, size_t *ret_last)
+{
+	unsigned space = i + 1 < pen->n_params ? pen->params[i + 1] : 0;
+	unsigned n = i + 2 < pen->n_params ? pen->params[i + 2] & 255u : 0;
+
+	if (space != 5 && space != 2)
+		return -1;
+	/* 38:2::r:g:b has the name of a space of colours before its numbers. */
+	*ret_last = space == 5 ? i + 2 : i + 4 + (pen->has_colon && pen->n_params == 6);
+	return space == 5 && n < 16 ? (int)n + 1 : 0;
+}
+
+static void apply_sgr(struct pen *pen)
+{
+	if (pen->has_colon && pen->params[0] == 4)
+		return; /* a kind of underline */
+	for (size_t i = 0; i < pen->n_params; i++) {
+		unsigned v = pen->params[i];
+
+		if (v == 0) {
+			pen->is_red = pen->is_inverse = false;
+		} else if (v == 7 || v == 27) {
+			pen->is_inverse = v == 7;
+		} else if ((v >= 30 && v <= 37) || v == 39 || (v >= 90 && v <= 97)) {
+			pen->is_red = v == 31 || v == 91;
+		} else if (v == 38 || v == 48) {
+			int colour = extended_colour(pen, i, &i);
+
+			if (colour < 0)
+				return;
+			if (v == 38)
+				pen->is_red = colour == 2 || colour == 10;
+		}
+	}
+}
+
+static void begin_csi(struct pen *pen)
+{
+	pen->state = PEN_CSI;
+	pen->is_private = pen->has_colon = false;
+	pen->params[0] = 0;
+	pen->n_params = 1;
+}
+
+/* A byte of a CSI sequence before its last. */
+static void on_csi(struct pen *pen, uint8_t byte)
+{
+	uint16_t *param = &pen->params[pen->n_params - 1];
+
+	if (byte >= '0' && byte <= '9') {
+		*param = (uint16_t)MIN(*param * 10u + (unsigned)(byte - '0'), 9999u);
+	} else if (byte == ';' || byte == ':') {
+		pen->has_colon |= byte == ':';
+		if (pen->n_params < PEN_MAX_PARAMS)
+			pen->params[pen->n_params++] = 0;
+		else
+			pen->is_private = true;
+	} else {
+		pen->is_private = true;
 	}
 }
 
@@ -156,16 +258,20 @@ static void on_escaped(struct pens *pens, struct pen *pen, uint8_t byte)
 	switch (pen->state) {
 	case PEN_ESCAPE:
 		if (byte == '[')
-			pen->state = PEN_CSI;
+			begin_csi(pen);
 		else if (byte == ']' || byte == 'P' || byte == '_' || byte == '^' || byte == 'X')
 			pen->state = PEN_STRING;
 		else if (byte < 0x20 || byte > 0x2f) /* 0x20-0x2f: more of the escape follows */
 			pen->state = PEN_GROUND;
 		break;
 	case PEN_CSI:
-		if (byte >= 0x20 && byte <= 0x3f)
+		if (byte >= 0x20 && byte <= 0x3f) {
+			on_csi(pen, byte);
 			return;
+		}
 		pen->state = PEN_GROUND;
+		if (byte == 'm' && !pen->is_private)
+			apply_sgr(pen);
 		if (byte != '\n' && (byte < 0x20 || byte > 0x7e))
 			on_ground(pens, pen, byte); /* broken off: what broke it counts */
 		break;

@@ -3,7 +3,8 @@
  * holds its unfinished line, so that lines of parallel steps do not run into each other and the
  * n-th line is what the n-th newline of the log ends. A pen strips escape sequences (ECMA-48: CSI,
  * OSC and other strings, two-byte escapes) and repairs UTF-8 across record borders; "\r\n" is a
- * line's end, any other '\r' starts the line anew, as a terminal would show a progress bar. Pure.
+ * line's end, any other '\r' starts the line anew, as a terminal would show a progress bar. Of the
+ * colours it keeps whether they are red (pen_is_red()). Pure.
  */
 #ifndef OPS_CORE_APP_LOGS_PEN_H
 #define OPS_CORE_APP_LOGS_PEN_H
@@ -16,6 +17,7 @@
 #include "core/base/list.h"
 
 #define PEN_MAX_LINE 16384 /* a longer line comes in pieces */
+#define PEN_MAX_PARAMS 32  /* of an SGR sequence; one with more is not looked at */
 
 enum pen_state {
 	PEN_GROUND,
@@ -35,7 +37,14 @@ struct pen {
 	bool has_begun;		  /* of the current line these are known: */
 	uint64_t time_us, offset; /* of the record that holds its first byte */
 	bool is_marked;		  /* the owner's, false at the beginning of each line */
-	uint8_t partial[4];	  /* an unfinished UTF-8 sequence */
+	bool begins_red;	  /* its first character that is no space was */
+	size_t n_red;		  /* characters but spaces that were, so far */
+	bool is_red, is_inverse;  /* what is written now, on all lines */
+	bool is_private;	  /* the CSI sequence is none that everybody knows */
+	bool has_colon;
+	uint16_t params[PEN_MAX_PARAMS]; /* of it; the last is being read */
+	size_t n_params;
+	uint8_t partial[4]; /* an unfinished UTF-8 sequence */
 	size_t n_partial;
 	struct buf line;
 };
@@ -53,6 +62,10 @@ struct pens {
 
 void pens_init(struct pens *pens, pen_text_fn on_text, void *arg);
 void pens_fini(struct pens *pens);
+
+/* Within on_text, of the first piece of a line: whether it begins in one of the two reds (not in
+ * reverse), or a quarter of its characters is in one. */
+bool pen_is_red(const struct pen *pen);
 
 /* The pen of a step's stream, made when it is not there. */
 struct pen *pens_get(struct pens *pens, uint16_t step, uint8_t kind);

@@ -152,12 +152,12 @@ export function runsText(runs: readonly Run[]): string {
   return text;
 }
 
-/** True when the line begins in one of the two reds, or much of it is red. */
+/** True when the line begins in one of the two reds (not in reverse), or a quarter of its characters is in one. */
 export function isRed(runs: readonly Run[]): boolean {
   let red = 0;
   let all = 0;
   for (const r of runs) {
-    const n = r.text.trim().length;
+    const n = r.text.match(/[^ \t]/gu)?.length ?? 0;
     const isRedRun = isRedStyle(r);
     if (all === 0 && n > 0 && isRedRun && !(r.attrs & Attr.inverse)) return true;
     all += n;
