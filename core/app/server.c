@@ -209,6 +209,7 @@ int server_start(struct server *server, uv_loop_t *loop, const struct config *cf
 		partitions_open(loop, server->pool, cfg->retention_days, on_partitions, server);
 	server->hosts = hosts_new(server);
 	server->dbstatus = dbstatus_open(server);
+	server->errorlines = errorlines_open(server);
 	server->hooks = hooks_new();
 	server->notify = notify_open(server, err);
 	if (server->notify == NULL)
@@ -291,12 +292,21 @@ static void on_hosts_closed(void *arg)
 	partitions_close(server->partitions, on_partitions_closed, server);
 }
 
+/* No log is looked through any more. */
+static void on_errorlines_closed(void *arg)
+{
+	struct server *server = arg;
+
+	server->errorlines = NULL;
+	hosts_close(server->hosts, on_hosts_closed, server);
+}
+
 /* The status document gets nothing from the database any more. */
 static void on_dbstatus_closed(void *arg)
 {
 	struct server *server = arg;
 
-	hosts_close(server->hosts, on_hosts_closed, server);
+	errorlines_close(server->errorlines, on_errorlines_closed, server);
 }
 
 /* Nothing is told any more; what was not is on the disk. */

@@ -23,6 +23,7 @@
 #include "core/app/logs/logfan.h"
 #include "core/app/metrics.h"
 #include "core/app/notify/notify.h"
+#include "core/app/runs/errorlines.h"
 #include "core/app/status/dbstatus.h"
 #include "core/base/uuid.h"
 #include "core/db/channel.h"
@@ -55,6 +56,7 @@ struct server {
 	struct logfan *logfan;
 	uint64_t watched_bytes; /* of logs, fetched for viewers since the start */
 	struct dbstatus *dbstatus;
+	struct errorlines *errorlines; /* NULL when closing */
 	struct live *live;
 	struct notify *notify;
 	struct hooks *hooks;

@@ -56,9 +56,9 @@ static int end(void **state)
 }
 
 /* What is found when the records come one by one, or (at_once) together: the same. */
-static struct errorline look_for(bool at_once)
+static struct errorline look_in(int step, bool at_once)
 {
-	struct errorline_scan *scan = errorline_scan_new();
+	struct errorline_scan *scan = errorline_scan_new(step);
 	struct errorline line = {0};
 	int rc = 0;
 
@@ -76,6 +76,11 @@ static struct errorline look_for(bool at_once)
 	errorline_scan_free(scan);
 	assert_true(utf8_is_valid(line.text, strlen(line.text)));
 	return line;
+}
+
+static struct errorline look_for(bool at_once)
+{
+	return look_in(ERRORLINE_ANY_STEP, at_once);
 }
 
 static void finds(uint64_t number, const char *text)
@@ -114,6 +119,19 @@ static void parallel_steps_do_not_run_into_each_other(void **state)
 	put(1, RECORD_STDOUT, "rand\n", 5);
 	put(2, RECORD_STDERR, "denied\n", 7);
 	finds(3, "denied");
+}
+
+static void only_what_the_step_wrote_counts(void **state)
+{
+	(void)state;
+	put(0, RECORD_STDOUT, "error: that was nothing\n", 24);
+	put(1, RECORD_STDOUT, "one\n", 4);
+	put(2, RECORD_STDERR, "fatal\n", 6);
+	put(1, RECORD_STDERR, "two\n", 4);
+	assert_int_equal(look_in(2, true).line, 3);
+	assert_string_equal(look_in(1, false).text, "two");
+	assert_int_equal(look_in(1, false).line, 4);
+	assert_int_equal(look_in(3, true).line, 0);
 }
 
 static void else_the_last_line_of_stderr(void **state)
@@ -221,7 +239,7 @@ static void its_json_is_bounded_whatever_it_holds(void **state)
 
 static void damaged_records_are_refused(void **state)
 {
-	struct errorline_scan *scan = errorline_scan_new();
+	struct errorline_scan *scan = errorline_scan_new(ERRORLINE_ANY_STEP);
 
 	(void)state;
 	OUT("one\n");
@@ -289,6 +307,7 @@ int main(void)
 		TEST(finds_the_first_error),
 		TEST(a_red_line_is_an_error),
 		TEST(parallel_steps_do_not_run_into_each_other),
+		TEST(only_what_the_step_wrote_counts),
 		TEST(else_the_last_line_of_stderr),
 		TEST(says_nothing_when_the_log_does_not),
 		TEST(a_line_that_no_newline_ends_counts),

@@ -227,7 +227,8 @@ struct pg_batch *archive_sql_commit(const struct uuid *run, struct archive_batch
 
 #define REFILL_SQL                                                                                 \
 	"UPDATE ops.runs SET archived_offset = 0, complete = false, digest = NULL,"                \
-	" released = false, updated_at = now() WHERE id = $1"
+	" released = false, error_line = NULL, error_text = NULL, updated_at = now()"              \
+	" WHERE id = $1"
 #define REFILL_LOG_SQL "DELETE FROM ops.run_log WHERE run_id = $1"
 #define REFILL_STEPS_SQL "DELETE FROM ops.run_steps WHERE run_id = $1"
 

@@ -26,7 +26,13 @@ static struct wire_str text_of(const struct pg_result *result, size_t row, size_
 	return (struct wire_str){(const char *)view.data, (uint32_t)view.len};
 }
 
-#define RUN_COLUMNS "id, complete, archived_offset, size"
+#define RUN_COLUMNS "id, complete, archived_offset, size, error_line, error_text"
+/* The document as it is told. */
+#define DOCUMENT(document)                                                                         \
+	"(" document " || CASE WHEN error_line > 0 THEN jsonb_build_object('first_error',"         \
+	" jsonb_build_object('line', error_line, 'text', error_text)) ELSE '{}' END)::text AS"     \
+	" document"
+#define DOCUMENT_COLUMN 6
 
 /* Columns: RUN_COLUMNS, document. */
 static struct history_run run_of(const struct pg_result *result, size_t row)
@@ -36,7 +42,9 @@ static struct history_run run_of(const struct pg_result *result, size_t row)
 		.complete = pg_get_bool(result, row, 1),
 		.archived_offset = (uint64_t)pg_get_i64(result, row, 2),
 		.size = (uint64_t)pg_get_i64(result, row, 3),
-		.json = text_of(result, row, 4),
+		.json = text_of(result, row, DOCUMENT_COLUMN),
+		.error_line = (uint64_t)pg_get_i64(result, row, 4),
+		.error_text = text_of(result, row, 5),
 	};
 }
 
@@ -47,16 +55,20 @@ static struct history_run run_of(const struct pg_result *result, size_t row)
 #define LIST_SQL                                                                                   \
 	"SELECT " RUN_COLUMNS ", document, found FROM (SELECT r.*, count(*) OVER () AS found,"     \
 	" sum(octet_length(document)) OVER (ORDER BY id DESC) AS so_far FROM ("                    \
-	"SELECT " RUN_COLUMNS ", (document - 'steps')::text AS document FROM ops.runs"             \
-	" WHERE ($1::uuid IS NULL OR id < $1)"                                                     \
-	" AND ($2::text IS NULL OR status = ANY (string_to_array($2, ',')))"                       \
-	" AND ($3::text IS NULL OR name = $3)"                                                     \
-	" AND ($8::text IS NULL OR host = $8)"                                                     \
-	" AND ($4::text IS NULL OR name ILIKE $4 OR title ILIKE $4 OR actor ILIKE $4"              \
-	" OR reason ILIKE $4 OR number = $5::bigint)"                                              \
-	" ORDER BY id DESC LIMIT $6) r) s"                                                         \
-	" WHERE so_far <= $7 OR so_far = octet_length(document) ORDER BY id DESC"
-#define LIST_FOUND 5
+	"SELECT " RUN_COLUMNS                                                                      \
+	", " DOCUMENT("(document - 'steps')") " FROM ops.runs"                                     \
+					      " WHERE ($1::uuid IS NULL OR id < $1)"               \
+					      " AND ($2::text IS NULL OR status = ANY "            \
+					      "(string_to_array($2, ',')))"                        \
+					      " AND ($3::text IS NULL OR name = $3)"               \
+					      " AND ($8::text IS NULL OR host = $8)"               \
+					      " AND ($4::text IS NULL OR name ILIKE $4 OR title "  \
+					      "ILIKE $4 OR actor ILIKE $4"                         \
+					      " OR reason ILIKE $4 OR number = $5::bigint)"        \
+					      " ORDER BY id DESC LIMIT $6) r) s"                   \
+					      " WHERE so_far <= $7 OR so_far = "                   \
+					      "octet_length(document) ORDER BY id DESC"
+#define LIST_FOUND 7
 
 /* An answer to history_list(). */
 static void on_list(const struct pg_reply *reply, void *arg)
@@ -156,12 +168,12 @@ struct history_call *history_list(struct pool *pool, const struct history_filter
 
 /* ---- get ---- */
 
-#define GET_SQL "SELECT " RUN_COLUMNS ", document::text FROM ops.runs WHERE id = $1"
+#define GET_SQL "SELECT " RUN_COLUMNS ", " DOCUMENT("document") " FROM ops.runs WHERE id = $1"
 #define GET_NUMBER_SQL                                                                             \
-	"SELECT " RUN_COLUMNS ", document::text FROM ops.runs WHERE number = $1"                   \
-	" ORDER BY id DESC LIMIT 1"
+	"SELECT " RUN_COLUMNS ", " DOCUMENT("document") " FROM ops.runs WHERE number = $1"         \
+							" ORDER BY id DESC LIMIT 1"
 /* What names no run is asked for all the same, so that every answer comes the same way. */
-#define GET_NOTHING_SQL "SELECT " RUN_COLUMNS ", document::text FROM ops.runs WHERE false"
+#define GET_NOTHING_SQL "SELECT " RUN_COLUMNS ", " DOCUMENT("document") " FROM ops.runs WHERE false"
 
 /* An answer to history_get(). */
 static void on_get(const struct pg_reply *reply, void *arg)

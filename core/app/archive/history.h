@@ -39,6 +39,8 @@ struct history_run {
 	struct wire_str json; /* the run's document; in lists without "steps" */
 	bool complete;	      /* the whole log is here */
 	uint64_t archived_offset, size;
+	uint64_t error_line; /* `first_error` of the document (errorlines.h); 0: none */
+	struct wire_str error_text;
 };
 
 struct history_list_reply {

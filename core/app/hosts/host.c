@@ -52,7 +52,9 @@ static void on_archiver(const struct archiver_status *status, void *arg)
 {
 	struct host *host = arg;
 
-	(void)status;
+	if (status->released_runs != host->released_runs)
+		errorlines_kick(host->server->errorlines);
+	host->released_runs = status->released_runs;
 	live_on_system(host->server->live);
 }
 

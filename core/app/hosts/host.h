@@ -31,6 +31,7 @@ struct host {
 	struct archiver *archiver;
 	struct archive_others others;
 	struct link_watch watch;
+	uint64_t released_runs; /* archived wholly, of which we heard */
 	uint64_t slow_until_ms; /* uv_now(): it did not answer in time what was asked of all */
 	void (*on_closed)(struct host *host);
 };

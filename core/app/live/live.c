@@ -312,8 +312,9 @@ void live_on_run(struct live *live, const json_t *run)
 		return;
 	snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
 		json_integer_value(json_object_get(run, "number")));
-	text = json_dumps(run, JSON_COMPACT);
 	copy = json_copy((json_t *)(uintptr_t)run);
+	errorlines_put(live->server->errorlines, copy);
+	text = json_dumps(copy, JSON_COMPACT);
 	json_object_del(copy, "steps");
 	brief = json_dumps(copy, JSON_COMPACT);
 	if (text != NULL && brief != NULL) {

@@ -75,13 +75,17 @@ static void send_run(struct sub *sub, struct wire_str document)
 	json_t *run = json_loadb(
 		document.data, document.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const char *id = json_string_value(json_object_get(run, "id"));
+	struct buf text;
 
-	if (id == NULL || strlen(id) >= sizeof(sub->id_text)) {
+	buf_init(&text, HTTP_MAX_DOCUMENT);
+	errorlines_append(sub->socket->live->server->errorlines, document, &text);
+	if (id == NULL || strlen(id) >= sizeof(sub->id_text) || buf_err(&text) != 0) {
 		sub_fail(sub, "internal", "The run's document makes no sense.");
 	} else {
 		memcpy(sub->id_text, id, strlen(id) + 1);
-		send_snapshot(sub, document.data, document.len);
+		send_snapshot(sub, (const char *)text.data, text.len);
 	}
+	buf_fini(&text);
 	json_decref(run);
 }
 

@@ -14,6 +14,7 @@ struct errorline_scan {
 	struct pattern *pattern;
 	struct matcher *matcher;
 	struct pens pens;
+	int step;
 	uint64_t newlines; /* so far, in all streams */
 	uint64_t bytes;
 	struct errorline found, stderr_line;
@@ -113,10 +114,11 @@ static void on_text(struct pen *pen, bool ends, void *arg)
 		scan->stderr_line = line;
 }
 
-struct errorline_scan *errorline_scan_new(void)
+struct errorline_scan *errorline_scan_new(int step)
 {
 	struct errorline_scan *scan = xcalloc(1, sizeof(*scan));
 
+	scan->step = step;
 	scan->pattern = pattern_new_errors();
 	scan->matcher = matcher_new(scan->pattern);
 	pens_init(&scan->pens, on_text, scan);
@@ -149,7 +151,10 @@ int errorline_scan_feed(struct errorline_scan *scan, const uint8_t *records, siz
 		used += (size_t)size;
 		scan->bytes += (uint64_t)size;
 		scan->newlines = rec.line;
-		for (size_t at = 0; rec.kind != RECORD_EVENT && at < rec.length;)
+		if (rec.kind == RECORD_EVENT ||
+			(scan->step != ERRORLINE_ANY_STEP && scan->step != rec.step))
+			continue;
+		for (size_t at = 0; at < rec.length;)
 			at += pens_write(&scan->pens, pens_get(&scan->pens, rec.step, rec.kind),
 				rec.payload + at, rec.length - at, rec.time_us, 0);
 	}

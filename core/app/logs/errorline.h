@@ -1,7 +1,8 @@
 /*
- * The line of a log that says what went wrong: the first that is an error (pattern_new_errors(), so
- * what a search for errors finds first), else the last that was written to stderr. As text for a
- * list: escapes stripped, valid UTF-8, one line, short. Pure; one thread at a time.
+ * The line of a log that says what went wrong: of the step that did, the first that is an error
+ * (pattern_new_errors(), so what a search for errors in that step finds first), else the last that
+ * it wrote to stderr. As text for a list: escapes stripped, valid UTF-8, one line, short. Pure; one
+ * thread at a time.
  *
  * It follows from the log alone, so it may be looked for whenever the log is there: when the run is
  * archived (errorlines.h), or when its rows are made again (verify.h).
@@ -24,6 +25,8 @@
 /* Statuses of runs that are asked why, as SQL. */
 #define ERRORLINE_STATUSES "('failed', 'timed_out', 'lost')"
 bool errorline_is_asked(const char *status);
+/* The same of steps: the first with one of these is the one that went wrong. */
+#define ERRORLINE_ANY_STEP (-1)
 
 struct errorline {
 	uint64_t line; /* from 1, as in a search and in the page; 0: the log does not say */
@@ -32,7 +35,8 @@ struct errorline {
 
 struct errorline_scan;
 
-struct errorline_scan *errorline_scan_new(void);
+/* step: only lines of this one count; ERRORLINE_ANY_STEP. */
+struct errorline_scan *errorline_scan_new(int step);
 void errorline_scan_free(struct errorline_scan *scan); /* NULL is fine */
 
 /* Goes on with n bytes of whole records. 1: it is found, or enough was looked at; 0: more may be

@@ -131,7 +131,7 @@ static void send_run(struct request *req, unsigned status, struct wire_str docum
 
 	buf_init(&body, HTTP_MAX_DOCUMENT);
 	buf_append_str(&body, "{\"run\":");
-	buf_append(&body, document.data, document.len);
+	errorlines_append(server_of(req)->errorlines, document, &body);
 	buf_append_byte(&body, '}');
 	response_json(req, status, &body);
 	buf_fini(&body);

@@ -28,7 +28,8 @@
 
 struct item {
 	char id[UUID_TEXT_BYTES];
-	char *text;
+	char *text;  /* of the history's */
+	json_t *run; /* of an agent's; one of the two is NULL */
 };
 
 struct items {
@@ -60,10 +61,16 @@ struct runs_page {
 	struct part parts[]; /* of each host that is asked */
 };
 
+static void item_fini(struct item *item)
+{
+	free(item->text);
+	json_decref(item->run);
+}
+
 static void items_fini(struct items *items)
 {
 	for (size_t i = 0; i < items->n; i++)
-		free(items->list[i].text);
+		item_fini(&items->list[i]);
 }
 
 static void page_free(struct runs_page *page)
@@ -214,6 +221,20 @@ static void write_parts(struct json *json, const struct runs_page *page)
 	json_close_array(json);
 }
 
+/* What the history said of a run is known by now. */
+static void write_item(struct json *json, const struct runs_page *page, const struct item *item)
+{
+	char *text = item->text;
+
+	if (item->run != NULL) {
+		errorlines_put(page->server->errorlines, item->run);
+		text = json_dumps(item->run, JSON_COMPACT);
+	}
+	json_raw(json, text, strlen(text));
+	if (text != item->text)
+		free(text);
+}
+
 static void page_write(struct runs_page *page, struct buf *body)
 {
 	struct merge m = {.lists = {&page->history}, .n = 1};
@@ -231,7 +252,7 @@ static void page_write(struct runs_page *page, struct buf *body)
 	for (; n < page->query.limit && (item = merge_next(&m)) != NULL; n++) {
 		if (floor != NULL && strcmp(item->id, floor) < 0)
 			break;
-		json_raw(&json, item->text, strlen(item->text));
+		write_item(&json, page, item);
 		last = item->id;
 		merge_skip(&m, last);
 	}
@@ -288,8 +309,8 @@ static void part_take(struct part *part, json_t *runs)
 		}
 		json_object_del(run, "steps");
 		snprintf(item->id, sizeof(item->id), "%s", id);
-		item->text = json_dumps(run, JSON_COMPACT);
-		part->items.n += item->text != NULL;
+		item->run = json_incref(run);
+		part->items.n++;
 	}
 }
 
@@ -382,6 +403,8 @@ static void on_history(const struct history_list_reply *reply, void *arg)
 
 		uuid_format(&reply->runs[i].id, item->id);
 		item->text = xstrndup(reply->runs[i].json.data, reply->runs[i].json.len);
+		errorlines_learn(page->server->errorlines, &reply->runs[i].id,
+			reply->runs[i].error_line, reply->runs[i].error_text);
 	}
 	page_maybe_done(page);
 }

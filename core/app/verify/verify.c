@@ -2,7 +2,8 @@
  * Owns a loop of its own, a pool without migrations, and for verify a connection to each agent.
  *
  * Happy path: LIST (a page of runs, newest first) → per run WALK (its rows one by one, through a
- * projection) → verify: the next run; rebuild: WRITE (steps and end) → … → the summary.
+ * projection) → verify: the next run; rebuild: of a failed run WHY (its rows again, for the line
+ * that says so), WRITE (steps and end) → … → the summary.
  *
  * Failure modes: a run is damaged: PROBE (does the agent still have the journal? nothing is thrown
  * away before it says so) → REFILL (archive_job.h copies it again) → WALK once more. The agent
@@ -59,6 +60,8 @@ struct verify {
 	struct uuid before;
 	bool has_before;
 	struct projection projection;
+	struct errorline_scan *why; /* rebuild: the second walk, of a run that failed */
+	uint64_t why_at;	    /* in its log */
 	bool walking;
 	char damage[320];
 	struct audit_head head;
@@ -141,11 +144,18 @@ static void verify_summary(struct verify *v)
 
 /* ---- the runs ---- */
 
-static void verify_next(struct verify *v)
+static void walk_end(struct verify *v)
 {
 	if (v->walking)
 		projection_fini(&v->projection);
+	errorline_scan_free(v->why);
+	v->why = NULL;
 	v->walking = false;
+}
+
+static void verify_next(struct verify *v)
+{
+	walk_end(v);
 	v->refilled = false;
 	if (++v->at < v->n_page) {
 		verify_walk(v);
@@ -329,6 +339,61 @@ static void on_written(const struct pg_reply *reply, void *arg)
 	verify_next(v);
 }
 
+/* What the run's rows are to be is known. */
+static void verify_write(struct verify *v)
+{
+	const struct item *item = &v->page[v->at];
+	struct errorline why = {0};
+
+	if (v->why != NULL)
+		errorline_scan_end(v->why, &why);
+	pool_run(v->pool, verify_sql_rebuild(&item->id, item->known, &v->projection, &why),
+		POOL_IDEMPOTENT, ROW_MS, on_written, v);
+}
+
+static void verify_ask_why(struct verify *v);
+
+/* A row was read once more; the first walk found it to be well. */
+static void on_why(const struct pg_reply *reply, void *arg)
+{
+	struct verify *v = arg;
+	struct pg_bytes_view records;
+
+	if (reply->err != 0) {
+		verify_failed(v, reply);
+		return;
+	}
+	if (pg_rows(reply->results[0]) != 1) {
+		verify_write(v);
+		return;
+	}
+	records = pg_get_bytes(reply->results[0], 0, 2);
+	v->why_at += records.len;
+	if (errorline_scan_feed(v->why, records.data, records.len) != 0)
+		verify_write(v);
+	else
+		verify_ask_why(v);
+}
+
+static void verify_ask_why(struct verify *v)
+{
+	if (v->why_at < v->projection.offset)
+		pool_run(v->pool, archive_sql_row(&v->page[v->at].id, v->why_at), POOL_IDEMPOTENT,
+			ROW_MS, on_why, v);
+	else
+		verify_write(v);
+}
+
+/* The first step that went wrong. */
+static int step_of(const struct projection *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		if (errorline_is_asked(p->steps[i].status))
+			return (int)i;
+	}
+	return ERRORLINE_ANY_STEP;
+}
+
 /* All rows of the run were read and are what they should be. */
 static void verify_walked(struct verify *v)
 {
@@ -340,11 +405,15 @@ static void verify_walked(struct verify *v)
 		v->n_refilled++;
 		printf("%s: %s: copied again from the agent\n", item->text, v->damage);
 	}
-	if (v->rebuild)
-		pool_run(v->pool, verify_sql_rebuild(&item->id, item->known, &v->projection),
-			POOL_IDEMPOTENT, ROW_MS, on_written, v);
-	else
+	if (!v->rebuild) {
 		verify_next(v);
+	} else if (errorline_is_asked(v->projection.status)) {
+		v->why = errorline_scan_new(step_of(&v->projection));
+		v->why_at = 0;
+		verify_ask_why(v);
+	} else {
+		verify_write(v);
+	}
 }
 
 /* The row of a run that was copied again was read before that; rebuild writes it. */
@@ -420,8 +489,7 @@ static void verify_step(struct verify *v)
 
 static void verify_walk(struct verify *v)
 {
-	if (v->walking)
-		projection_fini(&v->projection);
+	walk_end(v);
 	projection_init(&v->projection);
 	v->walking = true;
 	verify_step(v);
@@ -527,8 +595,7 @@ static int verify_main(char *const envp[], bool rebuild)
 		rc = verify_run(v, &cfg);
 	}
 	config_fini(&cfg);
-	if (v->walking)
-		projection_fini(&v->projection);
+	walk_end(v);
 	free(v);
 	return rc;
 }

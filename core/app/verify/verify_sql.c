@@ -42,7 +42,8 @@ struct pg_batch *verify_sql_page(const struct uuid *before)
 	" document = document || jsonb_build_object('status', $4, 'reason', $5,"                   \
 	" 'exit_code', $6::bigint, 'signal', $7::bigint, 'bytes', $8, 'lines', $9,"                \
 	" 'truncated', $10, 'size', $2, 'started_us', coalesce($11::bigint, started_us),"          \
-	" 'finished_us', $12::bigint), problem = NULL, updated_at = now() WHERE id = $1"
+	" 'finished_us', $12::bigint), error_line = $13::bigint, error_text = $14,"                \
+	" problem = NULL, updated_at = now() WHERE id = $1"
 #define NO_STEPS_SQL "DELETE FROM ops.run_steps WHERE run_id = $1"
 
 static struct pg_param number_or_null(int64_t n)
@@ -50,8 +51,10 @@ static struct pg_param number_or_null(int64_t n)
 	return n == PROJECTION_NONE ? pg_null() : pg_i64(n);
 }
 
-struct pg_batch *verify_sql_rebuild(const struct uuid *run, bool known, struct projection *p)
+struct pg_batch *verify_sql_rebuild(
+	const struct uuid *run, bool known, struct projection *p, const struct errorline *line)
 {
+	bool is_asked = errorline_is_asked(p->status);
 	const struct pg_param params[] = {
 		pg_uuid(run),
 		pg_u64(p->offset),
@@ -65,6 +68,8 @@ struct pg_batch *verify_sql_rebuild(const struct uuid *run, bool known, struct p
 		pg_bool(p->truncated),
 		number_or_null(p->started_us),
 		number_or_null(p->finished_us),
+		is_asked ? pg_u64(line->line) : pg_null(),
+		pg_text(is_asked && line->line > 0 ? line->text : NULL),
 	};
 	struct pg_batch *sql = pg_batch_new();
 

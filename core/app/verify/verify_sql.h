@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/app/archive/projection.h"
+#include "core/app/logs/errorline.h"
 #include "core/base/uuid.h"
 #include "core/db/batch.h"
 
@@ -14,8 +15,9 @@
  * but none in ops.runs. id, archived_offset, bytes in ops.run_log, complete, size, digest, known.
  */
 struct pg_batch *verify_sql_page(const struct uuid *before);
-/* Writes what the projection says: the run (a new row of it unless known), its end, its steps. */
-struct pg_batch *verify_sql_rebuild(
-	const struct uuid *run, bool known, struct projection *projection);
+/* Writes what the projection says: the run (a new row of it unless known), its end, its steps; and
+ * which line of the log says why it failed, if it did. */
+struct pg_batch *verify_sql_rebuild(const struct uuid *run, bool known,
+	struct projection *projection, const struct errorline *line);
 
 #endif

@@ -83,8 +83,8 @@ export class FakeRun {
 		return this;
 	}
 
-	finish(status = 'succeeded') {
-		this.steps.forEach((s, i) => this.event(i, { event: 'step.finished', step_id: s, attempt: 1, status, reason: null, exit_code: 0, signal: null }));
+	finish(status = 'succeeded', steps = this.steps.map(() => status)) {
+		this.steps.forEach((s, i) => this.event(i, { event: 'step.finished', step_id: s, attempt: 1, status: steps[i], reason: null, exit_code: 0, signal: null }));
 		const digest = this.wrongDigest ?? this.digest.copy().digest('hex');
 		this.event(RUN, { event: 'run.finished', status, reason: null, exit_code: 0, signal: null, bytes: this.bytes, lines: this.lines, records: this.records, truncated: false, digest });
 		this.endDigest = digest;

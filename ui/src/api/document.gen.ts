@@ -178,6 +178,13 @@ export interface DatabasePart {
   read_only: boolean;
 }
 
+/** The line of the log that says why a run failed, timed out or was lost: of the step that went wrong the first that a search with preset=errors finds, else the last that was written to stderr. Not there while it is not known (the log is not archived yet), and when the log does not say. */
+export interface FirstError {
+  line: number;
+  /** Of it at most 200 bytes, escapes stripped. */
+  text: string;
+}
+
 /** An agent, and what it last said of itself; name and agent say the same again. */
 export interface Host {
   /** Empty: its agent was never heard. */
@@ -335,6 +342,7 @@ export interface Run {
   durable_offset: number | null;
   /** Output beyond max_output was dropped. */
   truncated: boolean;
+  first_error: FirstError | null;
   steps: Step[];
 }
 
@@ -387,6 +395,7 @@ export interface RunSummary {
   durable_offset: number | null;
   /** Output beyond max_output was dropped. */
   truncated: boolean;
+  first_error: FirstError | null;
 }
 
 export interface Schedule {
@@ -568,6 +577,7 @@ export interface Documents {
   CatalogueHostsItem: CatalogueHostsItem;
   CatalogueStep: CatalogueStep;
   DatabasePart: DatabasePart;
+  FirstError: FirstError;
   Host: Host;
   Input: Input;
   LiveStatusPut: LiveStatusPut;
@@ -615,6 +625,7 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   CatalogueHostsItem: { host: 's', title: 's', primary: 'b', digest: 's?', error: 's?' },
   CatalogueStep: { index: 'n', id: 's', uses: 's', title: 's', phase: '#Phase', needs: '[n', approve: '@?ApprovePrompt' },
   DatabasePart: { state: '#DatabasePartState', since_us: 'n', reason: 's', where: 's?', read_only: 'b' },
+  FirstError: { line: 'n', text: 's' },
   Host: { host: 's', title: 's', primary: 'b', state: '#HostState', since_us: 'n', reason: 's', agent_id: 's', agent_version: 's', config_digest: 's', started_us: 'n', name: 's?', agent: '@?AgentPart' },
   Input: { name: 's', type: '#InputType', title: 's?', description: 's?', required: 'b', default: 'v?', min: 'n?', max: 'n?', max_length: 'n?', pattern: 's?', values: '[?s', under: 's?', schemes: '[?s' },
   LiveStatusPut: { time_us: 'n', level: '#Level', sections: '{[@StatusItem' },
@@ -628,10 +639,10 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   NotifyTestAnswerResultsItem: { target: 's', ok: 'b', message: 's' },
   Plan: { plan: '[@PlanStep' },
   PlanStep: { step: 's', argv: '[s', user: 's', cwd: 's?', timeout_us: 't?' },
-  Run: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', steps: '[@Step' },
+  Run: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', first_error: '@?FirstError', steps: '[@Step' },
   RunList: { runs: '[@RunSummary', next: 's?', agent: '#RunListAgent', hosts: '[?@RunListHostsItem', history: '#RunListHistory' },
   RunListHostsItem: { host: 's', agent: '#RunListHostsItemAgent' },
-  RunSummary: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b' },
+  RunSummary: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', first_error: '@?FirstError' },
   Schedule: { flows: '[@ScheduleFlowsItem', maintenance: 'b', maintenance_reason: 's?', hosts: '[?@ScheduleHostsItem' },
   ScheduleFlowsItem: { host: 's?', flow: 's', title: 's', rules: '[@ScheduleRule', next_us: 't?', last_run: '@?RunSummary', paused: 'b', paused_by: 's?', reason: 's?' },
   ScheduleHostsItem: { host: 's', maintenance: 'b', maintenance_reason: 's?', error: 's?' },
