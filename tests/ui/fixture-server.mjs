@@ -66,8 +66,8 @@ export class Fixture {
         { name: 'mail', kind: 'mail', where: 'mail.example.org:465', waiting: 0, last: null },
       ],
       rules: [
-        { on: ['run.failed', 'run.recovered'], runs: ['backup', 'pg.*'], sections: [], items: [], targets: ['phone', 'mail'], quiet_us: 300e6 },
-        { on: ['status.bad', 'status.ok'], runs: [], sections: ['certificates', 'backups'], items: [], targets: ['phone'], quiet_us: 60e6 },
+        { on: ['run.failed', 'run.recovered'], hosts: [], runs: ['backup', 'pg.*'], sections: [], items: [], targets: ['phone', 'mail'], quiet_us: 300e6 },
+        { on: ['status.bad', 'status.ok'], hosts: ['db*'], runs: [], sections: ['certificates', 'backups'], items: [], targets: ['phone'], quiet_us: 60e6 },
       ],
       hooks: [{ name: 'deploy', flow: 'deploy', events: ['push'], refs: ['refs/heads/main'] }],
     };

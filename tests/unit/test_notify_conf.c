@@ -11,11 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/app/config/agents_conf.h"
 #include "core/app/notify/notify_conf.h"
 #include "core/base/mem.h"
 
 static char secret[] = "/tmp/ops-secret-XXXXXX";
 static struct config_errors errors;
+static const struct agents_conf *known; /* NULL: nobody says which hosts there are */
 
 static int set_up(void **state)
 {
@@ -40,7 +42,7 @@ static struct notify_conf *parse(const char *format)
 	struct notify_conf *conf;
 
 	config_errors_init(&errors);
-	conf = notify_conf_parse("n.yml", text, strlen(text), &errors);
+	conf = notify_conf_parse("n.yml", text, strlen(text), known, &errors);
 	assert_true((conf == NULL) == (errors.total > 0));
 	free(text);
 	return conf;
@@ -60,12 +62,13 @@ static void expect(const char *format, const char *error)
 
 static void reads_all_there_is(void **state)
 {
-	struct notify_conf *conf = parse(
-		"version: 1\nlanguage: nl\nagent_grace: 30s\nlook_every: 10m\ntargets:\n" NTFY
-		"  m:\n    type: mail\n    smtp: smtps://mail:465\n    from: a@b\n"
-		"    to: [c@d, e@f]\n    user: a\n    password_file: %s\n"
-		"rules:\n  - { on: [run.failed, status.ok], runs: [\"pg.*\"], targets: [m, a], "
-		"quiet: 5m }\n  - { on: agent.lost, targets: a }\n");
+	struct notify_conf *conf =
+		parse("version: 1\nlanguage: nl\nagent_grace: 30s\nlook_every: 10m\ntargets:\n" NTFY
+		      "  m:\n    type: mail\n    smtp: smtps://mail:465\n    from: a@b\n"
+		      "    to: [c@d, e@f]\n    user: a\n    password_file: %s\n"
+		      "rules:\n  - { on: [run.failed, status.ok], hosts: [web1, \"db?\"], "
+		      "runs: [\"pg.*\"], targets: [m, a], quiet: 5m }\n  - { on: agent.lost, "
+		      "targets: a }\n");
 	const struct notify_target *mail = notify_conf_target(conf, "m");
 
 	(void)state;
@@ -80,6 +83,9 @@ static void reads_all_there_is(void **state)
 	assert_int_equal(conf->rules[0].on, 1u << NOTIFY_RUN_FAILED | 1u << NOTIFY_STATUS_OK);
 	assert_int_equal(conf->rules[0].targets[0], 1);
 	assert_int_equal(conf->rules[0].quiet_us, 300000000);
+	assert_true(notify_list_matches(&conf->rules[0].hosts, "db1"));
+	assert_false(notify_list_matches(&conf->rules[0].hosts, "web2"));
+	assert_true(notify_list_matches(&conf->rules[1].hosts, "web2"));
 	assert_true(notify_list_matches(&conf->rules[0].runs, "pg.dump"));
 	assert_false(notify_list_matches(&conf->rules[0].runs, "apg.dump"));
 	assert_true(notify_list_matches(&conf->rules[1].runs, "anything"));
@@ -136,6 +142,38 @@ static void names_the_place_of_each_mistake(void **state)
 	expect("version: 1\nrules: [{ on: run.failed, targets: [b] }]\n",
 		"n.yml:2:8: there are rules, but no targets");
 	expect("version: 1\ntargets: { a: &x { type: ntfy } }\n", "n.yml:2:15: anchors");
+}
+
+static void rules_name_hosts_that_are_there(void **state)
+{
+	static char web1[] = "web1", db1[] = "db1";
+	static const struct agents_conf two = {.items = {{.host = web1}, {.host = db1}}, .n = 2};
+	static const struct agents_conf nameless = {.items = {{.host = NULL}}, .n = 1};
+	struct notify_conf *conf;
+
+	(void)state;
+	expect("version: 1\ntargets:\n" NTFY
+	       "rules: [{ on: run.failed, hosts: [web1, \"a b\"], targets: a }]\n",
+		"n.yml:4:41: 'a b' is no name of a host, nor a pattern of one");
+	expect("version: 1\ntargets:\n" NTFY "rules: [{ on: run.failed, hosts: [], targets: a }]\n",
+		"n.yml:4:34: is empty; leave the key out to mean all");
+	known = &two;
+	expect("version: 1\ntargets:\n" NTFY
+	       "rules: [{ on: run.failed, hosts: wbe1, targets: a }]\n",
+		"n.yml:4:34: AGENTS_FILE names no host 'wbe1' (did you mean web1?)");
+	expect("version: 1\ntargets:\n" NTFY
+	       "rules: [{ on: run.failed, hosts: [web1, \"m*\"], targets: a }]\n",
+		"n.yml:4:41: AGENTS_FILE names no host 'm*'");
+	conf = parse("version: 1\ntargets:\n" NTFY
+		     "rules: [{ on: run.failed, hosts: [web1, \"d*\"], targets: a }]\n");
+	assert_non_null(conf);
+	notify_conf_free(conf);
+	known = &nameless;
+	conf = parse("version: 1\ntargets:\n" NTFY
+		     "rules: [{ on: run.failed, hosts: whatever, targets: a }]\n");
+	assert_non_null(conf);
+	notify_conf_free(conf);
+	known = NULL;
 }
 
 static void keeps_secrets_from_the_network_and_from_others(void **state)
@@ -205,7 +243,7 @@ static void the_example_is_right(void **state)
 {
 	config_errors_init(&errors);
 	struct notify_conf *conf =
-		notify_conf_load(OPS_SOURCE_ROOT "/deploy/notify.yml.example", &errors);
+		notify_conf_load(OPS_SOURCE_ROOT "/deploy/notify.yml.example", NULL, &errors);
 
 	(void)state;
 	if (conf == NULL)
@@ -221,6 +259,7 @@ int main(void)
 		cmocka_unit_test(reads_all_there_is),
 		cmocka_unit_test(reads_hooks),
 		cmocka_unit_test(names_the_place_of_each_mistake),
+		cmocka_unit_test(rules_name_hosts_that_are_there),
 		cmocka_unit_test(keeps_secrets_from_the_network_and_from_others),
 		cmocka_unit_test(checks_hooks),
 		cmocka_unit_test(reads_where_a_hook_starts_its_flow),

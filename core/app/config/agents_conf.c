@@ -102,7 +102,7 @@ int agents_conf_parse(const char *file, const void *data, size_t n, struct agent
 	struct config_errors *errors)
 {
 	static const char *const keys[] = {"version", "agents", NULL};
-	const struct notify_reader r = {file, errors};
+	const struct notify_reader r = {.file = file, .errors = errors};
 	const struct doc_node *version;
 	struct doc_node *root;
 

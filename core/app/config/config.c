@@ -369,7 +369,7 @@ static void load_notify(struct loader *l)
 	config_errors_init(&errors);
 	rtrim(path);
 	if (path != NULL)
-		l->cfg->notify = notify_conf_load(path, &errors);
+		l->cfg->notify = notify_conf_load(path, &l->cfg->agents, &errors);
 	for (size_t i = 0; i < errors.n; i++)
 		problem(l, "NOTIFY_FILE: %s", errors.lines[i]);
 	free(path);

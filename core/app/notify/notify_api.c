@@ -74,6 +74,7 @@ static void put_rule(
 			json_str(json, notify_on_name((enum notify_on)i));
 	}
 	json_close_array(json);
+	put_list(json, "hosts", &rule->hosts);
 	put_list(json, "runs", &rule->runs);
 	put_list(json, "sections", &rule->sections);
 	put_list(json, "items", &rule->items);

@@ -269,12 +269,13 @@ static void read_rule(
 	const struct notify_reader *r, const struct doc_node *node, struct notify_conf *conf)
 {
 	static const char *const keys[] = {
-		"on", "runs", "sections", "items", "targets", "quiet", NULL};
+		"on", "hosts", "runs", "sections", "items", "targets", "quiet", NULL};
 	struct notify_rule *rule = &conf->rules[conf->n_rules++];
 
 	if (!notify_read_map(r, node, keys))
 		return;
 	read_on(r, notify_read_need(r, node, "on"), rule);
+	notify_read_hosts(r, notify_read_get(node, "hosts"), &rule->hosts);
 	notify_read_list(r, notify_read_get(node, "runs"), &rule->runs);
 	notify_read_list(r, notify_read_get(node, "sections"), &rule->sections);
 	notify_read_list(r, notify_read_get(node, "items"), &rule->items);
@@ -445,10 +446,10 @@ static void read_conf(
 	read_named(r, notify_read_get(root, "hooks"), NOTIFY_MAX_HOOKS, conf, read_hook);
 }
 
-struct notify_conf *notify_conf_parse(
-	const char *path, const void *data, size_t n, struct config_errors *errors)
+struct notify_conf *notify_conf_parse(const char *path, const void *data, size_t n,
+	const struct agents_conf *agents, struct config_errors *errors)
 {
-	struct notify_reader r = {path, errors};
+	struct notify_reader r = {.file = path, .agents = agents, .errors = errors};
 	struct doc_node *root = doc_parse(path, data, n, errors);
 	struct notify_conf *conf;
 
@@ -463,7 +464,8 @@ struct notify_conf *notify_conf_parse(
 	return NULL;
 }
 
-struct notify_conf *notify_conf_load(const char *path, struct config_errors *errors)
+struct notify_conf *notify_conf_load(
+	const char *path, const struct agents_conf *agents, struct config_errors *errors)
 {
 	struct notify_conf *conf = NULL;
 	struct config_pos whole = {0};
@@ -479,8 +481,8 @@ struct notify_conf *notify_conf_load(const char *path, struct config_errors *err
 	} else if (stat(path, &st) == 0 && (st.st_mode & S_IWOTH) != 0) {
 		config_errors_add(errors, path, whole, "may be written by everybody: chmod o-w");
 	} else {
-		conf = notify_conf_parse(
-			path, buf.data != NULL ? buf.data : (const uint8_t *)"", buf.len, errors);
+		conf = notify_conf_parse(path, buf.data != NULL ? buf.data : (const uint8_t *)"",
+			buf.len, agents, errors);
 	}
 	buf_fini(&buf);
 	return conf;
@@ -516,6 +518,7 @@ void notify_conf_free(struct notify_conf *conf)
 		free_list(&target->to);
 	}
 	for (size_t i = 0; i < NOTIFY_MAX_RULES; i++) {
+		free_list(&conf->rules[i].hosts);
 		free_list(&conf->rules[i].runs);
 		free_list(&conf->rules[i].sections);
 		free_list(&conf->rules[i].items);

@@ -68,7 +68,7 @@ struct notify_target {
 struct notify_rule {
 	uint32_t on; /* bits: 1 << enum notify_on */
 	/* Patterns as fnmatch(3) knows them; empty: all. */
-	struct notify_list runs, sections, items;
+	struct notify_list hosts, runs, sections, items;
 	size_t n_targets;
 	size_t targets[NOTIFY_MAX_TARGETS]; /* indices */
 	uint64_t quiet_us;
@@ -100,11 +100,15 @@ struct notify_conf {
 	struct notify_hook hooks[NOTIFY_MAX_HOOKS];
 };
 
-/* Reads the file and the secrets it names; blocking. NULL when errors has lines. */
-struct notify_conf *notify_conf_load(const char *path, struct config_errors *errors);
+struct agents_conf;
+
+/* Reads the file and the secrets it names; blocking. NULL when errors has lines. agents: whose
+ * names rules may speak of; NULL, or one without a name: any. */
+struct notify_conf *notify_conf_load(
+	const char *path, const struct agents_conf *agents, struct config_errors *errors);
 /* Of these bytes, as if they stood in that file. For tests. */
-struct notify_conf *notify_conf_parse(
-	const char *path, const void *data, size_t n, struct config_errors *errors);
+struct notify_conf *notify_conf_parse(const char *path, const void *data, size_t n,
+	const struct agents_conf *agents, struct config_errors *errors);
 /* Wipes the secrets. NULL is fine. */
 void notify_conf_free(struct notify_conf *conf);
 

@@ -142,7 +142,7 @@ static struct notify_lane *find_lane(struct notify *n, size_t rule, const char *
 
 static bool rule_is_about(const struct notify_rule *rule, const struct notify_event *event)
 {
-	if ((rule->on & 1u << event->on) == 0)
+	if ((rule->on & 1u << event->on) == 0 || !notify_list_matches(&rule->hosts, event->host))
 		return false;
 	switch (event->on) {
 	case NOTIFY_RUN_FAILED:

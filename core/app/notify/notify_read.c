@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 
 #include "core/yaml/scalar.h"
 #include "core/yaml/suggest.h"
+
+#define HOST_PATTERN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-*?[]!"
 
 void notify_read_error(
 	const struct notify_reader *r, const struct doc_node *node, const char *fmt, ...)
@@ -125,6 +128,43 @@ void notify_read_list(
 		text = notify_read_text(r, node->items[i], 256);
 		if (text != NULL)
 			ret_list->items[ret_list->n++] = xstrdup(text);
+	}
+}
+
+/* Of one agent alone the name is its own to say. */
+static bool hosts_are_known(const struct notify_reader *r)
+{
+	return r->agents != NULL && r->agents->n > 0 && r->agents->items[0].host != NULL;
+}
+
+static bool some_host_matches(const struct notify_reader *r, const char *pattern, struct suggest *s)
+{
+	for (size_t i = 0; i < r->agents->n; i++) {
+		if (fnmatch(pattern, r->agents->items[i].host, 0) == 0)
+			return true;
+		suggest_offer(s, r->agents->items[i].host);
+	}
+	return false;
+}
+
+void notify_read_hosts(
+	const struct notify_reader *r, const struct doc_node *node, struct notify_list *ret_list)
+{
+	notify_read_list(r, node, ret_list);
+	for (size_t i = 0; i < ret_list->n; i++) {
+		const struct doc_node *at = node->kind == DOC_SEQUENCE ? node->items[i] : node;
+		const char *pattern = ret_list->items[i];
+		char text[SUGGEST_TEXT_BYTES];
+		struct suggest s;
+
+		suggest_init(&s, pattern, strlen(pattern));
+		if (strlen(pattern) > AGENTS_MAX_HOST ||
+			pattern[strspn(pattern, HOST_PATTERN_CHARS)] != '\0')
+			notify_read_error(r, at,
+				"'%.80s' is no name of a host, nor a pattern of one", pattern);
+		else if (hosts_are_known(r) && !some_host_matches(r, pattern, &s))
+			notify_read_error(r, at, "AGENTS_FILE names no host '%.64s'%s", pattern,
+				suggest_text(&s, text));
 	}
 }
 

@@ -3,12 +3,14 @@
 #ifndef OPS_CORE_APP_NOTIFY_NOTIFY_READ_H
 #define OPS_CORE_APP_NOTIFY_NOTIFY_READ_H
 
+#include "core/app/config/agents_conf.h"
 #include "core/app/notify/notify_conf.h"
 #include "core/base/mem.h"
 #include "core/yaml/doc.h"
 
 struct notify_reader {
 	const char *file;
+	const struct agents_conf *agents; /* which hosts there are; NULL: not known */
 	struct config_errors *errors;
 };
 
@@ -30,6 +32,9 @@ const char *notify_read_text(
 	const struct notify_reader *r, const struct doc_node *node, size_t max);
 /* Copies of a scalar, or of each of a sequence of them. */
 void notify_read_list(
+	const struct notify_reader *r, const struct doc_node *node, struct notify_list *ret_list);
+/* Patterns of hosts, each of which is the pattern of one that is there, as far as that is known. */
+void notify_read_hosts(
 	const struct notify_reader *r, const struct doc_node *node, struct notify_list *ret_list);
 /* A duration between min and max, or fallback when node is NULL. */
 uint64_t notify_read_duration(const struct notify_reader *r, const struct doc_node *node,

@@ -535,24 +535,34 @@ describe('notifications', () => {
 agent_grace: 0s
 targets:
   chat: { type: webhook, url: "${http.url}/hook", secret_file: ${join(file.dir, 'key')} }
+  web: { type: webhook, url: "${http.url}/web", secret_file: ${join(file.dir, 'key')} }
 rules:
+  - { on: [run.failed], hosts: [db1], targets: [chat], quiet: 0s }
   - { on: [run.failed, agent.lost, agent.back], targets: [chat], quiet: 0s }
+  - { on: [run.failed, agent.lost, agent.back], hosts: ["web*"], targets: [web], quiet: 0s }
 `, { mode: 0o644 });
 		const dashboard = await Dashboard.start({ env: { ...file.env, NOTIFY_FILE: rules } });
 		try {
 			const session = await dashboard.login();
 			await allConnected(session, 'web1', 'db1');
-			const told = (event, host, from = 0) => until(`${event} of ${host}`, () => http.taken.slice(from).find((r) => r.json.event === event && r.json.host === host));
+			const told = (event, host, from = 0) => until(`${event} of ${host}`, () => http.taken.slice(from).find((r) => r.path === '/hook' && r.json.event === event && r.json.host === host));
 			for (const host of ['web1', 'db1']) {
 				const run = await session.run('speak', { code: 3 }, { host });
 				assert.equal((await told('run.failed', host)).json.run, run.id);
 			}
+			await until('the rule of web*', () => http.taken.some((r) => r.path === '/web' && r.json.event === 'run.failed'));
 			const n = http.taken.length;
 			await agents.db1.stop();
 			await told('agent.lost', 'db1', n);
 			await agents.db1.restart();
 			await told('agent.back', 'db1', n); // a slow start told some before
 			assert.deepEqual(http.taken.slice(n).map((r) => [r.json.event, r.json.host]), [['agent.lost', 'db1'], ['agent.back', 'db1']], 'nothing of the other one');
+			assert.deepEqual([...new Set(http.taken.filter((r) => r.path === '/web').map((r) => r.json.host))], ['web1']);
+			// who is not there is named with its place, and nothing is changed
+			writeFileSync(rules, readFileSync(rules, 'utf8').replace('[db1]', '[db2]'));
+			dashboard.child.kill('SIGHUP');
+			await until('the mistake to be named', () => /notify\.yml:7:\d+: AGENTS_FILE names no host 'db2' \(did you mean db1\?\)/.test(dashboard.log()));
+			assert.deepEqual((await session.get('/api/v1/notify')).json.rules[0].hosts, ['db1']);
 		} finally {
 			await dashboard.destroy();
 			for (const agent of Object.values(agents)) await agent.destroy();

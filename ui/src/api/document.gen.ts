@@ -261,6 +261,7 @@ export interface NotifyHook {
 /** Patterns are empty for all. */
 export interface NotifyRule {
   on: string[];
+  hosts: string[];
   runs: string[];
   sections: string[];
   items: string[];
@@ -632,7 +633,7 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   NewToken: { token: '@Token', secret: 's' },
   Notify: { configured: 'b', targets: '[@NotifyTarget', rules: '[@NotifyRule', hooks: '[@NotifyHook' },
   NotifyHook: { name: 's', flow: 's', host: 's?', events: '[s', refs: '[s' },
-  NotifyRule: { on: '[s', runs: '[s', sections: '[s', items: '[s', targets: '[s', quiet_us: 'n' },
+  NotifyRule: { on: '[s', hosts: '[s', runs: '[s', sections: '[s', items: '[s', targets: '[s', quiet_us: 'n' },
   NotifyTarget: { name: 's', kind: '#NotifyTargetKind', where: 's', waiting: 'n', last: '@?NotifyTargetLast' },
   NotifyTargetLast: { time_us: 'n', ok: 'b', test: 'b', message: 's' },
   NotifyTestAnswer: { results: '[@NotifyTestAnswerResultsItem' },

@@ -75,7 +75,7 @@ function Target({ target, onTested }: { target: NotifyTarget; onTested: () => vo
 /** A rule in words: what it is about, and who is told. */
 function Rule({ rule }: { rule: NotifyRule }) {
   const m = t.value;
-  const only = [...rule.runs, ...rule.items];
+  const only = [...rule.hosts, ...rule.runs, ...rule.items];
   const sections = rule.sections.map((s) => m.section[s as keyof typeof m.section] ?? s);
   return (
     <li>
