@@ -91,8 +91,8 @@ export class Fixture {
 
   add(run) {
     this.runs.set(run.doc.id, run);
-    run.onChange = () => this.#tell(run);
-    this.#tell(run);
+    run.onChange = () => this.tell(run);
+    this.tell(run);
     return run;
   }
 
@@ -153,7 +153,7 @@ export class Fixture {
     return [...this.runs.values()].map((r) => r.doc).sort((a, b) => b.created_us - a.created_us || b.number - a.number);
   }
 
-  #tell(run) {
+  tell(run) {
     this.#publish('runs', 'put', this.#summary(run.doc));
     this.#publish(`run/${run.doc.id}`, 'put', run.doc);
   }

@@ -223,6 +223,32 @@ journey('history filters in its address and loads older runs', {
   await sees(page, '.run-outcome', 'exit 1');
 });
 
+journey('a failed run says why in its row, in full when pointed at, on a phone on a line of its own', { at: '/history', prepare: (f) => (f.byName('demo.flood').doc.status = 'failed') }, async (page, fixture) => {
+  const why = page.locator('.run-row', { hasText: 'Backup' }).locator('.why');
+  await why.waitFor();
+  assert.match(await why.innerText(), /^db=ops pg_restore: error: could not execute query/);
+  assert.equal(await why.getAttribute('title'), fixture.byName('backup').doc.first_error.text);
+  // It is found when the log is archived, a moment after the end, and told.
+  const flood = page.locator('.run-row', { hasText: 'Flood' });
+  await flood.waitFor();
+  assert.equal(await flood.locator('.why').count(), 0);
+  const run = fixture.byName('demo.flood');
+  run.doc.first_error = { line: 3, text: `no space left on ${'device '.repeat(20)}` };
+  fixture.tell(run);
+  await sees(page, '.run-row .why', 'no space left on device');
+  for (const at of ['/history', '/']) {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(new URL(at, page.url()).href);
+    await flood.locator('.why bdi').waitFor();
+    const [line, took, row] = await Promise.all(['.why bdi', '.took', '.run-what'].map((c) => flood.locator(c).first().boundingBox()));
+    assert.ok(line.y >= took.y + took.height - 4 && took.y >= row.y + row.height - 4, 'three lines');
+    assert.ok(line.x + line.width <= 390 && line.width > 250 && line.height < 24, 'the last is one line, cut at the edge');
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await sees(page, '.list-card .why', 'no space left on device');
+  assert.ok(!(await flood.innerText()).includes('mib=12'), 'a narrow column has no room for both');
+});
+
 journey('the session ends while watching: sign in over the page, which goes on', { prepare: (f) => f.add(liveBackup(50)), at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page, fixture) => {
   await page.waitForSelector('.lr');
   fixture.expire();

@@ -10,6 +10,7 @@ import { Ago, Took } from './Time.tsx';
 /** One run in a list: a link of one line, two on a phone. */
 export function RunRow({ run, pick, children }: { run: Run; /** What picks it, before all else. */ pick?: ComponentChildren; children?: ComponentChildren }) {
   const how = isActive(run) ? '' : outcome(run);
+  const why = run.first_error?.text;
   return (
     <li class={pick ? 'row pickable' : 'row'}>
       {pick}
@@ -20,7 +21,15 @@ export function RunRow({ run, pick, children }: { run: Run; /** What picks it, b
           <span class="run-number mono">#{run.number}</span>
           {how !== '' && <span class={`run-outcome ${tone(run.status)}`}>{how}</span>}
         </span>
-        <span class="run-inputs mono">{inputsText(run)}</span>
+        <span class={why ? 'run-inputs why mono' : 'run-inputs mono'} title={why}>
+          {why ? (
+            <>
+              <span>{inputsText(run)}</span> <bdi translate={false}>{why}</bdi>
+            </>
+          ) : (
+            inputsText(run)
+          )}
+        </span>
         {several.value && <span class="run-host">{hostTitle(run.host)}</span>}
         <span class="run-actor">{actorName(run.actor)}</span>
         <span class="took">

@@ -29,7 +29,9 @@ export function firstMatch(answer: string): { line: number; text: string } | nul
 /** How a run ended, and what went wrong first, without going there. */
 export function Preview({ run }: { run: Run }) {
   const text = useSignal<string | null>(null);
-  const first = useSignal<{ line: number; text: string } | null>(null);
+  // What the archive does not say, or not yet, is looked for.
+  const found = useSignal<{ line: number; text: string } | null>(null);
+  const first = run.first_error ?? found.value;
   const error = useSignal<unknown>(null);
   const load = async (signal?: AbortSignal) => {
     error.value = null;
@@ -38,7 +40,7 @@ export function Preview({ run }: { run: Run }) {
     try {
       const { offset } = await get(`${log}/locate?line=${Math.max(0, run.lines - LINES)}`, shape({ offset: num }), o);
       text.value = lastLines(await getText(`${log}?format=text&offset=${offset}`, o));
-      if (run.status === 'failed' || run.status === 'timed_out') first.value = firstMatch(await getText(`${log}/search?preset=errors&before=0&after=0&limit=1`, o));
+      if (!run.first_error && (run.status === 'failed' || run.status === 'timed_out')) found.value = firstMatch(await getText(`${log}/search?preset=errors&before=0&after=0&limit=1`, o));
     } catch (e) {
       if (!signal?.aborted) error.value = e;
     }
@@ -50,9 +52,9 @@ export function Preview({ run }: { run: Run }) {
   }, [run.id, run.size]);
   return (
     <div class="run-preview">
-      {first.value && (
-        <Link href={`${runPath(run)}#L${first.value.line}`} class="first-error">
-          <span class="muted">{t.value.firstError}</span> <span class="mono">{first.value.text}</span>
+      {first && (
+        <Link href={`${runPath(run)}#L${first.line}`} class="first-error">
+          <span class="muted">{t.value.firstError}</span> <span class="mono">{first.text}</span>
         </Link>
       )}
       {text.value !== null && (
