@@ -251,7 +251,7 @@ export class Fixture {
         if (this.hosts && !this.schedule.hosts) {
           const flows = this.schedule.flows.map((f) => ({ ...f, host: this.agent.host }));
           this.schedule.flows = [...flows, { ...flows[0], host: 'web1', last_run: null }];
-          this.schedule.hosts = this.hosts.map((h) => ({ host: h.host, maintenance: false, maintenance_reason: null, error: h.state === 'away' ? 'connection refused' : null }));
+          this.schedule.hosts = this.hosts.map((h) => ({ host: h.host, maintenance: false, maintenance_reason: null, error: h.state === 'away' ? 'connection refused' : null, as_of_us: h.state === 'away' ? (Date.now() - 300e3) * 1000 : null }));
         }
         return this.#send(res, 200, this.schedule);
       }

@@ -184,6 +184,7 @@ journey('schedule and audit say whose it is, and change one machine', { at: '/sc
   await row.getByText('Paused').waitFor();
   assert.equal(await page.locator('.schedule-row .tag.warn').count(), 2, 'the other machine goes on');
   assert.ok(await page.getByRole('button', { name: 'Begin maintenance db1' }).isDisabled(), 'it could not be asked');
+  assert.match(await page.locator('.maintenance', { hasText: 'connection refused' }).innerText(), /what it has planned is as of 5 min ago/);
   await page.getByRole('button', { name: 'Begin maintenance Web server' }).click();
   await page.locator('.maintenance.on', { hasText: 'Web server' }).waitFor();
   assert.deepEqual(fixture.requests.filter((r) => r.method === 'POST').map((r) => r.body), [{ flow: 'backup', pause: true, host: 'web1' }, { on: true, host: 'web1' }]);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app/runs/schedule.h"
 #include "core/app/server.h"
 #include "core/base/log.h"
 
@@ -44,8 +45,10 @@ static void on_link_state(struct link_watch *watch, const struct link_info *info
 			LOG_STR("state", link_state_name(info->state)),
 			LOG_STR("reason", info->reason));
 	live_on_system(host->server->live);
-	if (info->state == LINK_CONNECTED)
+	if (info->state == LINK_CONNECTED) {
+		schedule_learn(host);
 		live_on_agent(host->server->live);
+	}
 }
 
 static void on_archiver(const struct archiver_status *status, void *arg)
@@ -128,6 +131,7 @@ static void on_link_closed(void *arg)
 	host->link = NULL;
 	host->on_closed(host);
 	agent_conf_fini(&host->conf);
+	json_decref(host->schedule);
 	free(host);
 }
 

@@ -6,6 +6,7 @@
 #ifndef OPS_CORE_APP_HOSTS_HOST_H
 #define OPS_CORE_APP_HOSTS_HOST_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ struct host {
 	struct archive_others others;
 	struct link_watch watch;
 	uint64_t released_runs; /* archived wholly, of which we heard */
+	json_t *schedule; /* what its agent said last that it has planned; NULL: nothing yet */
+	uint64_t schedule_us;
 	uint64_t slow_until_ms; /* uv_now(): it did not answer in time what was asked of all */
 	void (*on_closed)(struct host *host);
 };

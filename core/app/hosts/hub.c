@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app/runs/schedule.h"
 #include "core/app/server.h"
 #include "core/base/log.h"
 
@@ -74,6 +75,7 @@ static void catalog_set(struct hub *hub, struct wire_str text)
 	hub->doc = doc;
 	put_host(doc, "commands", host_name(hub->host));
 	put_host(doc, "flows", host_name(hub->host));
+	schedule_learn(hub->host);
 	hosts_on_catalog(hub->host->server->hosts);
 }
 

@@ -11,6 +11,7 @@
 #include "core/app/hosts/ask.h"
 #include "core/app/http.h"
 #include "core/app/server.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "proto/msg.h"
 
@@ -45,19 +46,70 @@ static json_t *document_of(const struct link_reply *reply)
 		JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 }
 
-/* Adds what a host says to the document of all. */
-static void add_schedule(json_t *to, const struct ask_answer *answer, bool is_first)
+/* What an agent says is what is known of it from now on. Consumes doc. */
+static void keep(struct host *host, json_t *doc)
 {
-	json_t *doc = document_of(&answer->reply), *flow;
-	const char *fault = is_ok(&answer->reply) ? "the agent's answer makes no sense"
-						  : fault_of(&answer->reply);
+	if (!json_is_object(doc)) {
+		json_decref(doc);
+		return;
+	}
+	json_decref(host->schedule);
+	host->schedule = doc;
+	host->schedule_us = clock_wall_us();
+}
+
+/* What a host that cannot be asked said last, or NULL. A time that is over is no next one. */
+static json_t *kept_of(const struct host *host)
+{
+	json_t *doc = host != NULL ? json_deep_copy(host->schedule) : NULL, *flow;
 	size_t i;
 
+	json_array_foreach(json_object_get(doc, "flows"), i, flow)
+	{
+		json_int_t next_us = json_integer_value(json_object_get(flow, "next_us"));
+
+		if (next_us > 0 && (uint64_t)next_us < clock_wall_us())
+			json_object_set_new(flow, "next_us", json_null());
+	}
+	return doc;
+}
+
+/* An agent that was just connected to, or has another catalogue, has said what it has planned. */
+static void on_learned(const struct link_reply *reply, void *arg)
+{
+	keep(arg, document_of(reply));
+}
+
+void schedule_learn(struct host *host)
+{
+	link_request(host->link, MSG_SCHEDULE, NULL, 0, on_learned, host);
+}
+
+/* Adds what a host says to the document of all, or said when it could be asked. False: nothing is
+ * known of it. */
+static bool add_schedule(
+	json_t *to, struct host *host, const struct ask_answer *answer, bool is_first)
+{
+	json_t *doc = document_of(&answer->reply), *flow;
+	bool is_new = json_is_object(doc);
+	const char *fault = is_ok(&answer->reply) ? "the agent's answer makes no sense"
+						  : fault_of(&answer->reply);
+	bool is_known;
+	size_t i;
+
+	if (is_new && host != NULL)
+		keep(host, json_incref(doc));
+	if (!is_new) {
+		json_decref(doc);
+		doc = kept_of(host);
+	}
+	is_known = doc != NULL;
 	json_array_append_new(json_object_get(to, "hosts"),
-		json_pack("{s:s,s:b,s:O?,s:o?}", "host", answer->host, "maintenance",
+		json_pack("{s:s,s:b,s:O?,s:o?,s:o?}", "host", answer->host, "maintenance",
 			json_is_true(json_object_get(doc, "maintenance")), "maintenance_reason",
 			json_object_get(doc, "maintenance_reason"), "error",
-			doc == NULL ? json_string(fault) : NULL));
+			is_new ? NULL : json_string(fault), "as_of_us",
+			is_new || !is_known ? NULL : json_integer((json_int_t)host->schedule_us)));
 	json_array_foreach(json_object_get(doc, "flows"), i, flow)
 	{
 		json_object_set_new(flow, "host", json_string(answer->host));
@@ -72,6 +124,7 @@ static void add_schedule(json_t *to, const struct ask_answer *answer, bool is_fi
 				: json_null());
 	}
 	json_decref(doc);
+	return is_known;
 }
 
 /* Notes whose answer it is: http_agent_problem() names it. */
@@ -87,13 +140,13 @@ static void answer_problem(struct request *req, const struct ask_answer *answer)
 static void on_schedules(struct request *req, const struct ask_answer *answers, size_t n)
 {
 	json_t *doc = json_pack("{s:[],s:[]}", "flows", "hosts");
-	size_t n_ok = 0;
+	struct hosts *hosts = server_of(req)->hosts;
+	size_t n_known = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		add_schedule(doc, &answers[i], i == 0);
-		n_ok += is_ok(&answers[i].reply);
-	}
-	if (n_ok == 0)
+	for (size_t i = 0; i < n; i++)
+		n_known +=
+			add_schedule(doc, hosts_find(hosts, answers[i].host), &answers[i], i == 0);
+	if (n_known == 0)
 		answer_problem(req, &answers[0]);
 	else
 		http_json(req, 200, doc);

@@ -5,6 +5,11 @@
 
 #include "core/web/request.h"
 
+struct host;
+
+/* Asks the agent what it has planned, to be told of it when the agent is away. */
+void schedule_learn(struct host *host);
+
 /* The schedules of all hosts, or of the one named, as one document. */
 void schedule_get(struct request *req);
 /* Switches a flow's schedule, or all starts, off or on, at the primary host, the one named, or (all

@@ -462,7 +462,12 @@ describe('an agent that is not well', () => {
 		assert.ok(list.runs.some((r) => r.id === before.id), 'what is archived is there');
 		assert.equal((await session.get(`/api/v1/runs/${before.id}`)).json.run.host, 'db1');
 		const schedule = (await session.get('/api/v1/schedule')).json;
-		assert.deepEqual(schedule.hosts.map((h) => [h.host, h.error !== null]), [['web1', false], ['db1', true]]);
+		assert.deepEqual(schedule.hosts.map((h) => [h.host, h.error !== null, h.as_of_us !== null]), [['web1', false, false], ['db1', true, true]]);
+		assert.ok(Math.abs(schedule.hosts[1].as_of_us / 1000 - Date.now()) < 600e3);
+		assert.deepEqual(schedule.flows.map((f) => `${f.host}/${f.flow}`).sort(), ['db1/of-db1', 'db1/same', 'web1/of-web1', 'web1/same'], 'what it said last');
+		const alone = await session.get('/api/v1/schedule?host=db1');
+		assert.deepEqual([alone.status, alone.json.flows.length], [200, 2], alone.text);
+		assertIs('Schedule', alone.json);
 		const cancelled = await session.post('/api/v1/runs/cancel', { host: '*' });
 		assert.deepEqual(cancelled.json.hosts.map((h) => [h.host, h.error !== null]), [['web1', false], ['db1', true]]);
 		await isUndisturbed('web1', web);

@@ -95,9 +95,9 @@ test('documents say whose each thing is; of one machine they need not', () => {
   assert.deepEqual(refused({ config_error: 'line 3', hosts: [{ host: 'web1', title: 'web1', primary: true, digest: null, error: 'line 3' }, { host: 'db1', title: 'db1', primary: false, digest: 'c0', error: null }] }), [{ host: 'web1', error: 'line 3' }]);
   const flow = { flow: 'f', title: 'F', rules: [], next_us: null, last_run: null, paused: false, paused_by: null, reason: null };
   const plan = decodeSchedule({ flows: [flow, { ...flow, host: 'db1' }], maintenance: true, maintenance_reason: 'work' }, 'schedule');
-  assert.deepEqual([plan.flows.map((f) => f.host), plan.maintenance], [['', 'db1'], [{ host: '', on: true, reason: 'work', error: '' }]]);
-  const each = decodeSchedule({ flows: [], maintenance: false, maintenance_reason: null, hosts: [{ host: 'web1', maintenance: false }, { host: 'db1', maintenance: true, maintenance_reason: 'x', error: 'away' }] }, 'schedule');
-  assert.deepEqual(each.maintenance, [{ host: 'web1', on: false, reason: '', error: '' }, { host: 'db1', on: true, reason: 'x', error: 'away' }]);
+  assert.deepEqual([plan.flows.map((f) => f.host), plan.maintenance], [['', 'db1'], [{ host: '', on: true, reason: 'work', error: '', asOf: 0 }]]);
+  const each = decodeSchedule({ flows: [], maintenance: false, maintenance_reason: null, hosts: [{ host: 'web1', maintenance: false }, { host: 'db1', maintenance: true, maintenance_reason: 'x', error: 'away', as_of_us: 5 }] }, 'schedule');
+  assert.deepEqual(each.maintenance, [{ host: 'web1', on: false, reason: '', error: '', asOf: 0 }, { host: 'db1', on: true, reason: 'x', error: 'away', asOf: 5 }]);
   const row = { id: 1, time_us: 1, source: 'agent', event: 'x', actor: null, data: {} };
   assert.deepEqual(decodeAudit({ entries: [row, { ...row, host: 'db1' }], next: null, chain: 'verified' }, 'audit').entries.map((e) => e.host), ['', 'db1']);
 });

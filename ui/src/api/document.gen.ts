@@ -423,8 +423,10 @@ export interface ScheduleHostsItem {
   host: string;
   maintenance: boolean;
   maintenance_reason: string;
-  /** Why its agent could not be asked; its flows are missing then. */
+  /** Why its agent could not be asked; what it said last is here then, if it did. */
   error: string;
+  /** When it said so, if it could not be asked now; null: nothing is known of it. */
+  as_of_us: number;
 }
 
 export interface ScheduleRule {
@@ -646,7 +648,7 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   RunSummary: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', first_error: '@?FirstError' },
   Schedule: { flows: '[@ScheduleFlowsItem', maintenance: 'b', maintenance_reason: 's?', hosts: '[?@ScheduleHostsItem' },
   ScheduleFlowsItem: { host: 's?', flow: 's', title: 's', rules: '[@ScheduleRule', next_us: 't?', last_run: '@?RunSummary', paused: 'b', paused_by: 's?', reason: 's?' },
-  ScheduleHostsItem: { host: 's', maintenance: 'b', maintenance_reason: 's?', error: 's?' },
+  ScheduleHostsItem: { host: 's', maintenance: 'b', maintenance_reason: 's?', error: 's?', as_of_us: 't?' },
   ScheduleRule: { cron: 's', timezone: 's', catch_up_us: 't?', next_us: 't?', paused: 'b' },
   Session: { user: 's', created_us: 'n', expires_us: 'n', reauth_until_us: 'n', totp: 'b', version: 's', boot_id: 's' },
   SessionInfo: { id: 's', current: 'b', created_us: 'n', seen_us: 'n', expires_us: 'n', address: 's', user_agent: 's' },

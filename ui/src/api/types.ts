@@ -1,6 +1,6 @@
 // The documents of the API as the page has them: generated (ui/types.mjs), and a few put together otherwise.
 
-import { bool, list, object, or, shape, str, type Decoder } from './decode.ts';
+import { bool, list, num, object, or, shape, str, type Decoder } from './decode.ts';
 import { WORDS, type AuditEntry as AuditDocument, type AuditList, type CatalogueCommand, type CatalogueStep, type Input, type NotifyTestAnswerResultsItem, type PlanStep, type Run, type RunKind, type RunStatus, type ScheduleFlowsItem, type SessionInfo, type StepStatus, type Token } from './document.gen.ts';
 import { decoder } from './documents.ts';
 
@@ -17,8 +17,10 @@ export interface Maintenance {
   host: string;
   on: boolean;
   reason: string;
-  /** Why its agent could not be asked; its flows are missing then. */
+  /** Why its agent could not be asked. */
   error: string;
+  /** When it said what stands here then; 0: nothing is known of it. */
+  asOf: number;
 }
 export interface Schedule {
   flows: ScheduledFlow[];
@@ -92,7 +94,7 @@ const tokenList = decoder('TokenList');
 
 export const decodeSession = decoder('Session');
 const schedule = decoder('Schedule');
-const maintenances = or(list(shape<{ host: string; maintenance: boolean; maintenance_reason: string; error: string }>({ host: str, maintenance: or(bool, false), maintenance_reason: or(str, ''), error: or(str, '') })), []);
+const maintenances = or(list(shape<{ host: string; maintenance: boolean; maintenance_reason: string; error: string; as_of_us: number }>({ host: str, maintenance: or(bool, false), maintenance_reason: or(str, ''), error: or(str, ''), as_of_us: or(num, 0) })), []);
 const audit = decoder('AuditList');
 
 export const decodeSchedule: Decoder<Schedule> = (v, at) => {
@@ -100,7 +102,7 @@ export const decodeSchedule: Decoder<Schedule> = (v, at) => {
   const each = maintenances(object(v, at)['hosts'], `${at}.hosts`);
   return {
     flows: s.flows.map((f, i) => ({ ...f, host: hostAt(v, 'flows', i) })),
-    maintenance: each.length > 0 ? each.map((m) => ({ host: m.host, on: m.maintenance, reason: m.maintenance_reason, error: m.error })) : [{ host: '', on: s.maintenance, reason: s.maintenance_reason, error: '' }],
+    maintenance: each.length > 0 ? each.map((m) => ({ host: m.host, on: m.maintenance, reason: m.maintenance_reason, error: m.error, asOf: m.as_of_us })) : [{ host: '', on: s.maintenance, reason: s.maintenance_reason, error: '', asOf: 0 }],
   };
 };
 export const decodeAudit: Decoder<AuditPage> = (v, at) => {

@@ -123,6 +123,7 @@ export const en = {
   overviewOf: (host: string) => `Overview: ${host}`,
   hostAway: (host: string) => `${host} cannot be reached. Its runs go on; nothing new can be started there.`,
   hostRefused: (host: string) => `${host} refuses this dashboard. Check the secret both of them use.`,
+  hostAsOf: 'It cannot be asked now; what it has planned is as of',
   hostNotAsked: 'It could not be asked; what it has planned is missing here.',
   whichHost: 'Several hosts have a run of this number:',
   agentState: { connecting: 'connecting', connected: 'connected', away: 'cannot be reached', refused: 'refuses this dashboard' },

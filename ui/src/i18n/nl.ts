@@ -128,6 +128,7 @@ export const nl: Words = {
   overviewOf: (host: string) => `Overzicht: ${host}`,
   hostAway: (host: string) => `${host} is niet bereikbaar. Runs daar lopen door; iets nieuws starten kan er niet.`,
   hostRefused: (host: string) => `${host} weigert dit dashboard. Controleer het geheim dat beide gebruiken.`,
+  hostAsOf: 'Kan nu niet worden gevraagd; wat daar gepland is, is van',
   hostNotAsked: 'Kon niet worden gevraagd; wat daar gepland is ontbreekt hier.',
   whichHost: 'Meer hosts hebben een run met dit nummer:',
   agentState: { connecting: 'wordt verbonden', connected: 'verbonden', away: 'niet bereikbaar', refused: 'weigert dit dashboard' },

@@ -119,7 +119,7 @@ function Maintenance({ state, change }: { state: State; change: Change }) {
           <p class="muted small">{state.on && state.reason !== '' ? state.reason : m.maintenanceNote}</p>
         ) : (
           <p class="small">
-            {m.hostNotAsked} <span lang="en">{state.error}</span>
+            {state.asOf > 0 ? m.hostAsOf : m.hostNotAsked} <Ago us={state.asOf} /> <span lang="en">{state.error}</span>
           </p>
         )}
       </div>
