@@ -84,6 +84,30 @@ const char *status_config_action(
 	return NULL;
 }
 
+static bool is_same(const char *action, const char *runnable)
+{
+	return action != NULL && strcmp(action, runnable) == 0;
+}
+
+bool status_config_has_action(const struct status_config *config, const char *runnable)
+{
+	bool found = false;
+
+	for (int i = 0; i < STATUS_SECTIONS; i++)
+		found = found || is_same(config->actions[i], runnable);
+	for (size_t i = 0; i < config->n_units; i++)
+		found = found || is_same(config->units[i].action, runnable);
+	for (size_t i = 0; i < config->n_repositories; i++)
+		found = found || is_same(config->repositories[i].action, runnable);
+	for (size_t i = 0; i < config->n_certificates; i++)
+		found = found || is_same(config->certificates[i].action, runnable);
+	for (size_t i = 0; i < config->n_backups; i++)
+		found = found || is_same(config->backups[i].action, runnable);
+	for (size_t i = 0; i < config->n_urls; i++)
+		found = found || is_same(config->urls[i].action, runnable);
+	return found;
+}
+
 void status_config_free(struct status_config *config)
 {
 	if (config == NULL)

@@ -85,6 +85,8 @@ const char *status_section_name(enum status_section section);
 /* What to do about an item of the document: its own action, else its section's, else NULL. */
 const char *status_config_action(
 	const struct status_config *config, const char *section, const char *id);
+/* Whether a run of that command or flow is what one would do about some item. */
+bool status_config_has_action(const struct status_config *config, const char *runnable);
 /* The id of a certificate's item: the file, or host:port. */
 char *status_certificate_id(const struct status_certificate *certificate);
 

@@ -95,6 +95,23 @@ bool items_has(const struct items *items, const char *section, const char *id)
 	return item != NULL && !item->gone;
 }
 
+bool items_have_action(
+	const struct items *items, const struct probe *probe, struct wire_str runnable)
+{
+	list_foreach(pos, tmp, &items->all)
+	{
+		const struct item *item = container_of(pos, struct item, link);
+		const char *action;
+
+		if (item->owner != probe || item->gone)
+			continue;
+		action = status_config_action(items->config, probe->section, item->id);
+		if (action != NULL && wire_str_eq(runnable, action))
+			return true;
+	}
+	return false;
+}
+
 static struct item *find_or_add(struct items *items, const struct probe *owner, const char *id)
 {
 	struct item *item = find(items, owner->section, id);

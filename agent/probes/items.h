@@ -10,6 +10,7 @@
 
 #include "agent/probes/probe.h"
 #include "core/base/list.h"
+#include "proto/wire.h"
 
 #define ITEMS_MAX 1024 /* of all probes together; more are not shown */
 
@@ -36,6 +37,9 @@ void items_unknown(
 	struct items *items, const struct probe *probe, const char *why, uint64_t wall_us);
 /* Whether there is an item of this id in the section. */
 bool items_has(const struct items *items, const char *section, const char *id);
+/* Whether a run of that command or flow is what one would do about one of the probe's items. */
+bool items_have_action(
+	const struct items *items, const struct probe *probe, struct wire_str runnable);
 /* The worker has forgotten everything. */
 void items_tell_again(struct items *items);
 

@@ -23,7 +23,8 @@ int note_encode(const struct note *note, uint8_t *out, size_t cap)
 
 static bool is_kind(uint8_t kind)
 {
-	return (kind >= NOTE_RESET && kind <= NOTE_AGAIN) || kind == NOTE_VERIFIED;
+	return (kind >= NOTE_RESET && kind <= NOTE_AGAIN) || kind == NOTE_VERIFIED ||
+	       kind == NOTE_ENDED;
 }
 
 int note_decode(const void *data, size_t n, struct note *ret_note)

@@ -27,6 +27,7 @@ enum note_kind {
 	NOTE_AGAIN = 6, /* worker: tell everything again */
 	/* 7 to 9 are tailnote.h's */
 	NOTE_VERIFIED = 10, /* worker: the command or flow id succeeded last at time_us */
+	NOTE_ENDED = 11,    /* worker: a run of the command or flow id has ended */
 };
 
 enum level {

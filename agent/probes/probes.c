@@ -188,6 +188,24 @@ static void set_watched(struct probes *p, uint64_t watch_us)
 
 /* ---- the worker ---- */
 
+/* Something is known to be another way now. */
+static void look_now(struct probe *probe)
+{
+	if (probe->pid == 0)
+		probe->due_us = 0;
+	else
+		probe->again = true; /* the look that goes on does not know */
+}
+
+/* What was done about them is over: whether it helped is worth a look. */
+static void look_at_mended(struct probes *p, const struct note *note)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (items_have_action(&p->items, &p->list[i], note->id))
+			look_now(&p->list[i]);
+	}
+}
+
 /* A restore has succeeded: the backups that it proves are looked at again. */
 static void set_verified(struct probes *p, const struct note *note)
 {
@@ -199,10 +217,7 @@ static void set_verified(struct probes *p, const struct note *note)
 			!wire_str_eq(note->id, backup->verified_by))
 			continue;
 		probe->verified_us = note->time_us;
-		if (probe->pid == 0)
-			probe->due_us = 0;
-		else
-			probe->again = true; /* the look that goes on does not know */
+		look_now(probe);
 	}
 }
 
@@ -227,6 +242,8 @@ static bool hear(struct probes *p)
 			set_watched(p, UINT64_C(1000) * note.interval_ms);
 		else if (note.kind == NOTE_VERIFIED)
 			set_verified(p, &note);
+		else if (note.kind == NOTE_ENDED)
+			look_at_mended(p, &note);
 		else if (note.kind == NOTE_AGAIN)
 			items_tell_again(&p->items);
 	}

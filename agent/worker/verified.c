@@ -9,11 +9,11 @@
 #include "agent/run/meta.h"
 #include "core/base/log.h"
 
-/* The probes' socket may be full; then they are told when they are new, or with the next success.
- */
-static void tell(struct worker *worker, const char *name, uint64_t time_us)
+/* The probes' socket may be full; then they are told when they are new, or with the next success,
+ * or look when it is time. */
+static void tell(struct worker *worker, enum note_kind kind, const char *name, uint64_t time_us)
 {
-	struct note note = {.kind = NOTE_VERIFIED, .time_us = time_us, .id = wire_str_of(name)};
+	struct note note = {.kind = kind, .time_us = time_us, .id = wire_str_of(name)};
 	uint8_t bytes[NOTE_MAX_ID + 64];
 	int n = note_encode(&note, bytes, sizeof(bytes));
 
@@ -31,29 +31,35 @@ static struct verified *find(struct worker *worker, const char *name)
 	return NULL;
 }
 
-/* The entry of what has succeeded with this run, if it is newer than what is known; else NULL. */
-static struct verified *take(struct worker *worker, const struct run *run)
+/* What a run that has ended was of. NULL: it goes on, or is gone. */
+static struct plan *read_ended(struct worker *worker, const struct run *run, uint64_t *ret_end_us)
 {
-	struct verified *found = NULL;
 	struct run_state state;
 	struct err err = {0};
 	struct plan *meta;
-	int fd;
+	int fd = run->final ? runset_open_dir(&worker->runs, run) : -1;
 
-	if (!run->final || run->status != RUN_SUCCEEDED)
-		return NULL;
-	fd = runset_open_dir(&worker->runs, run);
 	if (fd < 0)
 		return NULL;
 	meta = meta_read(fd, &err);
-	if (meta != NULL && state_read(fd, &state) == 0)
-		found = find(worker, meta->name);
-	if (found != NULL && state.finished_us > found->time_us)
-		found->time_us = state.finished_us;
-	else
-		found = NULL;
-	meta_free(meta);
+	if (meta != NULL && state_read(fd, &state) != 0) {
+		meta_free(meta);
+		meta = NULL;
+	}
 	close(fd);
+	if (meta != NULL)
+		*ret_end_us = state.finished_us;
+	return meta;
+}
+
+/* The entry of what has succeeded, if it is newer than what is known; else NULL. */
+static struct verified *take(struct worker *worker, const char *name, uint64_t end_us)
+{
+	struct verified *found = find(worker, name);
+
+	if (found == NULL || end_us <= found->time_us)
+		return NULL;
+	found->time_us = end_us;
 	return found;
 }
 
@@ -81,9 +87,31 @@ void verified_scan(struct worker *worker)
 	name_all(worker);
 	left = worker->n_verified;
 	for (size_t i = 0; left != 0 && i < MIN(set->n, (size_t)VERIFIED_MAX_SCAN); i++) {
-		if (take(worker, set->runs[set->n - 1 - i]) != NULL)
+		const struct run *run = set->runs[set->n - 1 - i];
+		struct plan *meta = NULL;
+		uint64_t end_us;
+
+		if (run->status == RUN_SUCCEEDED)
+			meta = read_ended(worker, run, &end_us);
+		if (meta != NULL && take(worker, meta->name, end_us) != NULL)
 			left--;
+		meta_free(meta);
 	}
+}
+
+static void look_at(struct worker *worker, const struct run *run)
+{
+	const struct status_config *config = worker->catalog->status;
+	struct plan *meta;
+	uint64_t end_us;
+
+	if (config == NULL || (meta = read_ended(worker, run, &end_us)) == NULL)
+		return;
+	if (run->status == RUN_SUCCEEDED && take(worker, meta->name, end_us) != NULL)
+		tell(worker, NOTE_VERIFIED, meta->name, end_us);
+	if (status_config_has_action(config, meta->name))
+		tell(worker, NOTE_ENDED, meta->name, end_us);
+	meta_free(meta);
 }
 
 void verified_look(struct worker *worker)
@@ -91,12 +119,8 @@ void verified_look(struct worker *worker)
 	struct run *run;
 
 	while ((run = runset_next_change(&worker->runs, worker->verified_change)) != NULL) {
-		struct verified *found;
-
 		worker->verified_change = run->change;
-		found = worker->n_verified != 0 ? take(worker, run) : NULL;
-		if (found != NULL)
-			tell(worker, found->name, found->time_us);
+		look_at(worker, run);
 	}
 }
 
@@ -104,6 +128,7 @@ void verified_tell(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->n_verified; i++) {
 		if (worker->verified[i].time_us != 0)
-			tell(worker, worker->verified[i].name, worker->verified[i].time_us);
+			tell(worker, NOTE_VERIFIED, worker->verified[i].name,
+				worker->verified[i].time_us);
 	}
 }

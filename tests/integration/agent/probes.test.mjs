@@ -176,6 +176,7 @@ actions: { urls: other, host: other }
 repositories: [{ path: ${at('clean')}, action: quick }, ${['dirty', 'behind', 'hostile', 'empty'].map((n) => at(n)).join(', ')}]
 backups:
   - { name: daily, glob: "${at('backups/daily-*.dump')}", max_age: 26h, min_size: 500B, verified_by: restore }
+  - { name: made, glob: "${at('backups/made-*.dump')}", action: make }
   - { name: old, glob: "${at('backups/old-*.dump')}", max_age: 26h }
   - { name: small, glob: "${at('backups/small-*.dump')}" }
   - { name: tiny, glob: "${at('backups/small-*.dump')}", min_size: 500B }
@@ -183,7 +184,8 @@ backups:
   - { name: soon, glob: "${at('backups/nothing-*.dump')}", max_age: 2h }
 `;
 	agent = await Agent.start({
-		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n  other: { title: Other, exec: [/bin/true] }\n  restore: { title: Restore, exec: [/bin/true] }\n', status,
+		commands: 'version: 1\ncommands:\n  quick: { title: Quick, exec: [/bin/true] }\n  other: { title: Other, exec: [/bin/true] }\n  restore: { title: Restore, exec: [/bin/true] }\n' +
+			`  make: { title: Make, exec: [/bin/touch, ${at('backups/made-1.dump')}] }\n`, status,
 		env: { SSL_CERT_FILE: at('root.pem') },
 	});
 	client = await agent.connect();
@@ -385,6 +387,15 @@ test('a look that crashes is unknown and says so; the probes themselves go on', 
 	await item('host', 'memory', (i) => i.checked_us > us);
 	assert.equal(agent.probesPid, pid);
 	assert.doesNotMatch(agent.log(), /probes\.died/);
+});
+
+test('a backup is looked at when the run that makes it has ended, long before it is time', async () => {
+	// a minute from one look to the next: begin well before, so that a look of the other one would show that it was just time
+	const other = await item('backups', 'old', (i) => Date.now() * 1000 - i.checked_us < 40e6);
+	await item('backups', 'made', (i) => i.level === 'warn');
+	await client.start('make');
+	await item('backups', 'made', (i) => i.level === 'ok');
+	assert.equal((await item('backups', 'old')).checked_us, other.checked_us);
 });
 
 // last: it kills probes and worker
