@@ -116,7 +116,7 @@ static const struct {
 	const char *name, *mime, *extension;
 } kinds[] = {
 	[LOGFMT_RECORDS] = {"records", "application/vnd.ops.records", "journal"},
-	[LOGFMT_RAW] = {"raw", "application/octet-stream", "raw"},
+	[LOGFMT_RAW] = {"raw", "application/octet-stream", "log"},
 	[LOGFMT_TEXT] = {"text", "text/plain; charset=utf-8", "txt"},
 	[LOGFMT_NDJSON] = {"ndjson", "application/x-ndjson", "ndjson"},
 };

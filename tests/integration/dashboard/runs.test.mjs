@@ -259,7 +259,7 @@ describe('logs over HTTP', () => {
 		assert.equal(raw.headers['content-type'], 'application/octet-stream');
 		assert.equal(raw.headers['x-content-type-options'], 'nosniff');
 		assert.match(raw.headers['content-security-policy'], /sandbox/);
-		assert.match(raw.headers['content-disposition'], /^attachment; filename="run-[0-9a-f-]+\.raw"$/);
+		assert.match(raw.headers['content-disposition'], /^attachment; filename="run-[0-9a-f-]+\.log"$/);
 		const text = await log('format=text');
 		assert.ok(text.bytes.equals(raw.bytes));
 		assert.match(text.headers['content-type'], /^text\/plain/);
