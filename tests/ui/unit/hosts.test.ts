@@ -23,7 +23,7 @@ const known = (agents: HostState[], query = '') => {
   here.value = { path: '/', query, hash: '' };
 };
 const run = (id: string, number: number, of: string): Run => ({ id, number, host: of, name: 'a', title: 'A', status: 'succeeded', created_us: number }) as Run;
-const entry = (id: string, of: string, more: Partial<CatalogEntry> = {}): CatalogEntry => ({ id, kind: 'command', host: of, title: id, description: '', group: '', icon: '', inputs: [], confirm: false, danger: 'low', user: '', steps: [], ...more });
+const entry = (id: string, of: string, more: Partial<CatalogEntry> = {}): CatalogEntry => ({ id, kind: 'command', host: of, title: id, description: '', group: '', icon: '', inputs: [], confirm: false, danger: 'low', user: '', kill_after_us: 0, steps: [], ...more });
 
 /** A test that leaves nothing known behind. */
 function test(name: string, fn: () => void): void {

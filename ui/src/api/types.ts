@@ -45,6 +45,8 @@ export interface CatalogEntry extends Pick<CatalogueCommand, 'id' | 'title' | 'd
   host: string;
   /** None: a command. */
   steps: FlowStep[];
+  /** Between the signals TERM and KILL; 0 for a flow, whose commands have their own. */
+  kill_after_us: number;
 }
 
 export interface Catalog {
@@ -63,7 +65,7 @@ export const decodeCatalog: Decoder<Catalog> = (v, at) => {
   return {
     digest: c.config_digest,
     refused: (each.length > 0 ? each : [{ host: '', error: c.config_error }]).filter((r) => r.error !== ''),
-    entries: [...c.flows.map((f, i): CatalogEntry => ({ ...f, kind: 'flow', host: hostAt(v, 'flows', i), group: '', user: '' })), ...c.commands.map((e, i): CatalogEntry => ({ ...e, kind: 'command', host: hostAt(v, 'commands', i), steps: [] }))],
+    entries: [...c.flows.map((f, i): CatalogEntry => ({ ...f, kind: 'flow', host: hostAt(v, 'flows', i), group: '', user: '', kill_after_us: 0 })), ...c.commands.map((e, i): CatalogEntry => ({ ...e, kind: 'command', host: hostAt(v, 'commands', i), steps: [] }))],
   };
 };
 

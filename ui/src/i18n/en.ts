@@ -203,9 +203,10 @@ export const en = {
   // runs
   runAgain: 'Run again',
   cancelRun: 'Cancel run',
-  cancelling: 'Cancelling…',
+  cancelling: (s: number) => (s > 0 ? `Cancelling… ${s} s` : 'Cancelling…'),
   cancelQuestion: (name: string) => `Cancel ${name}?`,
   cancelHow: 'It is asked to end; what does not end in time is killed. Steps marked “finally” still run.',
+  cancelSignals: (left: string) => `It is asked to end (SIGTERM); what has not ended after ${left} is killed (SIGKILL). Steps marked “finally” still run.`,
   keepRunning: 'Keep running',
   startedAt: (at: string) => `started ${at}`,
   startedBy: (who: string) => `by ${who}`,

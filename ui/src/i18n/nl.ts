@@ -208,9 +208,10 @@ export const nl: Words = {
   // runs
   runAgain: 'Opnieuw starten',
   cancelRun: 'Run afbreken',
-  cancelling: 'Wordt afgebroken…',
+  cancelling: (s) => (s > 0 ? `Wordt afgebroken… ${s} s` : 'Wordt afgebroken…'),
   cancelQuestion: (name) => `${name} afbreken?`,
   cancelHow: 'Er wordt gevraagd te stoppen; wat niet op tijd stopt, wordt beëindigd. Stappen onder “finally” worden nog uitgevoerd.',
+  cancelSignals: (left) => `Er wordt gevraagd te stoppen (SIGTERM); wat na ${left} niet gestopt is, wordt beëindigd (SIGKILL). Stappen onder “finally” worden nog uitgevoerd.`,
   keepRunning: 'Laten lopen',
   startedAt: (at) => `gestart ${at}`,
   startedBy: (who) => `door ${who}`,

@@ -13,7 +13,8 @@ import { Steps } from './Steps.tsx';
 import { wentWrong } from './wentWrong.ts';
 import { lazy } from '../../lib/lazy.tsx';
 
-const RunHands = lazy(() => import('./RunHands.tsx').then((m) => m.RunHands), { soon: true });
+const RunHands = lazy(() => import('./RunHands.tsx').then((m) => m.RunHands));
+RunHands.fetch(); // beside the log: whoever is quick with the keys does not wait
 const Approvals = lazy(() => import('./Approvals.tsx').then((m) => m.Approvals));
 
 /** A failed run opens at the first error of the step that went wrong; where that says none, at its end. */
