@@ -58,6 +58,7 @@
 #define LIMIT_SPARE_FDS 128	       /* descriptors that are not for connections */
 #define LIMIT_SOCKETS_PER_SESSION 1024 /* one person's tabs, or a test of many viewers */
 #define LIMIT_SOCKETS 12000	       /* 8 KB each while idle; all queues: WEB_MAX_QUEUED */
+#define LIMIT_TOLD_RUNS 64	       /* whose last told status is kept */
 #define LIMIT_SUBSCRIPTIONS 64	       /* of one socket */
 #define LIMIT_LOG_SUBSCRIPTIONS                                                                    \
 	6 /* of them logs: their windows together fit the socket's queue                           \

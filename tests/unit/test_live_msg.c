@@ -72,6 +72,9 @@ static void reads_credit_and_unsubscribe(void **state)
 	assert_int_equal(parse("{\"op\":\"unsubscribe\",\"id\":4294967295}"), 0);
 	assert_int_equal(msg.op, LIVE_UNSUBSCRIBE);
 	assert_int_equal(msg.id, 4294967295u);
+	assert_int_equal(parse("{\"op\":\"hush\",\"id\":7}"), 0);
+	assert_int_equal(msg.op, LIVE_HUSH);
+	assert_int_equal(msg.id, 7);
 }
 
 static void refuses_what_is_malformed_and_says_why(void **state)

@@ -217,6 +217,11 @@ static void on_text(struct ws *ws, const char *text, size_t len)
 	case LIVE_UNSUBSCRIBE:
 		unsubscribe(socket, &msg);
 		return;
+	case LIVE_HUSH:
+		sub = sub_find(socket, msg.id);
+		if (sub != NULL)
+			sub->hushed = true;
+		return;
 	}
 }
 
@@ -302,14 +307,33 @@ void live_handle(struct request *req)
 			 ->subs) for (struct sub *sub = container_of(sub_pos, struct sub, link);   \
 				      sub != NULL; sub = NULL)
 
+/* Whether it has another status than when it was told last, or was not told for long. */
+static bool run_moved(struct live *live, const char *id, const char *status)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(live->told) && strcmp(live->told[i].id, id) != 0)
+		i++;
+	if (i < ARRAY_LEN(live->told) && strcmp(live->told[i].status, status) == 0)
+		return false;
+	if (i == ARRAY_LEN(live->told))
+		i = live->next_told++ % ARRAY_LEN(live->told);
+	snprintf(live->told[i].id, sizeof(live->told[i].id), "%s", id);
+	snprintf(live->told[i].status, sizeof(live->told[i].status), "%s", status);
+	return true;
+}
+
 void live_on_run(struct live *live, const json_t *run)
 {
 	const char *id = json_string_value(json_object_get(run, "id"));
+	const char *status = json_string_value(json_object_get(run, "status"));
+	bool moved;
 	char *text, *brief, number[32];
 	json_t *copy;
 
 	if (id == NULL || list_empty(&live->sockets))
 		return;
+	moved = status == NULL || run_moved(live, id, status);
 	snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
 		json_integer_value(json_object_get(run, "number")));
 	copy = json_copy((json_t *)(uintptr_t)run);
@@ -319,7 +343,11 @@ void live_on_run(struct live *live, const json_t *run)
 	brief = json_dumps(copy, JSON_COMPACT);
 	if (text != NULL && brief != NULL) {
 		live_foreach(live, sub)
-			topic_on_run(sub, id, number, sub->topic == TOPIC_RUNS ? brief : text);
+		{
+			if (moved || !sub->hushed)
+				topic_on_run(
+					sub, id, number, sub->topic == TOPIC_RUNS ? brief : text);
+		}
 	}
 	json_decref(copy);
 	free(text);

@@ -20,6 +20,11 @@ struct live {
 	struct list sockets; /* socket.link */
 	size_t n_sockets;
 	char *system; /* the last document of the topic `system`, or NULL */
+	/* With which status runs were told last, in a ring: for who was told to hush. */
+	struct {
+		char id[UUID_TEXT_BYTES], status[16];
+	} told[LIMIT_TOLD_RUNS];
+	unsigned next_told;
 };
 
 struct socket {
@@ -41,6 +46,7 @@ struct sub {
 	char run[LIVE_RUN_BYTES];    /* as asked for */
 	char name[LIVE_NAME_BYTES];  /* of a tail */
 	char host[LIMIT_HOST_BYTES]; /* as asked for; "": the primary one, or any */
+	bool hushed;		     /* of runs: only what changes a run's status */
 	struct host *watched;	     /* of a status (subscribed to) or tail; NULL: none */
 
 	/* documents: a snapshot is being fetched by one of these */

@@ -105,9 +105,13 @@ static const char *read_members(json_t *doc, struct live_msg *msg)
 	if (!members_are_known(doc))
 		return "the message has a member that is not known";
 	if (op == NULL)
-		return "op must be subscribe, credit or unsubscribe";
+		return "op must be subscribe, credit, hush or unsubscribe";
 	if (strcmp(op, "unsubscribe") == 0) {
 		msg->op = LIVE_UNSUBSCRIBE;
+		return NULL;
+	}
+	if (strcmp(op, "hush") == 0) {
+		msg->op = LIVE_HUSH;
 		return NULL;
 	}
 	if (strcmp(op, "credit") == 0) {
@@ -118,7 +122,7 @@ static const char *read_members(json_t *doc, struct live_msg *msg)
 		return NULL;
 	}
 	if (strcmp(op, "subscribe") != 0)
-		return "op must be subscribe, credit or unsubscribe";
+		return "op must be subscribe, credit, hush or unsubscribe";
 	msg->op = LIVE_SUBSCRIBE;
 	if (topic == NULL || !read_topic(topic, msg))
 		return "topic is malformed";

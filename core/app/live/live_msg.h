@@ -13,6 +13,7 @@ enum live_op {
 	LIVE_SUBSCRIBE,
 	LIVE_CREDIT,
 	LIVE_UNSUBSCRIBE,
+	LIVE_HUSH, /* of runs: only what changes a run's status */
 };
 
 enum live_topic {

@@ -47,6 +47,20 @@ describe('live topics', () => {
 		}
 	});
 
+	it('runs that are told to hush: only what changes a status, and all again after another subscribe', async () => {
+		const live = await session.live();
+		const [loud, hushed] = [live.subscribe('runs'), live.subscribe('runs')];
+		await Promise.all([loud.snapshot(), hushed.snapshot()]);
+		live.send({ op: 'hush', id: hushed.id });
+		const run = await session.run('ticks', { n: 60 });
+		await session.finished(run.id);
+		const of = (sub) => sub.messages.filter((m) => m.event === 'put' && m.data.id === run.id).map((m) => m.data.status);
+		for (const sub of [loud, hushed]) await sub.put((data) => data.id === run.id && data.status === 'succeeded');
+		assert.equal(new Set(of(hushed)).size, of(hushed).length, `none twice: ${of(hushed)}`);
+		assert.ok(of(loud).length > of(hushed).length + 3, `${of(loud).length} and ${of(hushed).length}`);
+		live.destroy();
+	});
+
 	it('catalog and system', async () => {
 		const catalog = await live.subscribe('catalog').snapshot();
 		assert.ok(catalog.commands.some((c) => c.id === 'speak'));

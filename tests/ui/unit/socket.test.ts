@@ -301,6 +301,21 @@ test('nobody who sees the page: only what is wanted then goes on, and the rest w
   assert.equal(w.sockets.length, 2, 'somebody looks: at once');
 });
 
+test('of runs a hidden page hears only what becomes of them, and all of it again when it is seen', () => {
+  const w = new FakeWorld();
+  w.socket.subscribe({ topic: 'runs', hushes: true, onEvent: () => undefined });
+  w.socket.start();
+  w.ws.open();
+  w.socket.visible(false);
+  assert.deepEqual(w.ws.sent.slice(1), [{ op: 'hush', id: 1 }]);
+  w.ws.drop();
+  w.advance(1000);
+  w.ws.open();
+  assert.deepEqual(w.ws.sent, [{ op: 'subscribe', topic: 'runs', id: 2 }, { op: 'hush', id: 2 }]);
+  w.socket.visible(true);
+  assert.deepEqual(w.ws.sent.slice(2, 4), [{ op: 'unsubscribe', id: 2 }, { op: 'subscribe', topic: 'runs', id: 3 }]);
+});
+
 test('what a hidden page lost is made again when it is seen', () => {
   const w = new FakeWorld();
   w.socket.subscribe({ topic: 'runs', onEvent: () => undefined });

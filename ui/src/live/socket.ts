@@ -32,6 +32,8 @@ export interface Subscriber {
   onEnd?(offset: number, reason: EndReason): void;
   /** Nobody needs it while the page is not seen: it goes on, as after a cut, when it is seen again. */
   rests?: boolean;
+  /** Of runs: while the page is not seen only what changes a run's status is wanted; then all of it again. */
+  hushes?: boolean;
 }
 
 export interface Subscription {
@@ -117,9 +119,13 @@ export class LiveSocket {
   visible(seen: boolean): void {
     this.seen = seen;
     for (const entry of this.entries) {
-      if (!entry.subscriber.rests || entry.ended) continue;
-      if (!seen) this.release(entry);
-      else if (this.isOpen() && entry.id === 0 && !entry.failed) this.open(entry);
+      const { rests, hushes } = entry.subscriber;
+      if (entry.ended || entry.failed || !(rests || hushes)) continue;
+      if (!seen && hushes) this.hush(entry);
+      else {
+        this.release(entry);
+        if (seen && this.isOpen()) this.open(entry);
+      }
     }
     if (!seen) return;
     if (this.isOpen()) this.ask();
@@ -168,6 +174,11 @@ export class LiveSocket {
     const { topic, host } = entry.subscriber;
     const offset = entry.subscriber.offset?.();
     this.send({ op: 'subscribe', topic, id: entry.id, ...(host ? { host } : {}), ...(offset === undefined ? {} : { offset }) });
+    if (entry.subscriber.hushes && !this.seen) this.hush(entry);
+  }
+
+  private hush(entry: Entry): void {
+    if (entry.id > 0) this.send({ op: 'hush', id: entry.id });
   }
 
   private release(entry: Entry): void {

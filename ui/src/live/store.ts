@@ -102,8 +102,8 @@ function onSystem(event: string, data: unknown): void {
 
 function subscribeAll(): Subscription[] {
   return [
-    socket.subscribe({ topic: 'system', onEvent: onSystem }),
-    socket.subscribe({ topic: 'runs', onEvent: onRuns }),
+    socket.subscribe({ topic: 'system', rests: true, onEvent: onSystem }),
+    socket.subscribe({ topic: 'runs', hushes: true, onEvent: onRuns }),
     socket.subscribe({ topic: 'catalog', onEvent: onCatalog }),
   ];
 }
@@ -197,6 +197,7 @@ export function loadRuns(query: Record<string, string>, signal?: AbortSignal): P
 export function watchRun(id: string, put: (run: Run) => void): Subscription {
   return socket.subscribe({
     topic: `run/${id}`,
+    hushes: true,
     onEvent: (event, data) => {
       if (event !== 'snapshot' && event !== 'put') return;
       const run = decodeRunAnswer(data, 'run');
