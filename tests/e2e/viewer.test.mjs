@@ -1,6 +1,8 @@
 // The log viewer on the real daemons, as the person who uses it: what is shown is what was written, whatever is folded,
 // searched, picked, cut off or started anew. Visitor.leave() fails on any console error and any policy violation.
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../integration/lib/agent.mjs';
 import { Stack } from '../integration/lib/stack.mjs';
@@ -92,6 +94,18 @@ describe('the log viewer', () => {
     const visitor = await look(runs.cut);
     await visitor.page.getByText(/^7\.2.MB of output were dropped: the limit is reached$/).waitFor();
     await visitor.page.getByText('output truncated').waitFor();
+    await visitor.leave();
+  });
+
+  it('says of what it cannot show that it cannot', async () => {
+    const run = await stack.session.run('talk.lines', { count: 60000 });
+    await stack.session.finished(run.id);
+    await until('the archive', async () => (await stack.pg.psql(`select complete from ops.runs where id = '${run.id}'`)).trim() === 't');
+    await stack.pg.psql(`delete from ops.run_log where run_id = '${run.id}' and start_offset = (select max(start_offset) from ops.run_log where run_id = '${run.id}')`);
+    rmSync(join(stack.agent.stateDir, 'runs', run.id), { recursive: true });
+    const visitor = await Visitor.open(browser, stack.dashboard);
+    await visitor.signIn(`/runs/${run.number}`);
+    await visitor.page.locator('.log > .note.warn').getByText('What comes after this cannot be read now.').waitFor();
     await visitor.leave();
   });
 
@@ -276,6 +290,11 @@ describe('the log viewer', () => {
     await visitor.number(LINES).waitFor();
     await page.keyboard.press('g');
     await page.keyboard.press('g');
+    await visitor.number(1).waitFor();
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press('PageDown');
+    await visitor.number(1).waitFor({ state: 'detached' });
+    await page.keyboard.press('PageUp');
     await visitor.number(1).waitFor();
     await page.keyboard.press('Shift+G');
     await visitor.number(LINES).waitFor();

@@ -2,6 +2,7 @@ import { effect, useComputed, useSignalEffect, type ReadonlySignal } from '@prea
 import { useEffect, useRef } from 'preact/hooks';
 import type { Run } from '../api/types.ts';
 import { t } from '../i18n/index.ts';
+import { bytes, full } from '../lib/format.ts';
 import { here, setHash } from '../lib/router.ts';
 import { darkNow } from '../lib/theme.ts';
 import { isActive } from '../live/store.ts';
@@ -46,14 +47,31 @@ function StickyStep({ control, run }: Props) {
   );
 }
 
-function Nothing({ control, run }: Props) {
+/** Why there are no rows, or no more of them. */
+function Missing({ control, run }: Props) {
   const m = t.value;
   const { client } = control;
-  if (useComputed(() => client.size.value.rows > 0).value) return null;
+  const some = useComputed(() => client.size.value.rows > 0).value;
   const problem = client.problem.value;
   const words =
-    problem === 'pruned' ? m.logPruned : problem === 'damaged' ? m.logDamaged : problem === 'failed' ? m.logFailed : client.only.value ? m.noMatch : client.ready.value ? (isActive(run.value) ? m.logWaiting : m.logEmpty) : '';
-  return <p class="log-nothing">{words}</p>;
+    problem === 'pruned'
+      ? m.logPruned(bytes(Math.max(0, run.value.size - client.size.peek().end)), full(run.value.created_us))
+      : problem === 'damaged'
+        ? m.logDamaged
+        : problem === 'failed'
+          ? some
+            ? m.logRestFailed
+            : m.logFailed
+          : some
+            ? ''
+            : client.only.value
+              ? m.noMatch
+              : client.ready.value
+                ? isActive(run.value)
+                  ? m.logWaiting
+                  : m.logEmpty
+                : '';
+  return words === '' ? null : <p class={some ? 'note warn' : 'log-nothing'}>{words}</p>;
 }
 
 export function LogView({ control, run }: Props) {
@@ -112,10 +130,10 @@ export function LogView({ control, run }: Props) {
       <div class="log-body" translate={false}>
         <div ref={scroll} class={`log-scroll ${timestamps.value === 'off' ? '' : 'with-times'}`} tabIndex={0} role="log" aria-live="off" aria-label={m.logOutput} />
         <StickyStep control={control} run={run} />
-        <Nothing control={control} run={run} />
         <div ref={ticks} class="ticks" aria-hidden="true" onClick={onMap} />
         <Pill control={control} />
       </div>
+      <Missing control={control} run={run} />
       <p class="visually-hidden" role="status" aria-live="polite">
         {cursorText}
       </p>

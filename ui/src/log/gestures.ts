@@ -4,6 +4,8 @@
 import { copyPicked } from './acts.ts';
 import type { LogControl } from './control.ts';
 
+/** A finger that rests longer selects text. */
+const TAP_MS = 400;
 /** Beyond the edge the log moves on so often, by a line for so many pixels. */
 const EDGE_MS = 40;
 const EDGE_PX = 6;
@@ -16,6 +18,7 @@ export function gestures(control: LogControl): () => void {
   const { root, selection } = list;
   let stopDrag = () => {};
   let hadSelection = false;
+  let downAt = 0;
 
   /** From a number on, as far as the mouse is held down. */
   const drag = (e: MouseEvent): void => {
@@ -62,9 +65,12 @@ export function gestures(control: LogControl): () => void {
     root.addEventListener('click', click, true);
   };
 
-  const down = (): void => void (hadSelection = !getSelection()?.isCollapsed);
+  const down = (e: Event): void => {
+    hadSelection = !getSelection()?.isCollapsed;
+    downAt = e.timeStamp;
+  };
   const tap = (e: Event): void => {
-    if ((e as PointerEvent).pointerType !== 'touch' || hadSelection || !matchMedia('(max-width: 720px)').matches) return;
+    if ((e as PointerEvent).pointerType !== 'touch' || hadSelection || e.timeStamp - downAt > TAP_MS || !matchMedia('(max-width: 720px)').matches) return;
     if (e.target instanceof Element && e.target.closest('a, button, .ln, .le')) return;
     control.focusMode.value = !control.focusMode.value;
   };

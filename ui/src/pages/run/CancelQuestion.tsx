@@ -3,7 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { ApiError } from '../../api/http.ts';
 import { t } from '../../i18n/index.ts';
-import { duration } from '../../lib/format.ts';
+import { running } from '../../lib/format.ts';
 import { findEntry } from '../../live/hosts.ts';
 import { cancelRun } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
@@ -56,7 +56,7 @@ export function CancelQuestion({ run, sent, onClose }: Props) {
         <b>{m.cancelQuestion(run.title || run.name)}</b>
       </p>
       <p id="cancel-how" class="muted small">
-        {left > 0 ? m.cancelSignals(duration(left)) : m.cancelHow}
+        {left > 0 ? m.cancelSignals(running(left)) : m.cancelHow}
       </p>
       <div class="popover-actions">
         <Button small autoFocus onClick={onClose}>

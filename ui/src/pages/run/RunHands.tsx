@@ -75,12 +75,21 @@ export function RunHands({ control, run, cancelAsked, runAgain, wentWrong }: Pro
   useEffect(() => gestures(control), []);
   useEffect(() => {
     const list = () => control.list.value;
+    // The log is what one reads here, wherever the focus is; where it has it, the browser does this.
+    const page = (by: 1 | -1) => {
+      const root = list()?.root;
+      if (!root || root === document.activeElement) return 'pass';
+      root.scrollTop += by * (root.clientHeight - 40);
+      return undefined;
+    };
     const remove = useKeys({
       f: () => list()?.toEnd(),
       End: () => list()?.toEnd(),
       'Shift+G': () => list()?.toEnd(),
       Home: () => list()?.toTop(),
       'g g': () => list()?.toTop(),
+      PageUp: () => page(-1),
+      PageDown: () => page(1),
       '/': () => control.openFind(),
       n: () => void control.nextHit(true),
       'Shift+N': () => void control.nextHit(false),
