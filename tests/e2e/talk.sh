@@ -44,13 +44,13 @@ fail) # words, an error in the middle, an end that is none
 	echo 'fatal: giving up' >&2
 	exit 3
 	;;
-rate) # 25 MB a second for so many seconds
+rate) # 5 MB a second for so many seconds
 	block=$(mktemp)
 	trap 'rm -f "$block"' EXIT
-	seq 1 40000 | awk '{ print "block line " $1 " is eighty bytes or so long, like the lines of many a program" }' | head -c 1000000 >"$block"
+	seq 1 40000 | awk '{ print "block line " $1 " is eighty bytes or so long, like the lines of many a program" }' | head -c 200000 >"$block"
 	for ((i = 0; i < count * 25; i++)); do
 		cat "$block"
-		sleep 0.035
+		sleep 0.04
 	done
 	;;
 again) # fails the first time

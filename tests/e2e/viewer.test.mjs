@@ -372,7 +372,7 @@ describe('the log viewer', () => {
   });
 
   it('shows a run from its first byte while it goes on, follows, stops, counts, comes back', async () => {
-    const run = await stack.session.run('talk.rate', { count: 3 });
+    const run = await stack.session.run('talk.rate', { count: 300 });
     const visitor = await look(run);
     const { page } = visitor;
     const first = () => page.evaluate(() => document.querySelector('.lr:not(.pinned) .ln').textContent);
@@ -387,6 +387,7 @@ describe('the log viewer', () => {
     assert.equal((await visitor.lines())[1], 'block line 1 is eighty bytes or so long, like the lines of many a program');
     await page.keyboard.press('f');
     await page.locator('.follow-pill').waitFor({ state: 'detached' });
+    await stack.session.post(`/api/v1/runs/${run.id}/cancel`, {});
     await page.locator('.lr.run-end').waitFor();
     const { lines } = await stack.session.finished(run.id);
     assert.equal((await visitor.lines()).length - 1, lines);
