@@ -18,6 +18,12 @@ const number = (fixture, name) => fixture.byName(name).doc.number;
 const failed = (fixture) => [...fixture.runs.values()].find((r) => r.doc.status === 'failed').doc.number;
 const log = (p) => p.waitForSelector('.lr:not(.wait)');
 
+const newToken = async (p) => {
+  await p.getByRole('button', { name: 'New token' }).click();
+  await p.fill('#token-name', 'ci');
+  await p.locator('dialog .primary').click();
+};
+
 const STATES = [
   ['sign-in', () => '/', async (p) => p.waitForSelector('#password'), { signedIn: false }],
   ['sign-in refused', () => '/', async (p) => (await p.fill('#password', 'x'), await p.keyboard.press('Enter'), await p.waitForSelector('.field-error')), { signedIn: false }],
@@ -72,6 +78,25 @@ const STATES = [
   ['settings', () => '/settings', async (p) => p.waitForSelector('.settings-list > li')],
   ['settings, a test that did not arrive', () => '/settings', async (p) => (await p.getByRole('button', { name: 'Send a test chat' }).click(), await p.getByText('Failed to connect to chat.example.org').waitFor())],
   ['settings, TOTP and a new token', () => '/settings', async (p) => (await p.getByRole('button', { name: 'Set up' }).click(), await p.waitForSelector('.qr'), await p.getByRole('button', { name: 'New token' }).click(), await p.waitForSelector('dialog'))],
+  ['settings, a new token asks for the password', () => '/settings', async (p) => (await newToken(p), await p.waitForSelector('#reauth-password'))],
+  ['settings, the secret of a token', () => '/settings', async (p) => (await newToken(p), await p.waitForSelector('dialog .token-secret')), { reauthed: true }],
+  ['settings, revoking asked', () => '/settings', async (p) => (await p.getByRole('button', { name: /^Revoke/ }).first().click(), await p.getByRole('button', { name: 'Revoke for good' }).first().waitFor())],
+  ['settings, TOTP proved', () => '/settings', async (p) => (await p.getByRole('button', { name: 'Set up' }).click(), await p.fill('#totp-code', '123456'), await p.keyboard.press('Enter'), await p.getByText('AUTH_TOTP_SECRET').waitFor())],
+  ['schedule, paused', () => '/schedule', async (p) => (await p.waitForSelector('.schedule-row .tag'), await p.waitForSelector('.cal-item'))],
+  ['a machine that is slow', () => '/', async (p) => (await p.waitForSelector('.all-well'), await p.waitForSelector('.run-row')), { late: { status: 9e5 } }],
+  ['loading, overview', () => '/', async (p) => p.waitForSelector('.skeleton'), { late: { status: 9e5 } }],
+  ['loading, history', () => '/history', async (p) => p.waitForSelector('.skeleton'), { late: { '/api/v1/runs': 9e5 } }],
+  ['loading, schedule', () => '/schedule', async (p) => p.waitForSelector('.skeleton'), { late: { '/api/v1/schedule': 9e5 } }],
+  ['loading, audit', () => '/audit', async (p) => p.waitForSelector('.skeleton'), { late: { '/api/v1/audit': 9e5 } }],
+  ['loading, settings', () => '/settings', async (p) => p.waitForSelector('.skeleton'), { late: { '/api/v1/tokens': 9e5, '/api/v1/sessions': 9e5, '/api/v1/notify': 9e5 } }],
+  ['loading, units', () => '/units', async (p) => p.waitForSelector('.skeleton'), { late: { status: 9e5 } }],
+  ['loading, commands', () => '/commands', async (p) => p.waitForSelector('.skeleton'), { late: { catalog: 9e5 } }],
+  ['error, history', () => '/history', async (p) => p.waitForSelector('.problem'), { failing: ['runs'] }],
+  ['error, schedule', () => '/schedule', async (p) => p.waitForSelector('.problem'), { failing: ['schedule'] }],
+  ['error, audit', () => '/audit', async (p) => p.waitForSelector('.problem'), { failing: ['audit'] }],
+  ['error, settings', () => '/settings', async (p) => p.waitForFunction(() => document.querySelectorAll('.problem').length === 3), { failing: ['sessions', 'tokens', 'notify'] }],
+  ['error, preview', () => '/commands?flow=backup', async (p) => (await p.locator('.preview summary').click(), await p.waitForSelector('.preview .problem')), { failing: ['runs'] }],
+  ['error, host over time', () => '/host', async (p) => p.waitForSelector('.resource'), { failing: ['status'] }],
   ['run, waits for an answer', (f) => `/runs/${number(f, 'deploy')}`, async (p) => (await log(p), await p.waitForSelector('.approval'))],
   ['not found', () => '/nope', async (p) => p.waitForSelector('.empty')],
   ['run', (f) => `/runs/${number(f, 'backup')}`, log],
@@ -119,7 +144,35 @@ const SEVERAL = [
   ['a number of several runs', () => '/runs/1480', async (p) => p.waitForSelector('.problem a, .run-facts')],
   ['run on a machine', (f) => `/runs/${number(f, 'pg.dump')}?host=db1`, log],
   ['palette with machines', () => '/', async (p) => (await p.waitForSelector('.run-row'), await p.keyboard.press('Control+k'), await p.waitForSelector('dialog.palette[open]'), await p.keyboard.type('up'))],
+  ['units of one that is away', () => '/units?host=db1', async (p) => p.waitForSelector('.empty')],
+  ['units of one that went away', () => '/units?host=web1', async (p, fixture) => {
+    await p.waitForSelector('.resource');
+    fixture.setHost('web1', { state: 'away', reason: 'connection refused', since_us: 1 });
+    await p.waitForSelector('.resource.stale');
+    await p.waitForSelector('.note');
+    fixture.hosts = fixture.hosts.map((h) => (h.host === 'web1' ? { ...h, state: 'connected', reason: '' } : h));
+  }],
 ];
+
+/** Of a dashboard that has nothing to show yet. */
+const EMPTY = [
+  ['overview', () => '/', async (p) => p.waitForFunction(() => document.querySelectorAll('.empty').length === 2)],
+  ['commands', () => '/commands', async (p) => p.waitForSelector('.empty')],
+  ['history', () => '/history', async (p) => p.waitForSelector('.empty .btn')],
+  ['schedule', () => '/schedule', async (p) => p.waitForSelector('.empty')],
+  ['units', () => '/units', async (p) => p.waitForSelector('.empty')],
+  ['settings', () => '/settings', async (p) => (await p.waitForSelector('.settings-list > li'), await p.waitForSelector('.empty'))],
+];
+
+function nothingYet(fixture) {
+  for (const run of fixture.runs.values()) for (const timer of run.timers) clearInterval(timer);
+  fixture.runs.clear();
+  fixture.catalog = { ...fixture.catalog, commands: [], flows: [] };
+  fixture.status = { ...fixture.status, level: 'ok', sections: {} };
+  fixture.schedule = { flows: [], maintenance: false, maintenance_reason: null };
+  fixture.tokenList = [];
+  fixture.notify = { configured: false, targets: [], rules: [], hooks: [] };
+}
 
 /** What is new enough to be looked at in Dutch as well: words are longer there, and some are English. */
 const DUTCH = [
@@ -133,17 +186,19 @@ const DUTCH = [
 // matter of colours is looked at once, colours in both themes.
 async function states(t, viewport, list, { prepare = () => undefined, language = 'en-GB' } = {}) {
   const fixture = await world.server();
-  prepare(fixture);
   fixture.add(liveBackup(500));
   fixture.add(waitingDeploy());
+  prepare(fixture);
   const { page, complaints, done } = await world.open(fixture, '/licences.txt', { viewport, language });
   page.setDefaultTimeout(8000);
   try {
-    for (const [name, at, act, { signedIn = true, without = [] } = {}] of list.filter(([what]) => what.includes(ONLY))) {
+    for (const [name, at, act, { signedIn = true, reauthed = false, without = [], failing = [], late = {} } = {}] of list.filter(([what]) => what.includes(ONLY))) {
       await t.test(name, async () => {
         fixture.session = signedIn;
-        fixture.reauthed = false;
+        fixture.reauthed = reauthed;
         fixture.without = new Set(without);
+        fixture.failing = new Set(failing);
+        fixture.late = (what) => late[what] ?? 0;
         complaints.length = 0;
         await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
         await page.evaluate(() => localStorage.clear());
@@ -175,9 +230,78 @@ test('no violation with several machines', { skip, concurrency: 2 }, async (t) =
   await Promise.all([t.test('desktop', (u) => states(u, DESKTOP, SEVERAL, { prepare: severalHosts })), t.test('phone', (u) => states(u, PHONE, SEVERAL, { prepare: severalHosts }))]);
 });
 
+test('no violation where there is nothing yet', { skip, concurrency: 2 }, async (t) => {
+  await Promise.all([t.test('desktop', (u) => states(u, DESKTOP, EMPTY, { prepare: nothingYet })), t.test('phone', (u) => states(u, PHONE, EMPTY, { prepare: nothingYet }))]);
+});
+
 test('no violation in Dutch', { skip, concurrency: 2 }, async (t) => {
   for (const [name, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
     await t.test(name, (u) => states(u, viewport, DUTCH, { language: 'nl-NL' }));
     await t.test(`${name}, several machines`, (u) => states(u, viewport, SEVERAL.filter(([what]) => !what.startsWith('containers')), { prepare: severalHosts, language: 'nl-NL' }));
+  }
+});
+
+const LOW = { width: 320, height: 640 };
+
+// WCAG 1.4.10: what is 1280 wide is so at 400 %.
+test('at 320 pixels nothing sticks out sideways, in Dutch', { skip }, async (t) => {
+  const fixture = await world.server();
+  fixture.add(liveBackup(500));
+  const { page, done } = await world.open(fixture, '/licences.txt', { viewport: LOW, language: 'nl-NL' });
+  const open = {
+    '/': '.attention-card', '/commands': '.entry-row', '/commands?run=demo.types': 'dialog', '/commands?run=apt.upgrade': 'dialog', '/history': '.run-row', '/schedule': '.cal-item',
+    '/audit': '.audit-row', '/settings': '.settings-list > li', '/host': '.time-chart canvas', '/containers#web-app-1': '.resource details[open]', '/certs#mail.example.org%3A443': '.resource', '/more': '.more-row', '/nope': '.empty',
+  };
+  try {
+    for (const [at, there] of Object.entries(open)) {
+      await t.test(at, async () => {
+        await page.goto(fixture.origin + at);
+        await page.waitForSelector(there);
+        const wide = await page.evaluate(() => {
+          const inside = (e) => e.closest('.tiles, .segmented, .panel-table, .hosts, .log, [aria-hidden], .visually-hidden') !== null;
+          return [...document.querySelectorAll('main *, dialog *')].filter((e) => e.checkVisibility({ opacityProperty: true }) && e.getBoundingClientRect().right > innerWidth + 1 && !inside(e)).map((e) => e.className || e.nodeName);
+        });
+        assert.deepEqual(wide, []);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+      });
+    }
+    assert.deepEqual(await done(), []);
+  } finally {
+    await fixture.close();
+  }
+});
+
+test('where colours are forced, what is chosen and what floats can be told', { skip }, async () => {
+  const fixture = await world.server();
+  const { page, done } = await world.open(fixture, '/history');
+  try {
+    await page.emulateMedia({ forcedColors: 'active' });
+    await page.waitForSelector('.run-row');
+    const outlined = (selector) => page.locator(selector).first().evaluate((e) => getComputedStyle(e).outlineStyle);
+    assert.equal(await outlined('.segmented :checked + span'), 'solid');
+    assert.equal(await outlined('.segmented input:not(:checked) + span'), 'none');
+    assert.equal(await outlined('.nav-item[aria-current]'), 'solid');
+    await page.keyboard.press('?');
+    assert.equal(await page.locator('dialog').evaluate((e) => getComputedStyle(e).borderTopWidth), '1px');
+    assert.deepEqual(await done(), []);
+  } finally {
+    await fixture.close();
+  }
+});
+
+test('nothing moves without end, and nothing at all where less motion is wanted', { skip }, async () => {
+  const fixture = await world.server();
+  fixture.add(liveBackup(500));
+  const { page, done } = await world.open(fixture, '/');
+  try {
+    await page.waitForSelector('.running-card');
+    assert.deepEqual(await page.evaluate(() => document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations === Infinity).length), 0);
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await page.getByRole('link', { name: 'Commands' }).first().hover();
+    assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
+    assert.equal(await page.evaluate(() => [...document.querySelectorAll('*')].filter((e) => !/^0s?$/.test(getComputedStyle(e).transitionDuration) && getComputedStyle(e).transitionProperty !== 'none').length), 0);
+    assert.deepEqual(await done(), []);
+  } finally {
+    await fixture.close();
   }
 });

@@ -49,6 +49,8 @@ export class Fixture {
     }
     this.canSearch = true;
     this.without = new Set();
+    /** First parts of routes whose every answer is that it cannot be asked now. */
+    this.failing = new Set();
     /** How many milliseconds late files and answers (by path) and first documents of topics (by topic) come. */
     this.late = () => 0;
     const now = Date.now() * 1000;
@@ -177,7 +179,7 @@ export class Fixture {
   async #handle(req, res) {
     const url = new URL(req.url, this.origin);
     const late = this.late(url.pathname);
-    if (late > 0) await sleep(late);
+    if (late > 0) await sleep(late, undefined, { ref: false });
     if (url.pathname.startsWith('/api/v1/')) {
       let text = '';
       for await (const d of req) text += d;
@@ -219,6 +221,7 @@ export class Fixture {
       this.reauthed = true;
       return this.#send(res, 200, session);
     }
+    if (this.failing.has(url.pathname.split('/')[3])) return this.#problem(res, 503, 'unavailable', 'The database cannot be asked just now.');
     const page = this.#pages(res, route, url, body);
     if (page) return;
     if (route === 'GET /status/histories') return this.histories === false ? this.#problem(res, 503, 'history_unavailable', 'The database cannot be asked just now.') : this.#send(res, 200, makeHistories(url.searchParams));
@@ -448,7 +451,7 @@ export class Fixture {
     if (m.topic.startsWith('tail/')) return this.#source(client, m);
     subs.set(m.id, { topic: m.topic, host: m.host });
     const late = this.late(m.topic);
-    if (late > 0) setTimeout(() => this.#first(client, m), late);
+    if (late > 0) setTimeout(() => this.#first(client, m), late).unref();
     else this.#first(client, m);
   }
 
