@@ -438,6 +438,8 @@ export class Fixture {
       }
       return;
     }
+    // Less may be told to a page that nobody sees; this one tells the same.
+    if (m.op === 'hush') return;
     if (m.op === 'unsubscribe') {
       const sub = subs.get(m.id);
       subs.delete(m.id);
