@@ -73,6 +73,16 @@ static size_t look(const glob_t *found, struct file *files)
 	return n;
 }
 
+static void judge_age(struct finding *f, uint64_t age_s)
+{
+	if (age_s < 172800)
+		finding_raise(f, LEVEL_BAD, "backup_old_hours", "is %u hours old",
+			(unsigned)(age_s / 3600));
+	else
+		finding_raise(f, LEVEL_BAD, "backup_old_days", "is %u days old",
+			(unsigned)(age_s / 86400));
+}
+
 static void judge(struct finding *f, const struct status_backup *subject, const struct file *files,
 	size_t n, int64_t now_s)
 {
@@ -87,14 +97,14 @@ static void judge(struct finding *f, const struct status_backup *subject, const 
 	if (usual != 0)
 		json_kv_uint(&f->json, "median_size", usual);
 	if (subject->max_age_us != 0 && age_s > subject->max_age_us / 1000000)
-		finding_raise(f, LEVEL_BAD, "is %u %s old",
-			(unsigned)(age_s < 172800 ? age_s / 3600 : age_s / 86400),
-			age_s < 172800 ? "hours" : "days");
+		judge_age(f, age_s);
 	if (files[0].size < subject->min_size)
-		finding_raise(f, LEVEL_BAD, "has %llu bytes; at least %llu are expected",
+		finding_raise(f, LEVEL_BAD, "backup_too_small",
+			"has %llu bytes; at least %llu are expected",
 			(unsigned long long)files[0].size, (unsigned long long)subject->min_size);
 	if (files[0].size < usual / 2)
-		finding_raise(f, LEVEL_WARN, "is less than half as large as usual");
+		finding_raise(
+			f, LEVEL_WARN, "backup_shrunk", "is less than half as large as usual");
 }
 
 /* None at all. Where it is asked for only since a while that may pass between two, the first one
@@ -104,9 +114,10 @@ static void judge_none(struct finding *f, const struct status_backup *subject, u
 	uint64_t grace_us = subject->max_age_us != 0 ? subject->max_age_us : GRACE_US;
 
 	if (subject->known_us != 0 && now_us < subject->known_us + grace_us)
-		finding_raise(f, LEVEL_WARN, "no backup yet: no file matches its pattern");
+		finding_raise(f, LEVEL_WARN, "backup_none_yet",
+			"no backup yet: no file matches its pattern");
 	else
-		finding_raise(f, LEVEL_BAD, "no file matches its pattern");
+		finding_raise(f, LEVEL_BAD, "backup_none", "no file matches its pattern");
 }
 
 void backup_run(const struct probe *probe, struct report *report)
@@ -125,9 +136,10 @@ void backup_run(const struct probe *probe, struct report *report)
 			json_kv_uint(&f->json, "verified_us", probe->verified_us);
 	}
 	if (rc == GLOB_ABORTED)
-		finding_raise(f, LEVEL_UNKNOWN, "the folder cannot be read by the probes");
+		finding_raise(f, LEVEL_UNKNOWN, "backup_unreadable",
+			"the folder cannot be read by the probes");
 	else if (rc == GLOB_NOSPACE)
-		finding_raise(f, LEVEL_UNKNOWN, "too many files match");
+		finding_raise(f, LEVEL_UNKNOWN, "backup_too_many", "too many files match");
 	else if (n == 0)
 		judge_none(f, subject, clock_wall_us());
 	else

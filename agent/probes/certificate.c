@@ -23,27 +23,29 @@ static void judge_time(struct finding *f, const struct tlscheck_certificate *c, 
 
 	json_kv_int(&f->json, "days_left", days);
 	if (left_s < 0 && days == 0)
-		finding_raise(f, LEVEL_BAD, "expired today");
+		finding_raise(f, LEVEL_BAD, "certificate_expired_today", "expired today");
 	else if (left_s < 0)
-		finding_raise(f, LEVEL_BAD, "expired %d days ago", (int)-days);
+		finding_raise(
+			f, LEVEL_BAD, "certificate_expired", "expired %d days ago", (int)-days);
 	else if (days < WARN_DAYS)
-		finding_raise(f, days < BAD_DAYS ? LEVEL_BAD : LEVEL_WARN, "expires in %d days",
-			(int)days);
+		finding_raise(f, days < BAD_DAYS ? LEVEL_BAD : LEVEL_WARN, "certificate_expires",
+			"expires in %d days", (int)days);
 	if (c->not_before_s > now_s)
-		finding_raise(f, LEVEL_BAD, "is not valid yet");
+		finding_raise(f, LEVEL_BAD, "certificate_future", "is not valid yet");
 }
 
 static void judge_chain(struct finding *f, const struct tlscheck_certificate *c, const char *host)
 {
 	json_kv_bool(&f->json, "verifies", c->verifies);
 	if (c->wrong_name)
-		finding_raise(f, LEVEL_BAD, "is not for the name %s", host);
+		finding_raise(f, LEVEL_BAD, "certificate_name", "is not for the name %s", host);
 	if (c->untrusted)
-		finding_raise(f, LEVEL_BAD,
+		finding_raise(f, LEVEL_BAD, "certificate_untrusted",
 			"no trusted root vouches for it: its chain is incomplete, or it is "
 			"self-signed");
 	if (!c->verifies && !c->expired && !c->future)
-		finding_raise(f, LEVEL_BAD, "does not verify: %s", c->why);
+		finding_raise(
+			f, LEVEL_BAD, "certificate_unverified", "does not verify: %s", c->why);
 }
 
 static void write_values(struct finding *f, const struct tlscheck_certificate *c)
@@ -105,7 +107,7 @@ void certificate_run(const struct probe *probe, struct report *report)
 		subject->host != NULL ? of_host(subject, &err) : of_file(subject->file, &err);
 
 	if (found == NULL) {
-		finding_raise(f, LEVEL_UNKNOWN, "%s", err.msg);
+		finding_raise(f, LEVEL_UNKNOWN, NULL, "%s", err.msg);
 	} else {
 		write_values(f, found);
 		judge_time(f, found, (int64_t)time(NULL));

@@ -14,11 +14,11 @@ static void judge_running(const struct container *c, uint64_t wall_us, struct fi
 	unsigned long long ago_us = wall_us > c->started_us ? wall_us - c->started_us : 0;
 
 	if (is(c->health, "unhealthy"))
-		finding_raise(finding, LEVEL_BAD,
+		finding_raise(finding, LEVEL_BAD, "container_unhealthy",
 			"unhealthy: its health check failed %llu times in a row",
 			(unsigned long long)c->failing_streak);
 	if (c->restarts > 0 && c->started_us != 0 && ago_us < CONTAINER_RESTARTED_US)
-		finding_raise(finding, LEVEL_WARN,
+		finding_raise(finding, LEVEL_WARN, "container_restarted",
 			"restarted by Docker %llu s ago, %llu times since it was created",
 			ago_us / 1000000, (unsigned long long)c->restarts);
 }
@@ -28,13 +28,14 @@ static void judge_exited(const struct container *c, struct finding *finding)
 	bool wanted = c->policy[0] != '\0';
 
 	if (c->oom)
-		finding_raise(finding, LEVEL_BAD, "ended: it needed more memory than it may have");
+		finding_raise(finding, LEVEL_BAD, "container_oom",
+			"ended: it needed more memory than it may have");
 	else if (c->exit_code != 0)
-		finding_raise(finding, wanted ? LEVEL_BAD : LEVEL_WARN, "ended with exit code %lld",
-			(long long)c->exit_code);
+		finding_raise(finding, wanted ? LEVEL_BAD : LEVEL_WARN, "container_exited",
+			"ended with exit code %lld", (long long)c->exit_code);
 	else if (wanted && !is(c->policy, "on-failure"))
-		finding_raise(
-			finding, LEVEL_WARN, "stopped, though its restart policy is %s", c->policy);
+		finding_raise(finding, LEVEL_WARN, "container_stopped",
+			"stopped, though its restart policy is %s", c->policy);
 }
 
 static void judge(const struct container *c, uint64_t wall_us, struct finding *finding)
@@ -42,19 +43,21 @@ static void judge(const struct container *c, uint64_t wall_us, struct finding *f
 	if (is(c->state, "running"))
 		judge_running(c, wall_us, finding);
 	else if (is(c->state, "restarting"))
-		finding_raise(finding, LEVEL_BAD,
+		finding_raise(finding, LEVEL_BAD, "container_looping",
 			"ends again and again: exit code %lld, restarted %llu times",
 			(long long)c->exit_code, (unsigned long long)c->restarts);
 	else if (is(c->state, "exited"))
 		judge_exited(c, finding);
 	else if (is(c->state, "paused"))
-		finding_raise(finding, LEVEL_WARN, "paused");
+		finding_raise(finding, LEVEL_WARN, "container_paused", "paused");
 	else if (is(c->state, "dead"))
-		finding_raise(finding, LEVEL_BAD, "dead: Docker could not remove it");
+		finding_raise(
+			finding, LEVEL_BAD, "container_dead", "dead: Docker could not remove it");
 	else if (is(c->state, "created") && c->policy[0] != '\0')
-		finding_raise(finding, LEVEL_WARN, "created, but not started");
+		finding_raise(finding, LEVEL_WARN, "container_created", "created, but not started");
 	else if (!is(c->state, "created") && !is(c->state, "removing"))
-		finding_raise(finding, LEVEL_UNKNOWN, "its state is '%s'", c->state);
+		finding_raise(
+			finding, LEVEL_UNKNOWN, "container_state", "its state is '%s'", c->state);
 }
 
 static void put_text(struct json *json, const char *key, const char *text)
@@ -119,7 +122,7 @@ void container_report(const struct container *container, const struct container_
 		json_kv_uint(&finding->json, "memory_bytes", container->memory);
 	}
 	if (why != NULL)
-		finding_raise(finding, LEVEL_UNKNOWN, "%s", why);
+		finding_raise(finding, LEVEL_UNKNOWN, NULL, "%s", why);
 	else
 		judge(container, wall_us, finding);
 	report_end(report);

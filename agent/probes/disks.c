@@ -101,10 +101,10 @@ static void look(const struct mount *mount, struct report *report)
 	json_kv_str(&f->json, "device", mount->source);
 	json_kv_bool(&f->json, "read_only", mount->read_only);
 	if (full >= WARN_TENTHS)
-		finding_raise(f, full >= BAD_TENTHS ? LEVEL_BAD : LEVEL_WARN, "%d %% full",
-			(int)(full / 10));
+		finding_raise(f, full >= BAD_TENTHS ? LEVEL_BAD : LEVEL_WARN, "disk_full",
+			"%d %% full", (int)(full / 10));
 	if (inodes >= WARN_TENTHS)
-		finding_raise(f, inodes >= BAD_TENTHS ? LEVEL_BAD : LEVEL_WARN,
+		finding_raise(f, inodes >= BAD_TENTHS ? LEVEL_BAD : LEVEL_WARN, "inodes_used",
 			"%d %% of the inodes are used", (int)(inodes / 10));
 	report_end(report);
 }

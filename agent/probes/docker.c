@@ -75,14 +75,15 @@ static void report_away(const struct probe *probe, const char *why, struct repor
 		if (found->values.len > 2)
 			json_raw(&again->json, (const char *)found->values.data + 1,
 				found->values.len - 2);
-		finding_raise(again, LEVEL_UNKNOWN, "%s", why);
+		finding_raise(again, LEVEL_UNKNOWN, NULL, "%s", why);
 		report_end(report);
 		buf_fini(&found->values);
 		n++;
 	}
 	if (n == 0) {
 		finding_raise(report_begin(report, probe->id, probe->title), LEVEL_UNKNOWN,
-			"%s (without Docker here, take 'docker' out of status.yml)", why);
+			"docker_away", "%s (without Docker here, take 'docker' out of status.yml)",
+			why);
 		report_end(report);
 	}
 	free(found);
@@ -208,7 +209,8 @@ void docker_run(const struct probe *probe, struct report *report)
 		look_at_all(&look, report);
 		if (look.total > look.n) {
 			finding_raise(report_begin(report, probe->id, probe->title), LEVEL_WARN,
-				"%zu more containers are not shown", look.total - look.n);
+				"containers_hidden", "%zu more containers are not shown",
+				look.total - look.n);
 			report_end(report);
 		}
 	}

@@ -84,7 +84,8 @@ static void look_cpu(struct host *host, const char *stat, struct report *report)
 			json_int(&f->json, cpu_used(&host->cpus[i], &now[i]) / 10);
 		json_close_array(&f->json);
 		if (used >= CPU_WARN_TENTHS)
-			finding_raise(f, LEVEL_WARN, "%d %% in use for a while", (int)(used / 10));
+			finding_raise(f, LEVEL_WARN, "cpu_busy", "%d %% in use for a while",
+				(int)(used / 10));
 	}
 	json_kv_uint(&f->json, "cores", n);
 	(void)sscanf(load, "%u.%2u %u.%2u %u.%2u", &whole[0], &hundredths[0], &whole[1],
@@ -127,11 +128,11 @@ static void look_memory(struct host *host, struct report *report)
 	json_kv_uint(&f->json, "oom_kills", host_parse_vmstat(vmstat, "oom_kill"));
 	add_pressure(f, "waiting_pct", pressure, "some");
 	if (used >= MEMORY_WARN_TENTHS)
-		finding_raise(f, used >= MEMORY_BAD_TENTHS ? LEVEL_BAD : LEVEL_WARN, "%d %% in use",
-			(int)(used / 10));
+		finding_raise(f, used >= MEMORY_BAD_TENTHS ? LEVEL_BAD : LEVEL_WARN, "memory_used",
+			"%d %% in use", (int)(used / 10));
 	if (stall >= STALL_WARN_TENTHS)
-		finding_raise(f, LEVEL_WARN, "everything waits for memory %d %% of the time",
-			(int)(stall / 10));
+		finding_raise(f, LEVEL_WARN, "memory_stall",
+			"everything waits for memory %d %% of the time", (int)(stall / 10));
 	report_end(report);
 	if (swap != 0) {
 		used = share_tenths(swap_used, swap);
@@ -141,7 +142,7 @@ static void look_memory(struct host *host, struct report *report)
 		json_kv_uint(&f->json, "total", swap);
 		json_kv_uint(&f->json, "used", swap_used);
 		if (used >= SWAP_WARN_TENTHS)
-			finding_raise(f, LEVEL_WARN, "%d %% in use", (int)(used / 10));
+			finding_raise(f, LEVEL_WARN, "swap_used", "%d %% in use", (int)(used / 10));
 		report_end(report);
 	}
 	free(text);
@@ -261,8 +262,8 @@ static void look_temperature(struct host *host, struct report *report)
 	finding_tenths(f, "celsius", hottest);
 	json_kv_str(&f->json, "sensor", sensor);
 	if (hottest >= HOT_WARN * 10)
-		finding_raise(f, hottest >= HOT_BAD * 10 ? LEVEL_BAD : LEVEL_WARN, "%d °C",
-			(int)(hottest / 10));
+		finding_raise(f, hottest >= HOT_BAD * 10 ? LEVEL_BAD : LEVEL_WARN, "too_hot",
+			"%d °C", (int)(hottest / 10));
 	report_end(report);
 }
 
@@ -290,7 +291,8 @@ static void look_system(struct host *host, const char *stat, struct report *repo
 	}
 	json_kv_bool(&f->json, "reboot_required", reboot);
 	if (reboot)
-		finding_raise(f, LEVEL_WARN, "a restart is needed to finish updates");
+		finding_raise(
+			f, LEVEL_WARN, "restart_needed", "a restart is needed to finish updates");
 	report_end(report);
 	free(release);
 	free(uptime);

@@ -15,6 +15,7 @@ struct item {
 	struct list link; /* items.all */
 	const struct probe *owner;
 	char *id, *title, *message; /* message: NULL when it is ok */
+	char *code, *params;	    /* of the message; NULL: it has none */
 	char *values;
 	struct settle settle;
 	uint64_t since_us, checked_us;
@@ -66,6 +67,8 @@ static void item_free(struct items *items, struct item *item)
 	free(item->id);
 	free(item->title);
 	free(item->message);
+	free(item->code);
+	free(item->params);
 	free(item->values);
 	free(item);
 }
@@ -137,6 +140,14 @@ static void set_text(char **text, const char *value)
 	*text = value != NULL && value[0] != '\0' ? xstrdup(value) : NULL;
 }
 
+/* Why it is not ok; NULL: it is. */
+static void set_reason(struct item *item, const char *message, const char *code, const char *params)
+{
+	set_text(&item->message, message);
+	set_text(&item->code, code);
+	set_text(&item->params, params);
+}
+
 static void take(struct items *items, const struct probe *probe, const struct finding *found,
 	uint64_t wall_us)
 {
@@ -149,9 +160,9 @@ static void take(struct items *items, const struct probe *probe, const struct fi
 	item->checked_us = wall_us;
 	set_text(&item->title, found->title);
 	if (item->settle.shown == LEVEL_OK)
-		set_text(&item->message, NULL);
+		set_reason(item, NULL, NULL, NULL);
 	else if (found->message[0] != '\0') /* else the words of before still hold */
-		set_text(&item->message, found->message);
+		set_reason(item, found->message, found->code, found->params);
 	free(item->values);
 	item->values = xstrndup((const char *)found->values.data, found->values.len);
 }
@@ -199,7 +210,7 @@ void items_unknown(
 		any = true;
 		if (settle_level(&item->settle, LEVEL_UNKNOWN, 1, 1))
 			item->since_us = wall_us;
-		set_text(&item->message, why);
+		set_reason(item, why, NULL, NULL);
 		item->dirty = true;
 	}
 	if (!any) {
@@ -247,6 +258,11 @@ static void write_item(const struct items *items, const struct item *item, struc
 	json_kv_str(json, "title", item->title != NULL ? item->title : item->id);
 	json_kv_str(json, "level", level_name(item->settle.shown));
 	json_kv_str(json, "message", item->message);
+	if (item->code != NULL) {
+		json_kv_str(json, "code", item->code);
+		json_key(json, "params");
+		json_raw(json, item->params, strlen(item->params));
+	}
 	json_kv_uint(json, "since_us", item->since_us);
 	json_kv_uint(json, "checked_us", item->checked_us);
 	json_kv_str(json, "action",

@@ -64,8 +64,8 @@ void logins_run(const struct probe *probe, struct report *report)
 		rc = rc < 0 ? rc : count_all(journal, &logins);
 		f = report_begin(report, probe->id, probe->title);
 		if (rc < 0)
-			finding_raise(
-				f, LEVEL_UNKNOWN, "the journal cannot be read: %s", strerror(-rc));
+			finding_raise(f, LEVEL_UNKNOWN, "journal_unreadable",
+				"the journal cannot be read: %s", strerror(-rc));
 		json_kv_uint(&f->json, "failed_24h", logins.failed);
 		json_kv_uint(&f->json, "invalid_users_24h", logins.invalid);
 		if (logins.last_us != 0)

@@ -17,11 +17,16 @@
 #define REPORT_MAX_TITLE 256
 #define REPORT_MAX_MESSAGE 512
 #define REPORT_MAX_VALUES 40000u
+#define REPORT_MAX_CODE 32
+#define REPORT_MAX_PARAMS 1024 /* of its JSON */
 
 struct finding {
 	char id[NOTE_MAX_ID];
 	char title[REPORT_MAX_TITLE];
 	char message[REPORT_MAX_MESSAGE]; /* why it is not ok; "" when it is */
+	/* The same for who reads another language: which sentence it is, and what is filled in, as
+	 * a JSON array of strings. Both "": the text is all there is. */
+	char code[REPORT_MAX_CODE], params[REPORT_MAX_PARAMS];
 	enum level level;
 	/* A worse level is shown after this many findings in a row, a better one likewise; 0 is 1.
 	 */
@@ -42,9 +47,12 @@ void report_fini(struct report *report);
  * object) with ->json, then ends it. Texts that are too long are cut. */
 struct finding *report_begin(struct report *report, const char *id, const char *title);
 void report_end(struct report *report);
-/* The worse of its level and this one; with the first text of the worst. */
-void finding_raise(struct finding *finding, enum level level, const char *fmt, ...)
-	PRINTF_LIKE(3, 4);
+/* The worse of its level and this one; with the first text of the worst. code names the sentence
+ * (ui/src/i18n/status.nl.ts has each in Dutch, a test says), its params are what fmt fills in, in
+ * that order; NULL: what is filled in is a sentence itself. fmt has only %d, %ld, %lld, %u, %lu,
+ * %llu, %zu, %s, %.Ns, %.*s and %%. */
+void finding_raise(struct finding *finding, enum level level, const char *code, const char *fmt,
+	...) PRINTF_LIKE(4, 5);
 /* Adds a number with one decimal: value is in tenths. */
 void finding_tenths(struct finding *finding, const char *key, int64_t tenths);
 

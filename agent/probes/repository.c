@@ -99,15 +99,22 @@ static void describe(struct finding *f, const struct repository *r)
 	json_kv_uint(&f->json, "untracked", r->untracked);
 	json_kv_uint(&f->json, "ahead", r->ahead);
 	json_kv_uint(&f->json, "behind", r->behind);
-	if (r->changed != 0)
-		finding_raise(f, LEVEL_WARN, "%u changed %s", r->changed,
-			r->changed == 1 ? "file" : "files");
-	if (r->behind != 0)
-		finding_raise(f, LEVEL_WARN, "%u %s behind %s", r->behind,
-			r->behind == 1 ? "commit" : "commits", r->upstream);
-	if (r->ahead != 0)
-		finding_raise(f, LEVEL_WARN, "%u %s not in %s", r->ahead,
-			r->ahead == 1 ? "commit" : "commits", r->upstream);
+	if (r->changed == 1)
+		finding_raise(f, LEVEL_WARN, "repository_changed", "%u changed file", r->changed);
+	else if (r->changed != 0)
+		finding_raise(f, LEVEL_WARN, "repository_changed", "%u changed files", r->changed);
+	if (r->behind == 1)
+		finding_raise(f, LEVEL_WARN, "repository_behind", "%u commit behind %s", r->behind,
+			r->upstream);
+	else if (r->behind != 0)
+		finding_raise(f, LEVEL_WARN, "repository_behind", "%u commits behind %s", r->behind,
+			r->upstream);
+	if (r->ahead == 1)
+		finding_raise(f, LEVEL_WARN, "repository_ahead", "%u commit not in %s", r->ahead,
+			r->upstream);
+	else if (r->ahead != 0)
+		finding_raise(f, LEVEL_WARN, "repository_ahead", "%u commits not in %s", r->ahead,
+			r->upstream);
 }
 
 void repository_run(const struct probe *probe, struct report *report)
@@ -123,9 +130,9 @@ void repository_run(const struct probe *probe, struct report *report)
 	if (run_git(path, &out, &err) == 0)
 		text = out.len != 0 ? buf_take_str(&out) : xstrdup("");
 	if (text == NULL)
-		finding_raise(f, LEVEL_UNKNOWN, "%s", err.msg);
+		finding_raise(f, LEVEL_UNKNOWN, NULL, "%s", err.msg);
 	else if (repository_parse(text, &found) != 0)
-		finding_raise(f, LEVEL_UNKNOWN, "git's answer makes no sense");
+		finding_raise(f, LEVEL_UNKNOWN, "git_unreadable", "git's answer makes no sense");
 	else
 		describe(f, &found);
 	report_end(report);

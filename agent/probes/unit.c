@@ -106,22 +106,27 @@ static void judge(struct finding *f, const struct unit *unit)
 	bool starts = strcmp(unit->active, "activating") == 0;
 
 	if (strcmp(unit->load, "not-found") == 0) {
-		finding_raise(f, LEVEL_BAD, "there is no such unit");
+		finding_raise(f, LEVEL_BAD, "unit_missing", "there is no such unit");
 	} else if (strcmp(unit->load, "masked") == 0) {
-		finding_raise(f, LEVEL_BAD, "is masked: it cannot be started");
+		finding_raise(f, LEVEL_BAD, "unit_masked", "is masked: it cannot be started");
 	} else if (unit->load[0] != '\0' && strcmp(unit->load, "loaded") != 0) {
-		finding_raise(f, LEVEL_BAD, "its unit file is not in order (%s)", unit->load);
+		finding_raise(f, LEVEL_BAD, "unit_file", "its unit file is not in order (%s)",
+			unit->load);
 	} else if (strcmp(unit->active, "failed") == 0) {
-		finding_raise(f, LEVEL_BAD, "has failed%s%s%s", unit->result[0] != '\0' ? " (" : "",
-			unit->result, unit->result[0] != '\0' ? ")" : "");
+		if (unit->result[0] != '\0')
+			finding_raise(
+				f, LEVEL_BAD, "unit_failed_how", "has failed (%s)", unit->result);
+		else
+			finding_raise(f, LEVEL_BAD, "unit_failed", "has failed");
 	} else if (starts && strncmp(unit->sub, "auto-restart", 12) == 0) {
-		finding_raise(f, LEVEL_WARN, "ended, and is about to be restarted");
+		finding_raise(
+			f, LEVEL_WARN, "unit_restarting", "ended, and is about to be restarted");
 	} else if (starts && strcmp(unit->type, "oneshot") != 0) {
-		finding_raise(f, LEVEL_WARN, "is starting (%s)", unit->sub);
+		finding_raise(f, LEVEL_WARN, "unit_starting", "is starting (%s)", unit->sub);
 	} else if (strcmp(unit->active, "deactivating") == 0) {
-		finding_raise(f, LEVEL_WARN, "is stopping (%s)", unit->sub);
+		finding_raise(f, LEVEL_WARN, "unit_stopping", "is stopping (%s)", unit->sub);
 	} else if (strcmp(unit->active, "inactive") == 0 && !may_rest(unit)) {
-		finding_raise(f, LEVEL_BAD, "is not running");
+		finding_raise(f, LEVEL_BAD, "unit_inactive", "is not running");
 	}
 }
 

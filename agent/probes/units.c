@@ -233,13 +233,13 @@ static void report_unknown(const struct probe *probe, const struct units *units,
 		struct finding *f = report_begin(
 			report, unit->unit, unit->name != NULL ? unit->name : unit->unit);
 
-		finding_raise(f, LEVEL_UNKNOWN, "%s", err->msg);
+		finding_raise(f, LEVEL_UNKNOWN, NULL, "%s", err->msg);
 		json_kv_bool(&f->json, "listed", true);
 		report_end(report);
 	}
 	if (config->n_units == 0 && units->bus != NULL) {
-		finding_raise(report_begin(report, probe->id, probe->title), LEVEL_UNKNOWN, "%s",
-			err->msg);
+		finding_raise(report_begin(report, probe->id, probe->title), LEVEL_UNKNOWN, NULL,
+			"%s", err->msg);
 		report_end(report);
 	}
 }

@@ -112,9 +112,10 @@ static void judge(struct finding *f, const json_t *line)
 		json_kv_str(&f->json, "reason", reason);
 	put_changes(f, line);
 	if (strcmp(result, "rolled_back") == 0)
-		finding_raise(f, LEVEL_BAD, "the last update was taken back: %s", reason);
+		finding_raise(f, LEVEL_BAD, "update_reverted", "the last update was taken back: %s",
+			reason);
 	else if (strcmp(result, "updated") != 0)
-		finding_raise(f, LEVEL_BAD, "the last update failed: %s", reason);
+		finding_raise(f, LEVEL_BAD, "update_failed", "the last update failed: %s", reason);
 }
 
 void updater_run(const struct probe *probe, struct report *report)
@@ -128,10 +129,10 @@ void updater_run(const struct probe *probe, struct report *report)
 	if (n != 0 && n != -ENOENT) {
 		f = report_begin(report, probe->id, probe->title);
 		if (n < 0)
-			finding_raise(f, LEVEL_UNKNOWN, "the history of updates cannot be read: %s",
-				strerror((int)-n));
+			finding_raise(f, LEVEL_UNKNOWN, "updates_unreadable",
+				"the history of updates cannot be read: %s", strerror((int)-n));
 		else if (!json_is_object(line))
-			finding_raise(f, LEVEL_UNKNOWN,
+			finding_raise(f, LEVEL_UNKNOWN, "updates_senseless",
 				"the last line of the history of updates makes no sense");
 		else
 			judge(f, line);

@@ -75,16 +75,19 @@ void updates_run(const struct probe *probe, struct report *report)
 	f = report_begin(report, probe->id, probe->title);
 	text = rc == 0 ? xstrndup((const char *)out.data, out.len) : NULL;
 	if (text == NULL) {
-		finding_raise(f, LEVEL_UNKNOWN, "%s", err.msg);
+		finding_raise(f, LEVEL_UNKNOWN, NULL, "%s", err.msg);
 	} else {
 		updates_parse(text, &updates);
 		json_kv_uint(&f->json, "pending", updates.pending);
 		json_kv_uint(&f->json, "security", updates.security);
 		if (stat(LISTS, &st) == 0)
 			json_kv_uint(&f->json, "fetched_us", (uint64_t)st.st_mtim.tv_sec * 1000000);
-		if (updates.security != 0)
-			finding_raise(f, LEVEL_WARN, "%u security %s", updates.security,
-				updates.security == 1 ? "update" : "updates");
+		if (updates.security == 1)
+			finding_raise(f, LEVEL_WARN, "security_updates", "%u security update",
+				updates.security);
+		else if (updates.security != 0)
+			finding_raise(f, LEVEL_WARN, "security_updates", "%u security updates",
+				updates.security);
 	}
 	report_end(report);
 	free(text);

@@ -219,8 +219,8 @@ static int ask(const struct url *url, const char *text, struct finding *f,
 	if (tls != NULL) {
 		certificate = tlscheck_certificate(tls);
 		if (!certificate->verifies)
-			finding_raise(f, LEVEL_BAD, "its certificate does not verify: %s",
-				certificate->why);
+			finding_raise(f, LEVEL_BAD, "url_certificate",
+				"its certificate does not verify: %s", certificate->why);
 		free(certificate);
 	}
 	if (rc == 0)
@@ -253,18 +253,18 @@ void url_run(const struct probe *probe, struct report *report)
 
 	json_kv_uint(&f->json, "expected", subject->expect);
 	if (url_parse(subject->url, &url) != 0) {
-		finding_raise(f, LEVEL_UNKNOWN, "is no http or https address");
+		finding_raise(f, LEVEL_UNKNOWN, "url_malformed", "is no http or https address");
 	} else if (ask_twice(&url, subject->text, f, &answer, &err) != 0) {
-		finding_raise(f, LEVEL_BAD, "%s", err.msg);
+		finding_raise(f, LEVEL_BAD, NULL, "%s", err.msg);
 	} else {
 		json_kv_uint(&f->json, "status", answer.status);
 		json_kv_uint(&f->json, "time_ms", (clock_mono_us() - began_us) / 1000);
 		if (answer.status != subject->expect)
-			finding_raise(f, LEVEL_BAD, "answers %u instead of %u", answer.status,
-				subject->expect);
+			finding_raise(f, LEVEL_BAD, "url_status", "answers %u instead of %u",
+				answer.status, subject->expect);
 		if (!answer.holds_text)
-			finding_raise(
-				f, LEVEL_BAD, "the answer does not hold '%.100s'", subject->text);
+			finding_raise(f, LEVEL_BAD, "url_text", "the answer does not hold '%.100s'",
+				subject->text);
 	}
 	report_end(report);
 }

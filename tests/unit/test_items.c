@@ -25,7 +25,7 @@ static void take(struct items *items, const char *const *ids, enum level level, 
 		f->rise = rise;
 		f->fall = rise;
 		if (level != LEVEL_OK)
-			finding_raise(f, level, "it is so");
+			finding_raise(f, level, "is_so", "it is %s", "so");
 		report_end(&report);
 	}
 	assert_int_equal(items_take(items, &probe, report.bytes.data, report.bytes.len, 1000), 0);
@@ -99,6 +99,8 @@ static void keeps_the_words_of_a_level_that_lasts(void **state)
 	assert_int_equal(note.kind, NOTE_PUT);
 	assert_int_equal(note.level, LEVEL_WARN);
 	assert_non_null(memmem(note.json.data, note.json.len, "\"message\":\"it is so\"", 20));
+	assert_non_null(memmem(
+		note.json.data, note.json.len, "\"code\":\"is_so\",\"params\":[\"so\"]", 30));
 	items_fini(&items);
 	close(pair[0]);
 	close(pair[1]);

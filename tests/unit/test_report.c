@@ -16,8 +16,8 @@ static void make(struct report *report)
 	f = report_begin(report, "a", "First");
 	f->rise = 3;
 	finding_tenths(f, "pct", -15);
-	finding_raise(f, LEVEL_WARN, "nearly %d", 9);
-	finding_raise(f, LEVEL_WARN, "not told: the first of its level is");
+	finding_raise(f, LEVEL_WARN, "nearly_so", "nearly %d", 9);
+	finding_raise(f, LEVEL_WARN, "not_told", "not told: the first of its level is");
 	report_end(report);
 	f = report_begin(report, "b", "Second");
 	report_end(report);
@@ -35,6 +35,8 @@ static void returns_the_findings(void **state)
 	assert_string_equal(f.id, "a");
 	assert_string_equal(f.title, "First");
 	assert_string_equal(f.message, "nearly 9");
+	assert_string_equal(f.code, "nearly_so");
+	assert_string_equal(f.params, "[\"9\"]");
 	assert_int_equal(f.level, LEVEL_WARN);
 	assert_int_equal(f.rise, 3);
 	assert_int_equal(f.values.len, strlen("{\"pct\":-1.5}"));
@@ -133,6 +135,60 @@ static void takes_the_largest_numbers(void **state)
 	report_fini(&report);
 }
 
+static void params_are_what_was_filled_in(void **state)
+{
+	static char name[REPORT_MAX_MESSAGE * 2];
+	struct report report;
+	struct finding *f;
+
+	(void)state;
+	report_init(&report);
+	f = report_begin(&report, "a", "First");
+	finding_raise(f, LEVEL_WARN, "of_all_kinds", "%d %% %u|%ld|%lu|%lld|%llu|%zu|%s|%.2s|%.*s",
+		-1, 2u, -3L, 4UL, -5LL, 6ULL, (size_t)7, "a \"b\"", "cdef", 3, "ghijk");
+	assert_string_equal(f->message, "-1 % 2|-3|4|-5|6|7|a \"b\"|cd|ghi");
+	assert_string_equal(f->params,
+		"[\"-1\",\"2\",\"-3\",\"4\",\"-5\",\"6\",\"7\",\"a \\\"b\\\"\",\"cd\",\"ghi\"]");
+	finding_raise(f, LEVEL_BAD, NULL, "%s", "a sentence of its own");
+	assert_string_equal(f->code, "");
+	assert_string_equal(f->params, "");
+	report_end(&report);
+	/* What does not fit is not told in part. */
+	f = report_begin(&report, "b", "Second");
+	memset(name, '\n', sizeof(name) - 1);
+	finding_raise(f, LEVEL_BAD, "too_long", "%s", name);
+	assert_string_equal(f->code, "");
+	assert_string_equal(f->params, "");
+	assert_int_equal(strlen(f->message), REPORT_MAX_MESSAGE - 1);
+	report_end(&report);
+	report_fini(&report);
+}
+
+static void refuses_params_that_are_no_list(void **state)
+{
+	static const struct {
+		const char *code, *params;
+	} cases[] = {{"a_code", "{}"}, {"a_code", "[]]"}, {"a_code", ""}, {"", "[]"},
+		{"a_code", "[\"\xff\"]"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct report report;
+		struct finding *f, found;
+		size_t at = 0;
+
+		report_init(&report);
+		f = report_begin(&report, "a", "First");
+		finding_raise(f, LEVEL_BAD, NULL, "it is so");
+		strcpy(f->code, cases[i].code);
+		strcpy(f->params, cases[i].params);
+		report_end(&report);
+		assert_int_equal(
+			report_next(report.bytes.data, report.bytes.len, &at, &found), -EBADMSG);
+		report_fini(&report);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +197,8 @@ int main(void)
 		cmocka_unit_test(leaves_out_a_finding_that_is_too_large),
 		cmocka_unit_test(refuses_values_that_are_not_one_object),
 		cmocka_unit_test(takes_the_largest_numbers),
+		cmocka_unit_test(params_are_what_was_filled_in),
+		cmocka_unit_test(refuses_params_that_are_no_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

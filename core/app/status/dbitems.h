@@ -33,13 +33,22 @@ enum db_item {
 	DB_ITEMS
 };
 
+/* Why an item is not ok: a sentence, and for who reads another language which one it is and what is
+ * filled in; code NULL: the text is all there is. */
+struct db_reason {
+	char message[128];
+	const char *code;
+	char params[2][32];
+	unsigned n_params;
+};
+
 /* How an item is shown; zeroed at first. Levels are those of status_diff.h by rank. */
 struct db_settled {
 	unsigned level; /* 0 ok, 1 unknown, 2 warn, 3 bad */
 	unsigned wanted, looks;
 	bool known;
 	uint64_t since_us;
-	char message[128];
+	struct db_reason reason;
 };
 
 struct db_items {

@@ -13,7 +13,7 @@ import { lang } from '../../../ui/src/i18n/index.ts';
 import { itemTitle } from '../../../ui/src/i18n/values.ts';
 import { match } from '../../../ui/src/lib/router.ts';
 
-const item = (id: string, level: Level = 'ok', since_us = 0): Item => ({ id, title: id, level, message: '', since_us, checked_us: 0, action: '', values: {} });
+const item = (id: string, level: Level = 'ok', since_us = 0): Item => ({ id, title: id, level, message: '', code: '', params: [], since_us, checked_us: 0, action: '', values: {} });
 const status = (sections: Record<string, Item[]>) => ({ host: 'h', time_us: 1, level: 'ok' as const, interval_ms: 1000, sections });
 
 test('a put replaces whole items, keeps their place and adds new ones', () => {
@@ -44,7 +44,7 @@ test('problems come first: bad, warn, unknown; the newest of each before older o
 test('documents of a newer agent do no harm', () => {
   const read = decodeStatus({ host: 'h', time_us: 5, level: 'ok', interval_ms: 5000, more: 1, sections: { weather: [{ id: 'rain', title: 'Rain', level: 'wet', checked_us: null, values: {}, new: true }] } }, 'status');
   const [rain] = read.sections['weather']!;
-  assert.deepEqual(rain, { id: 'rain', title: 'Rain', level: 'unknown', message: '', since_us: 0, checked_us: 0, action: '', values: {} });
+  assert.deepEqual(rain, { id: 'rain', title: 'Rain', level: 'unknown', message: '', code: '', params: [], since_us: 0, checked_us: 0, action: '', values: {} });
   assert.throws(() => decodeStatus({ host: 'h', time_us: 5, level: 'ok', interval_ms: 1, sections: [] }, 'status'), /status\.sections/);
   assert.throws(() => decodeStatus({ host: 'h', time_us: 5, level: 'ok', interval_ms: 1, sections: { a: [{ id: 1 }] } }, 'status'), /status\.sections\.a\[0\]\.id/);
 });

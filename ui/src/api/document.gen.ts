@@ -503,6 +503,10 @@ export interface StatusItem {
   level: Level;
   /** Why it is not ok. */
   message: string;
+  /** Which sentence message is, for who says it in another language; not there when it is none of the fixed ones, or the agent is an older one. */
+  code: string;
+  /** What is filled into that sentence, in order. */
+  params: string[];
   /** At this level since. */
   since_us: number;
   checked_us: number;
@@ -656,7 +660,7 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   Status: { host: 's', time_us: 'n', level: '#Level', interval_ms: 'n', sections: '{[@StatusItem' },
   StatusHistories: { from_us: 'n', to_us: 'n', series: '[@StatusHistory' },
   StatusHistory: { item: 's', value: 's', step_us: 'n', samples: '[[n?', lowest: '[?n?', highest: '[?n?' },
-  StatusItem: { id: 's', title: 's', level: '#Level', message: 's?', since_us: 't?', checked_us: 't?', action: 's?', values: 'o' },
+  StatusItem: { id: 's', title: 's', level: '#Level', message: 's?', code: 's?', params: '[?s', since_us: 't?', checked_us: 't?', action: 's?', values: 'o' },
   Step: { index: 'n', id: 's', uses: 's', title: 's', phase: '#Phase', needs: '[n', status: '#StepStatus', reason: 's?', attempt: 'n', exit_code: 'n?', signal: 'n?', started_us: 't?', finished_us: 't?', offset: 'n?', outputs: '{s', approve: '@?ApprovePrompt' },
   System: { version: 's', boot_id: 's', assets: 's?', started_us: 't?', host: 's', agent: '@AgentPart', agents: '[?@Host', database: '@DatabasePart', archiver: '@ArchiverPart' },
   Token: { id: 's', name: 's', scopes: '[s', created_us: 'n', expires_us: 't?', last_used_us: 't?' },

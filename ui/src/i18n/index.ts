@@ -38,10 +38,18 @@ export function problemWords(code: string, sentence: string): { words: string; s
   return known && { words: known[0], sent: sentence === '' || known.includes(sentence, 1) ? '' : sentence };
 }
 
-/** Why an item of a section is not well, in the page's language; null: it is to be shown as it was sent, in English. */
-export function statusWords(section: string, sent: string): string | null {
+/** What agent and dashboard say about an item: a sentence in English, and which one it is ('': none of the fixed ones, or an
+ * older agent's). */
+export interface Said {
+  readonly message: string;
+  readonly code: string;
+  readonly params: readonly string[];
+}
+
+/** Why an item is not well, in the page's language; null: it is to be shown as it was sent, in English. */
+export function statusWords(said: Said): string | null {
   const d = lang.value === 'nl' ? dutch.value : null;
-  return d && d.translate(d.sentences, section, sent);
+  return d && d.translate(d.sentences, said.code, said.params);
 }
 
 /** A count with its noun. */

@@ -1,107 +1,92 @@
-// The sentences that tell why an item of the status document is not well, in Dutch. They are fixed ones with numbers and
-// names in them ({}), by the section they are of; what is none of them is shown as it came.
+// Why an item of the status document is not well, in Dutch, by the code that agent and dashboard send; {0}, {1} are its
+// params. Where one and several differ there are two, by {0}. A test compares the codes with those in the C sources.
 
-export type Sentences = Readonly<Record<string, readonly (readonly [sent: string, dutch: string])[]>>;
+export type Sentences = Readonly<Record<string, string | readonly [one: string, several: string]>>;
 
 export const sentences: Sentences = {
-  host: [
-    ['{} % full', '{} % vol'],
-    ['{} % of the inodes are used', '{} % van de inodes is in gebruik'],
-    ['{} % in use for a while', 'al een tijd {} % in gebruik'],
-    ['{} % in use', '{} % in gebruik'],
-    ['everything waits for memory {} % of the time', 'alles wacht {} % van de tijd op geheugen'],
-    ['a restart is needed to finish updates', 'een herstart is nodig om updates af te maken'],
-    ['1 security update', '1 beveiligingsupdate'],
-    ['{} security updates', '{} beveiligingsupdates'],
-    ['the journal cannot be read: {}', 'het journaal is niet te lezen: {}'],
-  ],
-  docker: [
-    ['unhealthy: its health check failed {} times in a row', 'ongezond: de controle mislukte {} keer achter elkaar'],
-    ['restarted by Docker {} s ago, {} times since it was created', '{} s geleden door Docker herstart, {} keer sinds hij is gemaakt'],
-    ['ended: it needed more memory than it may have', 'beëindigd: had meer geheugen nodig dan toegestaan'],
-    ['ended with exit code {}', 'gestopt met afsluitcode {}'],
-    ['stopped, though its restart policy is {}', 'gestopt, hoewel het herstartbeleid {} is'],
-    ['ends again and again: exit code {}, restarted {} times', 'stopt telkens weer: afsluitcode {}, {} keer herstart'],
-    ['paused', 'gepauzeerd'],
-    ['dead: Docker could not remove it', 'dood: Docker kon hem niet verwijderen'],
-    ['created, but not started', 'gemaakt, maar niet gestart'],
-    ["its state is '{}'", 'de toestand is ‘{}’'],
-    ['{} more containers are not shown', 'nog {} containers worden niet getoond'],
-  ],
-  units: [
-    ['there is no such unit', 'deze unit is er niet'],
-    ['is masked: it cannot be started', 'is gemaskeerd: kan niet worden gestart'],
-    ['its unit file is not in order ({})', 'het unitbestand is niet in orde ({})'],
-    ['has failed', 'is mislukt'],
-    ['has failed ({})', 'is mislukt ({})'],
-    ['ended, and is about to be restarted', 'gestopt, en wordt zo herstart'],
-    ['is starting ({})', 'wordt gestart ({})'],
-    ['is stopping ({})', 'wordt gestopt ({})'],
-    ['is not running', 'draait niet'],
-  ],
-  certificates: [
-    ['expired today', 'vandaag verlopen'],
-    ['expired 1 days ago', '1 dag geleden verlopen'],
-    ['expired {} days ago', '{} dagen geleden verlopen'],
-    ['expires in 0 days', 'verloopt vandaag'],
-    ['expires in 1 days', 'verloopt over 1 dag'],
-    ['expires in {} days', 'verloopt over {} dagen'],
-    ['is not valid yet', 'is nog niet geldig'],
-    ['is not for the name {}', 'is niet voor de naam {}'],
-    ['no trusted root vouches for it: its chain is incomplete, or it is self-signed', 'geen vertrouwde uitgever staat ervoor in: de keten is onvolledig, of het heeft zichzelf ondertekend'],
-    ['does not verify: {}', 'klopt niet: {}'],
-  ],
-  urls: [
-    ['its certificate does not verify: {}', 'het certificaat klopt niet: {}'],
-    ['is no http or https address', 'is geen http- of https-adres'],
-    ['answers {} instead of {}', 'antwoordt {} in plaats van {}'],
-    ["the answer does not hold '{}'", 'in het antwoord staat ‘{}’ niet'],
-  ],
-  repositories: [
-    ['1 changed file', '1 gewijzigd bestand'],
-    ['{} changed files', '{} gewijzigde bestanden'],
-    ['1 commit behind {}', '1 commit achter op {}'],
-    ['{} commits behind {}', '{} commits achter op {}'],
-    ['1 commit not in {}', '1 commit niet in {}'],
-    ['{} commits not in {}', '{} commits niet in {}'],
-    ["git's answer makes no sense", 'het antwoord van git klopt niet'],
-  ],
-  backups: [
-    ['is {} hours old', 'is {} uur oud'],
-    ['is {} days old', 'is {} dagen oud'],
-    ['is less than half as large as usual', 'is minder dan half zo groot als gewoon'],
-    ['the folder cannot be read by the probes', 'de map is voor de agent niet te lezen'],
-    ['too many files match', 'er passen te veel bestanden bij het patroon'],
-    ['no backup yet: no file matches its pattern', 'nog geen back-up: geen bestand past bij het patroon'],
-    ['no file matches its pattern', 'geen bestand past bij het patroon'],
-  ],
-  updater: [
-    ['the last update was taken back: {}', 'de laatste update is teruggedraaid: {}'],
-    ['the last update failed: {}', 'de laatste update is mislukt: {}'],
-    ['the history of updates cannot be read: {}', 'de geschiedenis van updates is niet te lezen: {}'],
-    ['the last line of the history of updates makes no sense', 'de laatste regel van de geschiedenis van updates klopt niet'],
-  ],
-  database: [
-    ['{} of {} connections are in use', '{} van {} verbindingen zijn in gebruik'],
-    ['a transaction has been idle for {}', 'een transactie ligt al {} stil'],
-    ['a statement has been running for {}', 'een opdracht loopt al {}'],
-    ['this standby is behind by {}', 'deze standby loopt {} achter'],
-    ['a replica is behind by {}', 'een replica loopt {} achter'],
-    ['{} pages did not match their checksum: restore from a backup', '{} pagina’s klopten niet met hun controlesom: zet een back-up terug'],
-    ['the oldest transaction id is {} million old: vacuum', 'het oudste transactie-id is {} miljoen oud: vacuum'],
-    ['{} % of the rows are dead: is autovacuum running?', '{} % van de rijen is dood: draait autovacuum?'],
-  ],
+  // host
+  disk_full: '{0} % vol',
+  inodes_used: '{0} % van de inodes is in gebruik',
+  cpu_busy: 'al een tijd {0} % in gebruik',
+  memory_used: '{0} % in gebruik',
+  memory_stall: 'alles wacht {0} % van de tijd op geheugen',
+  swap_used: '{0} % in gebruik',
+  too_hot: '{0} °C',
+  restart_needed: 'een herstart is nodig om updates af te maken',
+  security_updates: ['{0} beveiligingsupdate', '{0} beveiligingsupdates'],
+  journal_unreadable: 'het journaal is niet te lezen: {0}',
+  // docker
+  docker_away: '{0} (zonder Docker hier: haal ‘docker’ uit status.yml)',
+  container_unhealthy: 'ongezond: de controle mislukte {0} keer achter elkaar',
+  container_restarted: '{0} s geleden door Docker herstart, {1} keer sinds hij is gemaakt',
+  container_oom: 'beëindigd: had meer geheugen nodig dan toegestaan',
+  container_exited: 'gestopt met afsluitcode {0}',
+  container_stopped: 'gestopt, hoewel het herstartbeleid {0} is',
+  container_looping: 'stopt telkens weer: afsluitcode {0}, {1} keer herstart',
+  container_paused: 'gepauzeerd',
+  container_dead: 'dood: Docker kon hem niet verwijderen',
+  container_created: 'gemaakt, maar niet gestart',
+  container_state: 'de toestand is ‘{0}’',
+  containers_hidden: ['nog {0} container wordt niet getoond', 'nog {0} containers worden niet getoond'],
+  // units
+  unit_missing: 'deze unit is er niet',
+  unit_masked: 'is gemaskeerd: kan niet worden gestart',
+  unit_file: 'het unitbestand is niet in orde ({0})',
+  unit_failed: 'is mislukt',
+  unit_failed_how: 'is mislukt ({0})',
+  unit_restarting: 'gestopt, en wordt zo herstart',
+  unit_starting: 'wordt gestart ({0})',
+  unit_stopping: 'wordt gestopt ({0})',
+  unit_inactive: 'draait niet',
+  // certificates
+  certificate_expired_today: 'vandaag verlopen',
+  certificate_expired: ['{0} dag geleden verlopen', '{0} dagen geleden verlopen'],
+  certificate_expires: ['verloopt over {0} dag', 'verloopt over {0} dagen'],
+  certificate_future: 'is nog niet geldig',
+  certificate_name: 'is niet voor de naam {0}',
+  certificate_untrusted: 'geen vertrouwde uitgever staat ervoor in: de keten is onvolledig, of het heeft zichzelf ondertekend',
+  certificate_unverified: 'klopt niet: {0}',
+  // urls
+  url_certificate: 'het certificaat klopt niet: {0}',
+  url_malformed: 'is geen http- of https-adres',
+  url_status: 'antwoordt {0} in plaats van {1}',
+  url_text: 'in het antwoord staat ‘{0}’ niet',
+  // repositories
+  repository_changed: ['{0} gewijzigd bestand', '{0} gewijzigde bestanden'],
+  repository_behind: ['{0} commit achter op {1}', '{0} commits achter op {1}'],
+  repository_ahead: ['{0} commit niet in {1}', '{0} commits niet in {1}'],
+  git_unreadable: 'het antwoord van git klopt niet',
+  // backups
+  backup_old_hours: 'is {0} uur oud',
+  backup_old_days: 'is {0} dagen oud',
+  backup_too_small: 'is {0} bytes groot; minstens {1} worden verwacht',
+  backup_shrunk: 'is minder dan half zo groot als gewoon',
+  backup_unreadable: 'de map is voor de agent niet te lezen',
+  backup_too_many: 'er passen te veel bestanden bij het patroon',
+  backup_none_yet: 'nog geen back-up: geen bestand past bij het patroon',
+  backup_none: 'geen bestand past bij het patroon',
+  // updater
+  update_reverted: 'de laatste update is teruggedraaid: {0}',
+  update_failed: 'de laatste update is mislukt: {0}',
+  updates_unreadable: 'de geschiedenis van updates is niet te lezen: {0}',
+  updates_senseless: 'de laatste regel van de geschiedenis van updates klopt niet',
+  // database
+  db_connections: '{0} van {1} verbindingen zijn in gebruik',
+  db_idle: 'een transactie ligt al {0} stil',
+  db_slow: 'een opdracht loopt al {0}',
+  db_standby_behind: 'deze standby loopt {0} achter',
+  db_replica_behind: 'een replica loopt {0} achter',
+  db_checksums: ['{0} pagina klopte niet met zijn controlesom: zet een back-up terug', '{0} pagina’s klopten niet met hun controlesom: zet een back-up terug'],
+  db_old_transaction: 'het oudste transactie-id is {0} miljoen oud: vacuum',
+  db_dead_rows: '{0} % van de rijen is dood: draait autovacuum?',
 };
 
-/** The sentence in Dutch; null: it is none of the known ones. */
-export function translate(known: Sentences, section: string, sent: string): string | null {
-  if (!Object.hasOwn(known, section)) return null;
-  for (const [pattern, dutch] of known[section]!) {
-    const parts = pattern.split('{}').map((p) => p.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    const found = new RegExp(`^${parts.join('(.+)')}$`).exec(sent);
-    if (!found) continue;
-    let i = 0;
-    return dutch.replace(/\{\}/g, () => found[++i]!);
-  }
-  return null;
+/** The sentence in Dutch; null: the code is none of the known ones, or a param is missing. */
+export function translate(known: Sentences, code: string, params: readonly string[]): string | null {
+  if (!Object.hasOwn(known, code)) return null;
+  const forms = known[code]!;
+  const form = typeof forms === 'string' ? forms : forms[params[0] === '1' ? 0 : 1];
+  let whole = true;
+  const words = form.replace(/\{(\d)\}/g, (_, i: string) => params[Number(i)] ?? ((whole = false), ''));
+  return whole ? words : null;
 }

@@ -1,7 +1,7 @@
-import { statusWords } from '../i18n/index.ts';
+import { statusWords, type Said } from '../i18n/index.ts';
 
 /** What the agent says in English: in the page's language where that is known, else marked as English. */
-export function Sent({ section, text }: { section: string; text: string }) {
-  const words = statusWords(section, text);
-  return words === null ? <span lang="en">{text}</span> : <>{words}</>;
+export function Sent({ said }: { said: Said }) {
+  const words = statusWords(said);
+  return words === null ? <span lang="en">{said.message}</span> : <>{words}</>;
 }

@@ -39,7 +39,7 @@ function watched(m: Words, status: MachineStatus | null): Entry[] {
   const out: Entry[] = SECTIONS.map((s) => ({ key: s.path, icon: 'server', label: m.section[s.name], detail: on(shownHost.value, ''), group: 'resources', also: s.path, act: () => go(pagePath(s.path)) }));
   for (const s of SECTIONS) {
     for (const item of status?.sections[s.name] ?? []) {
-      out.push({ key: `${s.name} ${item.id}`, icon: LEVEL_ICONS[item.level], label: itemTitle(s.name, item) || item.id, detail: on(shownHost.value, item.level === 'ok' ? '' : (statusWords(s.name, item.message) ?? item.message)), group: 'resources', also: `${item.id} ${m.section[s.name]}`, act: () => go(pagePath(`${s.path}#${encodeURIComponent(item.id)}`)) });
+      out.push({ key: `${s.name} ${item.id}`, icon: LEVEL_ICONS[item.level], label: itemTitle(s.name, item) || item.id, detail: on(shownHost.value, item.level === 'ok' ? '' : (statusWords(item) ?? item.message)), group: 'resources', also: `${item.id} ${m.section[s.name]}`, act: () => go(pagePath(`${s.path}#${encodeURIComponent(item.id)}`)) });
     }
   }
   return out;

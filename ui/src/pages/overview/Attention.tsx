@@ -29,7 +29,7 @@ function Problem({ section, item, host }: OnHost) {
           <Icon name="chevron-right" />
         </span>
         <span class="attention-why">
-          {item.message === '' ? m.level[item.level] : <Sent section={section} text={item.message} />}
+          {item.message === '' ? m.level[item.level] : <Sent said={item} />}
           {item.since_us > 0 && (
             <span class="muted">
               {' · '}

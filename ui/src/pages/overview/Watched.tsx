@@ -60,7 +60,7 @@ function Project({ group, alone }: { group: Group; alone: boolean }) {
     <Line href={wrong ? anchor('docker', wrong) : pagePath('/containers')} level={worst(group.items)} name={group.name || (alone ? m.section.docker : m.withoutProject)}>
       {wrong ? (
         <>
-          {wrong.title}: {wrong.message === '' ? m.level[wrong.level] : <Sent section="docker" text={wrong.message} />}
+          {wrong.title}: {wrong.message === '' ? m.level[wrong.level] : <Sent said={wrong} />}
         </>
       ) : (
         m.running(running)
@@ -92,7 +92,7 @@ function Units({ items }: { items: readonly Item[] }) {
       {list.slice(0, LINES).map((i) => (
         <Line key={i.id} href={anchor('units', i)} level={i.level} name={i.title}>
           {i.message !== '' ? (
-            <Sent section="units" text={i.message} />
+            <Sent said={i} />
           ) : isTimer(i) && numberOf(i, 'next_us') !== null ? (
             <>
               {m.nextAt} <Until us={numberOf(i, 'next_us')!} />
@@ -111,7 +111,7 @@ function Database({ items }: { items: readonly Item[] }) {
     <Card section="database">
       {items.slice(0, LINES).map((i) => (
         <Line key={i.id} href={anchor('database', i)} level={i.level} name={itemTitle('database', i)}>
-          {i.message === '' ? databaseFact(i) : <Sent section="database" text={i.message} />}
+          {i.message === '' ? databaseFact(i) : <Sent said={i} />}
         </Line>
       ))}
     </Card>

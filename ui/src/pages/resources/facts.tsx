@@ -39,7 +39,7 @@ function timer(item: Item): ComponentChildren {
 }
 
 export function keyFact(section: string, item: Item): ComponentChildren {
-  if (item.message !== '') return <Sent section={section} text={item.message} />;
+  if (item.message !== '') return <Sent said={item} />;
   if (section === 'units') return isTimer(item) ? timer(item) : of(item, 'sub', 'memory_bytes');
   if (section === 'docker') return of(item, textOf(item, 'health') === '' ? 'state' : 'health', 'cpu_percent', 'memory_bytes');
   if (section === 'host') return of(item, 'used_pct', 'celsius');
