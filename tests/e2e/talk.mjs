@@ -59,7 +59,7 @@ icon: git-fork
 timeout: 10m
 steps:
   - { id: many, uses: talk.lines, with: { count: "20000" } }
-  - { id: few, needs: [many], uses: talk.slow, with: { count: "100" } }
+  - { id: few, needs: [many], uses: talk.slow, with: { count: "300" } }
 `,
   };
   return { commands: example.commands + commands + cut, flows: { ...example.flows, ...flows } };
