@@ -181,6 +181,11 @@ static uint64_t samples_dropped(const struct host_values *v)
 	return v->samples.dropped;
 }
 
+static uint64_t samples_held(const struct host_values *v)
+{
+	return v->samples.held;
+}
+
 static const struct host_metric {
 	const char *name, *type, *help;
 	uint64_t (*value)(const struct host_values *values);
@@ -197,6 +202,8 @@ static const struct host_metric {
 		"Moments of the machine's values that are in the database.", samples_written},
 	{NAME "samples_dropped_total", "counter",
 		"Moments that were dropped while the database was away.", samples_dropped},
+	{NAME "samples_waiting", "gauge",
+		"Moments of the machine's values that are not in the database yet.", samples_held},
 };
 
 /* A host's name holds nothing that would have to be escaped, but an agent may call itself

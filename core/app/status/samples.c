@@ -221,7 +221,10 @@ static void await_slot(struct samples *s)
 
 struct samples_counts samples_counts(const struct samples *samples)
 {
-	return samples->counts;
+	struct samples_counts counts = samples->counts;
+
+	counts.held = samples->n_held;
+	return counts;
 }
 
 struct samples *samples_open(struct host *host)

@@ -32,9 +32,10 @@ struct samples *samples_open(struct host *host);
 /* Writes what is held, when that is possible within SAMPLES_CLOSE_MS; on_closed comes later. */
 void samples_close(struct samples *samples, void (*on_closed)(void *arg), void *arg);
 
-/* For /metrics: moments written, and dropped because PostgreSQL was away. */
+/* For /metrics: moments written, dropped because PostgreSQL was away, and held until there are
+ * SAMPLES_BATCH of them. */
 struct samples_counts {
-	uint64_t written, dropped;
+	uint64_t written, dropped, held;
 };
 struct samples_counts samples_counts(const struct samples *samples);
 

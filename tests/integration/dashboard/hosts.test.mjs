@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { assertIs } from '../../api/document.mjs';
-import { Agent, sleep, until } from '../lib/agent.mjs';
+import { Agent, until } from '../lib/agent.mjs';
 import { Journal } from '../lib/agent-client.mjs';
 import { commandsYml, makeScripts } from '../lib/commands.mjs';
 import { Dashboard, DASHBOARD, request } from '../lib/dashboard.mjs';
@@ -393,10 +393,11 @@ describe('what is measured', () => {
 			await dashboard.connected({ database: true });
 			const session = await dashboard.login();
 			// A slot of ten seconds is waited for; what is held is written at the end.
-			await until('documents of both', async () =>
-				(await Promise.all(['web1', 'db1'].map((name) => session.get(`/api/v1/status?host=${name}`)))).every((a) => a.status === 200));
-			await sleep(12000);
-			await dashboard.stop();
+			await until('a moment of both', async () => {
+				const { text } = await session.get('/metrics');
+				return ['web1', 'db1'].every((name) => new RegExp(`samples_waiting\\{host="${name}"\\} [1-9]`).test(text));
+			});
+			assert.equal(await dashboard.stop(), 0);
 			assert.equal((await pg.psql('select string_agg(distinct host, $$,$$ order by host) from ops.metric_series')).trim(), 'db1,web1');
 		} finally {
 			await dashboard.destroy();
