@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { archive } from './archive.mjs';
+import { startBench } from './start.mjs';
 import { statusBench } from './status.mjs';
 import { uiBench } from './ui.mjs';
 import { COMMANDS as WEB_COMMANDS, webBenches } from './web.mjs';
@@ -180,6 +181,7 @@ async function idle() {
   } finally {
     await stack.stop();
   }
+  await startBench({ bin, rounds: ROUNDS, median, fixed, keep });
 }
 
 // A run from run.start to the first byte of echo, and runs of true a second, through the agent's socket,
