@@ -59,6 +59,34 @@ int errand_send(int fd, const struct errand *errand)
 	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == ERRAND_BYTES ? 0 : -errno;
 }
 
+int errand_hear(int fd, char *ret_byte, pid_t *ret_pid)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(struct ucred))];
+	} control = {0};
+	struct iovec iov = {.iov_base = ret_byte, .iov_len = 1};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
+	};
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
+	const struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	struct ucred from;
+
+	if (n <= 0)
+		return n == 0 ? -EPIPE : -errno;
+	*ret_pid = 0;
+	if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_CREDENTIALS &&
+		head->cmsg_len == CMSG_LEN(sizeof(from))) {
+		memcpy(&from, CMSG_DATA(head), sizeof(from));
+		*ret_pid = from.pid;
+	}
+	return 0;
+}
+
 /* How many descriptors came; all that did are in fds. */
 static size_t take_fds(struct msghdr *msg, int fds[N_FDS])
 {

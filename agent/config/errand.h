@@ -13,11 +13,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/base/err.h"
 
 #define ERRAND_BYTES 8
-#define ERRAND_REFUSED 'C' /* one byte back: account or configuration are not in order */
+/* One byte back, each at most once: */
+#define ERRAND_HERE 'H'	   /* a service has its errand; which process that is says the kernel */
+#define ERRAND_REFUSED 'C' /* account or configuration are not in order */
 #define ERRAND_WAIT_MS 10000
 
 /* Descriptors; -1: none. */
@@ -32,6 +35,10 @@ struct errand {
 MUSTCHECK int errand_seal(const void *data, size_t n, uint64_t modified_us);
 /* Sends it, without waiting; the descriptors stay the caller's. 0 or a negative errno. */
 MUSTCHECK int errand_send(int fd, const struct errand *errand);
+/* The next byte that came back, without waiting, with the process that the kernel says has sent it
+ * (0: it does not, SO_PASSCRED was not set then). 0, -EPIPE at the end of file, or a negative
+ * errno. */
+MUSTCHECK int errand_hear(int fd, char *ret_byte, pid_t *ret_pid);
 /* Waits ERRAND_WAIT_MS at most. 0: the caller has to close the three. Otherwise a negative errno
  * with a text: -EPIPE: nobody sends any more; -EBADMSG: it is none, or of another version. */
 MUSTCHECK int errand_receive(int fd, struct errand *ret_errand, struct err *err);

@@ -416,6 +416,7 @@ static void finish(struct monitor *m)
 		kill(m->child.pid, SIGKILL);
 	watchman_stop(&m->probes);
 	watchman_stop(&m->relay);
+	watchman_last(&m->probes);
 	(void)unlink(m->settings.socket_path);
 	if (note_agent(m, "agent.stopped", &err) != 0)
 		log_error(LOG_EV("ledger.failed"), LOG_STR("error", err.msg));

@@ -1,11 +1,13 @@
 #include "agent/monitor/watchman.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -31,6 +33,7 @@ int watchman_init(struct watchman *watchman, const char *verb, struct err *err)
 		.relay_fd = -1,
 		.status_fd = -1,
 		.life_fd = -1,
+		.pid_fd = -1,
 		.backoff_ms = WATCHMAN_BACKOFF_MIN_MS,
 	};
 	if (socketpair(AF_UNIX, PAIR_TYPE, 0, pair) != 0)
@@ -62,7 +65,10 @@ static void end(struct watchman *watchman)
 static void let_go(struct watchman *watchman)
 {
 	close(watchman->life_fd);
-	watchman->life_fd = -1;
+	if (watchman->pid_fd >= 0)
+		close(watchman->pid_fd);
+	watchman->life_fd = watchman->pid_fd = -1;
+	watchman->killed = false;
 	watchman->end_us = 0;
 }
 
@@ -103,19 +109,26 @@ bool watchman_exited(struct watchman *watchman, pid_t pid, int status)
 	return true;
 }
 
+/* A word of the service's. The first comes from the program as it was installed. */
+static void hear(struct watchman *watchman, char byte, pid_t pid)
+{
+	if (byte == ERRAND_HERE && watchman->pid_fd < 0 && pid > 0)
+		watchman->pid_fd = pidfd_open(pid, 0);
+	watchman->refused = watchman->refused || byte == ERRAND_REFUSED;
+}
+
 void watchman_polled(struct watchman *watchman)
 {
 	char byte;
-	ssize_t n;
+	pid_t pid;
+	int rc;
 
 	if (watchman->life_fd < 0)
 		return;
-	n = recv(watchman->life_fd, &byte, 1, MSG_DONTWAIT);
-	if (n > 0) {
-		watchman->refused = watchman->refused || byte == ERRAND_REFUSED;
-		return;
-	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	rc = errand_hear(watchman->life_fd, &byte, &pid);
+	if (rc == 0)
+		hear(watchman, byte, pid);
+	if (rc == 0 || rc == -EAGAIN || rc == -EINTR)
 		return;
 	let_go(watchman);
 	if (gone(watchman, watchman->refused))
@@ -192,6 +205,7 @@ static int spawn_with_errand(struct watchman *watchman)
 static int ask_for_service(struct watchman *watchman)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const int on = 1;
 	int fd, rc = 0;
 
 	if (strlen(watchman->service) >= sizeof(addr.sun_path))
@@ -201,6 +215,8 @@ static int ask_for_service(struct watchman *watchman)
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0)
+		rc = -errno;
+	if (rc == 0 && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0)
 		rc = -errno;
 	if (rc == 0)
 		rc = send_errand(watchman, fd);
@@ -234,6 +250,24 @@ static int start(struct watchman *watchman)
 	return watchman->service != NULL ? ask_for_service(watchman) : spawn_with_errand(watchman);
 }
 
+/* It was asked to end and did not. With its main process systemd ends all of it. */
+static void kill_service(struct watchman *watchman)
+{
+	log_warn(LOG_EV("process.killed"), LOG_STR("process", watchman->verb),
+		LOG_STR("service", watchman->service));
+	if (pidfd_send_signal(watchman->pid_fd, SIGKILL, NULL, 0) != 0)
+		log_error(LOG_EV("process.kill_failed"), LOG_STR("error", strerror(errno)));
+	watchman->killed = true;
+}
+
+void watchman_last(struct watchman *watchman)
+{
+	struct pollfd life = {.fd = watchman->life_fd, .events = POLLIN};
+
+	if (watchman->pid_fd >= 0 && !watchman->killed && poll(&life, 1, WATCHMAN_LAST_MS) == 0)
+		kill_service(watchman);
+}
+
 uint64_t watchman_run(struct watchman *watchman, uint64_t now_us)
 {
 	int rc;
@@ -241,6 +275,11 @@ uint64_t watchman_run(struct watchman *watchman, uint64_t now_us)
 	if (watchman->end_us != 0) {
 		if (now_us < watchman->end_us)
 			return watchman->end_us;
+		if (watchman->pid_fd >= 0 && !watchman->killed) {
+			kill_service(watchman);
+			watchman->end_us = now_us + WATCHMAN_KILL_US;
+			return watchman->end_us;
+		}
 		log_error(LOG_EV("process.stuck"), LOG_STR("process", watchman->verb),
 			LOG_STR("service", watchman->service));
 		let_go(watchman);

@@ -7,7 +7,8 @@
  * A process is forked, or is a service of its own: systemd listens at a path that only root can
  * connect to, and each connection is the standard input of a new service with rights of its own
  * (ops-agent-probes@.service). Either way it gets its errand (config/errand.h) there. The
- * connection then is its life line: the end of file is a service's exit, and asks one to exit.
+ * connection then is its life line: the end of file is a service's exit, and asks one to exit. One
+ * that does not is killed: which process it is the kernel has said with its first word.
  */
 #ifndef OPS_AGENT_MONITOR_WATCHMAN_H
 #define OPS_AGENT_MONITOR_WATCHMAN_H
@@ -22,7 +23,9 @@
 #define WATCHMAN_BACKOFF_MAX_MS 30000
 #define WATCHMAN_STEADY_US 10000000
 #define WATCHMAN_REST_MS 60000	 /* account or configuration are not in order */
-#define WATCHMAN_END_US 10000000 /* a service that was asked to end and is there is left alone */
+#define WATCHMAN_END_US 10000000 /* a service that was asked to end and is there is killed … */
+#define WATCHMAN_LAST_MS 1000	 /* … sooner when the monitor itself ends … */
+#define WATCHMAN_KILL_US 3000000 /* … and left alone, when it is there even then */
 
 struct watchman {
 	const char *verb; /* `ops-agent VERB PARENT [ARGUMENT]` */
@@ -34,6 +37,8 @@ struct watchman {
 	int relay_fd, status_fd; /* of the errand; status_fd -1: there is nothing to do */
 	const char *service;	 /* path at which systemd starts it; NULL: it is forked */
 	int life_fd;		 /* connection to the service, to be polled for reading; -1: none */
+	int pid_fd;		 /* of the service's process, when it has said so; -1: not known */
+	bool killed;
 	bool wanted;
 	bool replaced;		     /* we have ended it for a newer one */
 	bool refused;		     /* it said that account or configuration are not in order */
@@ -58,6 +63,8 @@ bool watchman_exited(struct watchman *watchman, pid_t pid, int status);
 /* life_fd can be read. */
 void watchman_polled(struct watchman *watchman);
 void watchman_stop(struct watchman *watchman);
+/* The monitor ends, after watchman_stop(): blocks for WATCHMAN_LAST_MS at most. */
+void watchman_last(struct watchman *watchman);
 /* Memory only: also in a forked process, which is to leave the rest alone. */
 void watchman_fini(struct watchman *watchman);
 

@@ -437,12 +437,10 @@ static void finish(struct probes *p)
 	free(p->host);
 }
 
-/* Trying again at once would not help: tells the monitor, which sees no exit code of a service. */
-static void refuse(const struct probes *p)
+/* One byte to the monitor, which sees neither process nor exit code of a service. */
+static void say(int fd, char byte)
 {
-	const char byte = ERRAND_REFUSED;
-
-	(void)!send(p->life_fd >= 0 ? p->life_fd : PAIR_FD, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)!send(fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Everything up to the loop. 0: it may begin; 1: nobody is there any more; or a negative errno. */
@@ -456,6 +454,8 @@ static int begin(struct probes *p, const char *parent_pid, struct err *err)
 	if (rc == -EPIPE)
 		return 1;
 	if (rc == 0) {
+		if (parent_pid == NULL)
+			say(PAIR_FD, ERRAND_HERE);
 		place(p, &errand, parent_pid != NULL);
 		rc = load(p, err);
 	}
@@ -487,8 +487,9 @@ int probes_main(const char *parent_pid)
 		finish(p);
 	} else if (rc < 0) {
 		log_error(LOG_EV("probes.not_started"), LOG_STR("error", err.msg));
+		/* trying again at once would not help */
 		if (parent_pid == NULL)
-			refuse(p);
+			say(p->life_fd >= 0 ? p->life_fd : PAIR_FD, ERRAND_REFUSED);
 	}
 	status_config_free(p->config);
 	free(p);

@@ -301,6 +301,15 @@ export const scenes = {
 		host.run('systemctl restart ops-agent');
 		await anew(old, 'a restart');
 		await answers(host);
+		// stopped, they are as deaf to their end as if somebody else had taken them over
+		old = pid();
+		host.run(`kill -STOP ${old}; opsctl reload`);
+		await anew(old, 'the death of the deaf');
+		check.match(host.run('journalctl -u ops-agent --no-pager -o cat'), /process\.killed process=probes/);
+		old = pid();
+		host.run(`kill -STOP ${old}; systemctl kill -s KILL ops-agent`);
+		await host.until('new probes, whatever the deaf ones do', `systemctl show -P MainPID 'ops-agent-probes@*.service' | grep -qvx -e ${old} -e ''`, 30);
+		await answers(host);
 		host.run('systemctl stop ops-agent');
 		await host.until('no probes', `[ -z "$(systemctl list-units --plain --no-legend --all 'ops-agent-probes@*.service')" ]`, 30);
 		check.equal(processes(host, '^/opt/ops-agent/bin/ops-agent probes'), 0);

@@ -121,6 +121,26 @@ test('they go with the monitor, killed or stopped', async () => {
 	await only(pid);
 });
 
+test('probes that do not end when they are asked to are killed', { timeout: 60000 }, async () => {
+	const pid = await only();
+	process.kill(pid, 'SIGSTOP'); // as deaf as if somebody else had taken it over
+	agent.configure({ commands, status: status.replace('1s', '3s') });
+	await client.reload();
+	await until('it to be killed', () => !isAlive(pid));
+	assert.match(agent.log(), /process\.killed process=probes/);
+	assert.doesNotMatch(agent.log(), /process\.stuck/);
+	await only(pid);
+	await until('the new interval', async () => (await client.status()).interval_ms === 3000);
+	const last = await only(pid);
+	process.kill(last, 'SIGSTOP');
+	await agent.stop();
+	await until('it to be killed, too', () => !isAlive(last));
+	await agent.spawn();
+	client = await agent.connect();
+	await client.hello();
+	await only(last);
+});
+
 test('an account that is not there is said once, and not tried again and again', { skip: process.getuid() !== 0 }, async () => {
 	const pid = await only();
 	await stopListening();
