@@ -8,17 +8,24 @@ export function score(query: string, text: string): number {
   if (q === '') return 1;
   const at = t.indexOf(query.toLowerCase().trim());
   if (at >= 0) return 1000 + (at === 0 ? 400 : isWordStart(text, at) ? 250 : 0) - at - t.length * 0.1;
+  // Going for the starts of words may leave too little for the rest.
+  const points = pointsOf(q, text, (c, from) => bestIndex(t, text, c, from)) ?? pointsOf(q, text, (c, from) => t.indexOf(c, from));
+  return points === null ? 0 : Math.max(1, 200 + points - t.length * 0.1);
+}
+
+/** For letters one after the other, each at the place that `find` says; null: one is nowhere. */
+function pointsOf(q: string, text: string, find: (c: string, from: number) => number): number | null {
   let points = 0;
   let from = 0;
   let previous = -2;
   for (const c of q) {
-    const i = bestIndex(t, text, c, from);
-    if (i < 0) return 0;
+    const i = find(c, from);
+    if (i < 0) return null;
     points += (i === previous + 1 ? 12 : 0) + (isWordStart(text, i) ? 16 : 0) - Math.min(6, i - from);
     previous = i;
     from = i + 1;
   }
-  return Math.max(1, 200 + points - t.length * 0.1);
+  return points;
 }
 
 function isWordStart(text: string, i: number): boolean {

@@ -25,6 +25,8 @@ function focused(): string {
 
 const here = (): Place => ({ y: scrollY, focus: focused() });
 
+const idOf = (state: unknown): number => (state as { place?: number } | null)?.place ?? 0;
+
 /** The state of a history entry that is made now. The page that is left is remembered by its own. */
 export function leave(): unknown {
   places.set(current, here());
@@ -35,9 +37,8 @@ export function leave(): unknown {
 /** The entry that the browser has gone to; what is on the screen is still the page before. */
 export function goneTo(state: unknown): Place | undefined {
   places.set(current, here());
-  const { place, was } = (state ?? {}) as { place?: number; was?: Place };
-  current = place ?? 0;
-  return places.get(current) ?? was;
+  current = idOf(state);
+  return places.get(current);
 }
 
 let arrival: (() => void) | null = null;
@@ -84,10 +85,24 @@ function focus(selector: string): boolean {
   return true;
 }
 
+/** What a page that is loaded again is told of itself. */
+const AGAIN = 'ops.place';
+
 export function startPlaces(): void {
   history.scrollRestoration = 'manual';
-  const { place, was } = (history.state ?? {}) as { place?: number; was?: Place };
-  current = place ?? 0;
-  if (was) arrive({ ...was, focus: 'body' });
-  addEventListener('pagehide', () => history.replaceState({ place: current, was: here() }, ''));
+  current = idOf(history.state);
+  try {
+    const { id, y } = JSON.parse(sessionStorage.getItem(AGAIN) ?? '{}') as { id?: unknown; y?: unknown };
+    sessionStorage.removeItem(AGAIN);
+    if (id === `${current} ${location.href}` && typeof y === 'number') arrive({ y, focus: 'body' });
+  } catch {
+    // forbidden: it begins at the top
+  }
+  addEventListener('pagehide', () => {
+    try {
+      sessionStorage.setItem(AGAIN, JSON.stringify({ id: `${current} ${location.href}`, y: scrollY }));
+    } catch {
+      // full or forbidden
+    }
+  });
 }

@@ -37,6 +37,12 @@ export function Dialog({ title, onClose, children, note, fixed, class: extra = '
         e.preventDefault();
         if (!fixed) onClose();
       }}
+      // A second Escape closes it without asking.
+      onClose={(e) => {
+        if (!e.currentTarget.isConnected) return;
+        if (fixed) e.currentTarget.showModal();
+        else onClose();
+      }}
       onClick={(e) => {
         if (e.target === ref.current && !fixed) onClose();
       }}

@@ -33,8 +33,10 @@ export function Palette() {
 
   useLayoutEffect(() => {
     const before = document.activeElement;
-    dialog.current!.showModal();
+    const d = dialog.current!;
+    d.showModal();
     return () => {
+      d.close(); // while it is open nothing else takes the focus
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
@@ -72,6 +74,7 @@ export function Palette() {
         e.preventDefault();
         close();
       }}
+      onClose={(e) => e.currentTarget.isConnected && close()}
       onClick={(e) => e.target === dialog.current && close()}
     >
       <div class="palette-input">

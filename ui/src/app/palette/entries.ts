@@ -108,6 +108,14 @@ export function allEntries(m: Words, catalog: Catalog | null, runs: readonly Run
   return out;
 }
 
+/** Of each group so many are shown before anything is typed. */
+const FIRST = { run: 8, goto: 12, recent: 5, resources: 0, settings: 8 };
+
+function firstFew(): (e: Entry) => boolean {
+  const left = { ...FIRST };
+  return (e) => left[e.group]-- > 0;
+}
+
 const GROUP_BONUS = { run: 60, goto: 40, recent: 0, resources: 0, settings: 0 };
 
 const text = (e: Entry): string => `${e.label} ${e.also}`;
@@ -134,6 +142,6 @@ export function search(query: string, entries: Entry[]): Entry[] {
   }
   const commands = entries.filter((e) => e.group === 'run').sort((a, b) => (b.recent ?? 0) - (a.recent ?? 0));
   if (q.startsWith('>')) return rank(q.slice(1), commands, text, recent);
-  if (q === '') return [...commands.slice(0, 8), ...entries.filter((e) => e.group !== 'run' && e.group !== 'resources').slice(0, 14)];
+  if (q === '') return [...commands, ...entries.filter((e) => e.group !== 'run')].filter(firstFew());
   return rank(q, entries, text, (e) => GROUP_BONUS[e.group] + recent(e)).slice(0, 30);
 }
