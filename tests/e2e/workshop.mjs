@@ -8,6 +8,8 @@ const SCRIPTS = {
   say: '#!/bin/sh\nfor a in "$@"; do echo "[$a]"; done\necho "key: ${#SECRET_KEY}"\n',
   // Until it is told to go.
   stay: '#!/bin/sh\necho started\nexec sleep 600\n',
+  // Says what is wrong, and ends so.
+  fails: '#!/bin/sh\ni=0\nwhile [ $i -lt 200 ]; do i=$((i+1)); echo "line $i"; done\necho "ERROR: it broke" >&2\nexit 3\n',
   // $1 lines, one each $2 seconds.
   ticks: '#!/bin/sh\ni=0\nwhile [ $i -lt "$1" ]; do i=$((i+1)); echo "tick $i of $1"; sleep "$2"; done\n',
 };
@@ -41,6 +43,9 @@ const commands = (bin, dir) => `
     exec: ["${bin}/stay"]
     group: one
     kill_after: 2s
+  test.fails:
+    title: Fails
+    exec: ["${bin}/fails"]
   test.ticks:
     title: Ticks
     exec: ["${bin}/ticks", "\${inputs.n}", "\${inputs.gap}"]
@@ -52,6 +57,7 @@ const commands = (bin, dir) => `
 const ASK = `version: 1
 id: test.ask
 title: Asks first
+schedule: [{ cron: "0 4 * * *", timezone: UTC }]
 steps:
   - { id: gate, approve: { prompt: Shall it go on?, timeout: 15m, on_timeout: reject } }
   - { id: after, uses: demo.work, needs: [gate], with: { label: after, seconds: "0" } }

@@ -43,6 +43,7 @@ test('the palette prefers beginnings, words and one piece', () => {
   assert.equal(best('dw'), 'Deploy web');
   assert.equal(best('dad'), 'Dump a database');
   assert.equal(best('hd'), 'host.disk');
+  assert.ok(score('dpdb', 'Dump the database pg.dump') > 0, 'the start of a word is not worth the rest');
   assert.equal(rank('zzz', items, (x) => x).length, 0);
   assert.equal(rank('', items, (x) => x).length, 4);
   assert.ok(score('pack', 'Update packages') > score('pack', 'p a c k'));
