@@ -2,7 +2,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { applySgr, Attr, PLAIN, safeLink, StyleTable, TRUE_COLOUR } from '../../../ui/src/log/ansi.ts';
-import { isRed, lineRuns, runsText } from '../../../ui/src/log/text.ts';
+import { decodeText, isRed, lineRuns, runsText } from '../../../ui/src/log/text.ts';
 import { contrast, onColour, readable, rgbOf } from '../../../ui/src/log/colour.ts';
 import { isErrorText, markRuns, queryRegExp } from '../../../ui/src/log/scan.ts';
 
@@ -115,4 +115,42 @@ test('small letters find capitals, capitals are exact, patterns are patterns', (
   assert.ok(queryRegExp({ text: 'a.c', regex: true }).test('abc'));
   assert.ok(!queryRegExp({ text: 'a.c', regex: false }).test('abc'));
   assert.throws(() => queryRegExp({ text: '(', regex: true }));
+});
+
+test('UTF-8 is decoded as the browser does, and what is none is shown byte by byte', () => {
+  const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  /** The shortest whole character at i, by trying. */
+  const wanted = (u: Uint8Array): string => {
+    let out = '';
+    for (let i = 0; i < u.length; ) {
+      let n = 1;
+      let c: string | null = null;
+      for (; n <= 4 && i + n <= u.length && c === null; n++) {
+        try {
+          c = strict.decode(u.subarray(i, i + n));
+        } catch {
+          // not yet, or none
+        }
+      }
+      if (c === null) out += `⟨${u[i++]!.toString(16).toUpperCase()}⟩`;
+      else {
+        out += c;
+        i += n - 1;
+      }
+    }
+    return out;
+  };
+  let seed = 42;
+  const random = (n: number) => (seed = (seed * 16807) % 2147483647) % n;
+  const edges = [0x41, 0x7e, 0xa1, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xfffd, 0x10000, 0x1f600, 0x10ffff];
+  for (let round = 0; round < 3000; round++) {
+    const whole = enc.encode(Array.from({ length: 6 }, () => String.fromCodePoint(edges[random(edges.length)]!)).join(''));
+    // Cut, changed in a byte, or noise of the bytes that begin and go on characters.
+    const u = round % 3 === 0 ? whole.slice(random(4), whole.length - random(4)) : round % 3 === 1 ? whole.map((b, i) => (i === round % whole.length ? 0x80 + random(0x80) : b)) : Uint8Array.from({ length: 12 }, () => [0x41, 0x80, 0xbf, 0xc0, 0xc2, 0xe0, 0xed, 0xa0, 0xef, 0xf0, 0xf4, 0xf5, 0x90, 0xff][random(14)]!);
+    const clear = wanted(u);
+    if (/[\u007f-\u009f\u00ad\u200b\ufeff\ufff9-\ufffb]/.test(clear)) continue; // shown in a way of their own
+    assert.equal(decodeText(u, 0, u.length), clear, [...u].map((b) => b.toString(16)).join(' '));
+  }
+  const long = enc.encode('…'.repeat(5000) + '\x01' + 'é'.repeat(3000));
+  assert.equal(decodeText(long, 0, long.length), '…'.repeat(5000) + '␁' + 'é'.repeat(3000));
 });

@@ -62,23 +62,17 @@ function extendedColour(p: readonly number[], i: number): [Colour, number] | nul
   return null;
 }
 
+/** What a parameter below 30 adds, and what it takes away. */
+const ON: Readonly<Record<number, number>> = { 1: Attr.bold, 2: Attr.dim, 3: Attr.italic, 4: Attr.underline, 21: Attr.underline, 7: Attr.inverse, 9: Attr.strike };
+const OFF: Readonly<Record<number, number>> = { 22: Attr.bold | Attr.dim, 23: Attr.italic, 24: Attr.underline, 27: Attr.inverse, 29: Attr.strike };
+
 /** Applies the parameters of one SGR sequence. -1 stands for an empty parameter. */
 export function applySgr(s: Style, p: readonly number[]): void {
   for (let i = 0; i < p.length; i++) {
     const v = p[i]! < 0 ? 0 : p[i]!;
     if (v === 0) s.fg = s.bg = s.attrs = 0;
-    else if (v === 1) s.attrs |= Attr.bold;
-    else if (v === 2) s.attrs |= Attr.dim;
-    else if (v === 3) s.attrs |= Attr.italic;
-    else if (v === 4 || v === 21) s.attrs |= Attr.underline;
-    else if (v === 7) s.attrs |= Attr.inverse;
-    else if (v === 9) s.attrs |= Attr.strike;
-    else if (v === 22) s.attrs &= ~(Attr.bold | Attr.dim);
-    else if (v === 23) s.attrs &= ~Attr.italic;
-    else if (v === 24) s.attrs &= ~Attr.underline;
-    else if (v === 27) s.attrs &= ~Attr.inverse;
-    else if (v === 29) s.attrs &= ~Attr.strike;
-    else if (v >= 30 && v <= 37) s.fg = v - 29;
+    else if (v < 30) s.attrs = (s.attrs & ~(OFF[v] ?? 0)) | (ON[v] ?? 0);
+    else if (v <= 37) s.fg = v - 29;
     else if (v === 39) s.fg = 0;
     else if (v >= 40 && v <= 47) s.bg = v - 39;
     else if (v === 49) s.bg = 0;

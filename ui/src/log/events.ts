@@ -11,10 +11,8 @@ const utf8 = new TextDecoder();
 /** One event's JSON. A payload that is none is an event without a name: it is not shown. */
 export function parseEvent(payload: Uint8Array): JournalEvent {
   try {
-    const v: unknown = JSON.parse(utf8.decode(payload));
-    if (typeof v !== 'object' || v === null || Array.isArray(v)) return NONE;
-    const fields = v as Record<string, unknown>;
-    return typeof fields['event'] === 'string' ? { name: fields['event'], fields } : NONE;
+    const fields = JSON.parse(utf8.decode(payload)) as Record<string, unknown> | null; // or anything else: then it has no name
+    return typeof fields?.['event'] === 'string' ? { name: fields['event'], fields } : NONE;
   } catch {
     return NONE;
   }

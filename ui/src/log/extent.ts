@@ -2,7 +2,7 @@
 // may be in memory or not; what is known about its rows outlives the bytes, so that nothing moves on
 // the screen when the cache lets go of them.
 
-import { recordKind, recordStep, recordTime, RECORD_HEADER_BYTES, RECORD_MAX_PAYLOAD, type Kind } from '../proto/record.ts';
+import { recordStep, recordTime, RECORD_HEADER_BYTES, RECORD_MAX_PAYLOAD } from '../proto/record.ts';
 import { headBytes, shortened, type PenStates } from './pens.ts';
 
 /** Bytes of most extents' buffers, whether they were fetched or came with the stream: one can have another's. */
@@ -36,7 +36,7 @@ const spare: ArrayBuffer[] = [];
 const SPARES = 4;
 
 /** Gives the memory of a buffer that was made here back now; nobody may hold a view of it. */
-export function release(view: Uint8Array): void {
+export function release(view: { readonly buffer: ArrayBufferLike }): void {
   (view.buffer as { transfer?(length: number): unknown }).transfer?.(0);
 }
 
@@ -280,16 +280,12 @@ export class Extent {
   }
 
   #grow(n: number): void {
-    const { flags, from, to, style, record, line } = this;
-    if (n <= flags.length) return;
+    if (n <= this.flags.length) return;
+    const columns = () => [this.flags, this.from, this.to, this.style, this.record, this.line];
+    const old = columns();
     this.#layOut(n);
-    this.flags.set(flags);
-    this.from.set(from);
-    this.to.set(to);
-    this.style.set(style);
-    this.record.set(record);
-    this.line.set(line);
-    release(flags);
+    columns().forEach((c, i) => c.set(old[i]!));
+    release(old[0]!);
   }
 
   /** Room for n rows, in one buffer: of six, each costs a header and a place in the collector's books. */
@@ -317,21 +313,21 @@ export class Extent {
   step(row: number): number {
     return recordStep(this.buf!, this.record[row]!);
   }
-  kind(row: number): Kind {
-    return recordKind(this.buf!, this.record[row]!);
+
+  /** The first row of which `what` is at least v. */
+  #firstRow(what: Uint32Array, v: number): number {
+    const i = what.findIndex((x) => x >= v);
+    return i < 0 || i >= this.count ? Math.max(0, this.count - 1) : i;
   }
 
   /** The row of line number `n` (1-based), or the first row after it. */
   rowOfLine(n: number): number {
-    for (let i = 0; i < this.count; i++) if (this.line[i]! >= n) return i;
-    return Math.max(0, this.count - 1);
+    return this.#firstRow(this.line, n);
   }
 
   /** The first row made by the record at journal offset `offset` or one after it. */
   rowOfOffset(offset: number): number {
-    const at = offset - this.off;
-    for (let i = 0; i < this.count; i++) if (this.record[i]! >= at) return i;
-    return Math.max(0, this.count - 1);
+    return this.#firstRow(this.record, offset - this.off);
   }
 }
 

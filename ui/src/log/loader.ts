@@ -77,9 +77,7 @@ export function httpTransport(url: string): Transport {
   };
   return {
     async records(offset, limit, signal) {
-      const r = await get(`?format=records&offset=${offset}&limit=${limit}`, signal);
-      if (!r.body) throw new FetchError(502, 'log: no body');
-      return gather(r.body, limit);
+      return gather((await get(`?format=records&offset=${offset}&limit=${limit}`, signal)).body!, limit);
     },
     async locate(line, signal) {
       const body: unknown = await (await get(`/locate?line=${line}`, signal)).json();
@@ -89,9 +87,8 @@ export function httpTransport(url: string): Transport {
     },
     async search(query, stream, onMatch, signal) {
       const q = query === 'errors' ? 'preset=errors' : new URLSearchParams({ q: query.text, regex: query.regex ? '1' : '0', case: exactCase(query) ? '1' : '0' }).toString();
-      const r = await get(`/search?${q}${stream === 'both' ? '' : `&stream=${stream}`}&before=0&after=0&limit=${MAX_MATCHES}`, signal);
-      if (!r.body) throw new FetchError(502, 'search: no body');
-      return matches(r.body.getReader(), onMatch);
+      const { body } = await get(`/search?${q}${stream === 'both' ? '' : `&stream=${stream}`}&before=0&after=0&limit=${MAX_MATCHES}`, signal);
+      return matches(body!.getReader(), onMatch);
     },
   };
 }

@@ -80,13 +80,7 @@ export class Pen implements Pieces {
   }
 
   static of(s: PenState): Pen {
-    const p = new Pen();
-    p.style = s.style;
-    p.head = s.head;
-    p.skipped = s.skipped;
-    p.returns = s.returns;
-    p.flags = s.flags;
-    return p;
+    return Object.assign(new Pen(), s);
   }
 }
 
@@ -151,9 +145,7 @@ export function samePens(a: PenStates | null, b: PenStates | null): boolean {
   if (x.size !== y.size) return false;
   for (const [key, s] of x) {
     const t = y.get(key);
-    if (!t || s.style !== t.style || s.skipped !== t.skipped || s.returns !== t.returns || s.flags !== t.flags) return false;
-    if ((s.head?.length ?? 0) !== (t.head?.length ?? 0)) return false;
-    if (s.head && t.head) for (let i = 0; i < s.head.length; i++) if (s.head[i] !== t.head[i]) return false;
+    if (!t || s.style !== t.style || s.skipped !== t.skipped || s.returns !== t.returns || s.flags !== t.flags || String(s.head) !== String(t.head)) return false;
   }
   return true;
 }

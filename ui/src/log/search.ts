@@ -12,12 +12,6 @@ export interface Bytes {
   read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
 }
 
-function record(text: string): Record<string, unknown> {
-  const v: unknown = JSON.parse(text);
-  if (typeof v !== 'object' || v === null || Array.isArray(v)) throw new TypeError('search: not an object');
-  return v as Record<string, unknown>;
-}
-
 export interface Answer {
   total: number;
   /** There are more than were told, or lines that the expression could not be tried on. */
@@ -31,9 +25,9 @@ export async function matches(body: Bytes, onMatch: (line: number) => void): Pro
   let answer: Answer | null = null;
   const take = (text: string) => {
     if (text.trim() === '') return;
-    const o = record(text);
-    if (typeof o['line'] === 'number') onMatch(o['line']);
-    else if (typeof o['truncated'] === 'boolean' && typeof o['total'] === 'number') answer = { total: o['total'], truncated: o['truncated'] };
+    const o = JSON.parse(text) as Record<string, unknown> | null; // or anything else: then it has none of these
+    if (typeof o?.['line'] === 'number') onMatch(o['line']);
+    else if (typeof o?.['truncated'] === 'boolean' && typeof o['total'] === 'number') answer = { total: o['total'], truncated: o['truncated'] };
     else throw new TypeError('search: neither match nor summary');
   };
   for (;;) {

@@ -13,56 +13,59 @@ export interface Run {
   mark?: 1 | 2;
 }
 
-const fatal = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-// Characters that would hide or reorder text: bidirectional controls, zero width, line separators.
-const TRICKY = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+/** What stands for a byte that is part of no character, until it is shown: half of a pair, which no UTF-8 makes. */
+const LONE = 0xdc00;
+// Those, and characters that would hide or reorder text: bidirectional controls, zero width, line separators.
+const TRICKY = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\udc80-\udcff]/gu;
 
 function visible(c: string): string {
   const n = c.charCodeAt(0);
   if (n < 0x20) return String.fromCharCode(0x2400 + n); // ␀ … ␟
   if (n === 0x7f) return '\u2421';
-  return `\u27e8${n.toString(16).toUpperCase().padStart(4, '0')}\u27e9`; // ⟨202E⟩
+  const byte = n >> 8 === LONE >> 8;
+  return `\u27e8${(byte ? n - LONE : n).toString(16).toUpperCase().padStart(byte ? 2 : 4, '0')}\u27e9`; // ⟨FF⟩ ⟨202E⟩
 }
 
-/** Decodes UTF-8; each byte that is part of none becomes ⟨xx⟩. */
-export function decodeText(u: Uint8Array, from: number, end: number): string {
-  let text: string;
-  try {
-    text = fatal.decode(u.subarray(from, end));
-  } catch {
-    text = decodeRepaired(u, from, end);
-  }
-  return text.replace(TRICKY, visible);
-}
-
-/** Length of the UTF-8 sequence at u[i], 0 when it is none. */
-function sequenceLength(u: Uint8Array, i: number, end: number): number {
+/** The character whose UTF-8 begins at u[i], which is no ASCII; -1: none does. */
+function pointAt(u: Uint8Array, i: number, end: number): number {
   const b = u[i]!;
-  const n = b < 0x80 ? 1 : b >= 0xc2 && b < 0xe0 ? 2 : b >= 0xe0 && b < 0xf0 ? 3 : b >= 0xf0 && b < 0xf5 ? 4 : 0;
-  if (n === 0 || i + n > end) return 0;
-  for (let k = 1; k < n; k++) if ((u[i + k]! & 0xc0) !== 0x80) return 0;
-  if (b === 0xe0 && u[i + 1]! < 0xa0) return 0;
-  if (b === 0xed && u[i + 1]! > 0x9f) return 0;
-  if (b === 0xf0 && u[i + 1]! < 0x90) return 0;
-  if (b === 0xf4 && u[i + 1]! > 0x8f) return 0;
-  return n;
+  const more = b < 0xc0 || b > 0xf7 ? 0 : b < 0xe0 ? 1 : b < 0xf0 ? 2 : 3;
+  let point = b & (0x3f >> more);
+  if (more === 0 || i + more >= end) return -1;
+  for (let k = 1; k <= more; k++) {
+    const c = u[i + k]!;
+    if ((c & 0xc0) !== 0x80) return -1;
+    point = (point << 6) | (c & 0x3f);
+  }
+  // Not in more bytes than it needs, and no half of a pair.
+  return point < 0x80 || (more > 1 && point < 1 << (5 * more + 1)) || point >> 11 === 0x1b || point > 0x10ffff ? -1 : point;
 }
 
-function decodeRepaired(u: Uint8Array, from: number, end: number): string {
+/** Text is put together from pieces of so many characters. */
+const PIECE = 2048;
+
+/** Decodes UTF-8; each byte that is part of none becomes ⟨xx⟩. Not with a TextDecoder: each call of one leaves an object behind,
+ * which a worker's browser collects late or never, and hundreds of thousands of lines are looked at. */
+export function decodeText(u: Uint8Array, from: number, end: number): string {
   let text = '';
-  let good = from;
-  for (let i = from; i < end; ) {
-    const n = sequenceLength(u, i, end);
-    if (n > 0) {
-      i += n;
-      continue;
+  let points: number[] = [];
+  let plain = true;
+  for (let i = from; i < end; i++) {
+    const b = u[i]!;
+    if (b < 0x20 || b > 0x7e) plain = false;
+    if (b < 0x80) points.push(b);
+    else {
+      const p = pointAt(u, i, end);
+      points.push(p < 0 ? LONE + b : p);
+      i += p < 0 ? 0 : p < 0x800 ? 1 : p < 0x10000 ? 2 : 3;
     }
-    text += fatal.decode(u.subarray(good, i));
-    text += `\u27e8${u[i]!.toString(16).toUpperCase().padStart(2, '0')}\u27e9`;
-    good = ++i;
+    if (points.length >= PIECE) {
+      text += String.fromCodePoint(...points);
+      points = [];
+    }
   }
-  return text + fatal.decode(u.subarray(good, end));
+  text += String.fromCodePoint(...points);
+  return plain ? text : text.replace(TRICKY, visible);
 }
 
 function push(runs: Run[], text: string, s: Style): void {
