@@ -9,32 +9,43 @@
 
 #include "core/base/clock.h"
 
-struct pattern {
-	pcre2_code *code;
-	bool is_compiled; /* to machine code */
-	bool is_regex;
-	bool counts_red;
-};
+#define SIEVES 2
 
 struct matcher {
 	const pcre2_code *code;
 	bool is_compiled, is_regex;
+	struct matcher *sieves[SIEVES]; /* of the pattern's */
 	uint64_t spent_us; /* of the processor, on long stretches of the current line */
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
 };
 
-/* The same expression as ERROR in ui/src/log/scan.ts: tests/vectors/errors.json holds for both.
- * What is counted to none, or none of which there were, is no error. */
+/* The words of an error; those that may also be counted to none. The whole is the same expression
+ * as ERROR in ui/src/log/scan.ts: tests/vectors/errors.json holds for both. */
+#define WORDS                                                                                      \
+	"err(?=[!:])|fails?|fatal|panic(?:ked)?|traceback|critical|denied|refused|cannot|can't|"   \
+	"could not|unable to|not found|no such|segfault|segmentation fault|core dumped|aborted|"   \
+	"killed|interrupted|out of memory|timed out|unreachable"
+#define COUNTED "errors?|failures?|failed|exceptions?"
+#define WITHIN "(?<=\\w)(?:error(?=:)|exceptions?\\b)" /* ValueError: */
+#define SYMBOLS "\u2716|\u2717|\u2718|\u274c"
+
 static const char errors_pattern[] =
 	"(?<!\\b0\\s|\\bno\\s|\\bzero\\s|\\bwithout\\s|\\bignore\\s|\\bignored\\s|\\bignoring\\s|"
-	"\\bstandard\\s)\\b(?:errors?|failures?|failed|exceptions?)\\b(?!\\s*[:=]\\s*0\\b)|"
-	"(?<=\\w)(?:error(?=:)|exceptions?\\b)|"
-	"\\b(?:err(?=[!:])|fails?|fatal|panic(?:ked)?|traceback|critical|denied|refused|cannot|can'"
-	"t|"
-	"could not|unable to|not found|no such|segfault|segmentation fault|core dumped|aborted|"
-	"killed|interrupted|out of memory|timed out|unreachable)\\b|[\u2716\u2717\u2718\u274c]";
+	"\\bstandard\\s)\\b(?:" COUNTED ")\\b(?!\\s*[:=]\\s*0\\b)|" WITHIN "|\\b(?:" WORDS
+	")\\b|" SYMBOLS;
+/* What it matches one of these does, or it holds a symbol's first byte; and each is fast where
+ * there is nothing: ten times as fast as the whole, which has no one way to begin. */
+static const char *const errors_sieves[SIEVES] = {"\\b(?:" COUNTED "|" WORDS ")\\b", WITHIN};
+
+struct pattern {
+	pcre2_code *code;
+	bool is_compiled; /* to machine code */
+	bool is_regex;
+	bool counts_red;
+	struct pattern *sieves[SIEVES]; /* NULL: it has none */
+};
 
 struct pattern *pattern_new(const char *text, bool is_regex, bool case_counts, struct err *err)
 {
@@ -76,6 +87,11 @@ struct pattern *pattern_new_errors(void)
 	if (pattern == NULL)
 		abort(); /* it is ours */
 	pattern->counts_red = true;
+	for (size_t i = 0; i < SIEVES; i++) {
+		pattern->sieves[i] = pattern_new(errors_sieves[i], true, false, &err);
+		if (pattern->sieves[i] == NULL)
+			abort(); /* ours too */
+	}
 	return pattern;
 }
 
@@ -88,6 +104,8 @@ void pattern_free(struct pattern *pattern)
 {
 	if (pattern == NULL)
 		return;
+	for (size_t i = 0; i < SIEVES; i++)
+		pattern_free(pattern->sieves[i]);
 	pcre2_code_free(pattern->code);
 	free(pattern);
 }
@@ -109,6 +127,10 @@ struct matcher *matcher_new(const struct pattern *pattern)
 	pcre2_set_match_limit(matcher->context, PATTERN_MATCH_LIMIT);
 	pcre2_set_depth_limit(matcher->context, PATTERN_DEPTH_LIMIT);
 	pcre2_set_heap_limit(matcher->context, PATTERN_HEAP_KIB);
+	for (size_t i = 0; i < SIEVES; i++) {
+		if (pattern->sieves[i] != NULL)
+			matcher->sieves[i] = matcher_new(pattern->sieves[i]);
+	}
 	return matcher;
 }
 
@@ -116,6 +138,8 @@ void matcher_free(struct matcher *matcher)
 {
 	if (matcher == NULL)
 		return;
+	for (size_t i = 0; i < SIEVES; i++)
+		matcher_free(matcher->sieves[i]);
 	pcre2_match_data_free(matcher->data);
 	pcre2_match_context_free(matcher->context);
 	pcre2_jit_stack_free(matcher->stack);
@@ -177,11 +201,26 @@ static int find_in_windows(struct matcher *matcher, const char *text, size_t n, 
 	return r;
 }
 
+/* Whether a line may match. They know no limit but PCRE2's own: they are ours. */
+static bool passes_sieves(struct matcher *matcher, const char *text, size_t n)
+{
+	size_t from, to;
+
+	for (size_t i = 0; i < SIEVES; i++) {
+		pcre2_set_offset_limit(matcher->sieves[i]->context, PCRE2_UNSET);
+		if (find_once(matcher->sieves[i], text, n, 0, &from, &to) != 0)
+			return true;
+	}
+	return memchr(text, SYMBOLS[0], n) != NULL;
+}
+
 int matcher_find(struct matcher *matcher, const char *text, size_t n, size_t from, size_t *ret_from,
 	size_t *ret_to)
 {
 	if (from == 0)
 		matcher->spent_us = 0;
+	if (from == 0 && matcher->sieves[0] != NULL && !passes_sieves(matcher, text, n))
+		return 0;
 	if (matcher->is_regex && n - from > PATTERN_SHORT_BYTES)
 		return find_in_windows(matcher, text, n, from, ret_from, ret_to);
 	pcre2_set_offset_limit(matcher->context, PCRE2_UNSET);
