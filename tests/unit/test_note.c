@@ -63,7 +63,7 @@ static void refuses_kinds_and_levels_that_are_none(void **state)
 	assert_int_equal(note_decode(bytes, (size_t)n, &note), -EBADMSG);
 	bytes[0] = NOTE_AGAIN + 1; /* tailnote.h has these */
 	assert_int_equal(note_decode(bytes, (size_t)n, &note), -EBADMSG);
-	bytes[0] = NOTE_VERIFIED + 1;
+	bytes[0] = NOTE_ENDED + 1;
 	assert_int_equal(note_decode(bytes, (size_t)n, &note), -EBADMSG);
 	bytes[0] = NOTE_PUT;
 	bytes[1] = LEVEL_UNKNOWN + 1;
