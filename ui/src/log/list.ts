@@ -59,6 +59,7 @@ export class LogList {
   #bringMark = false;
   #cursor = -1;
   readonly #resize: ResizeObserver;
+  #resizing = 0;
   #started = false;
   /** Another place is to be shown as soon as its rows are here. */
   #jumped = false;
@@ -91,7 +92,8 @@ export class LogList {
     root.addEventListener('touchmove', this.#onTouch, { passive: true });
     root.addEventListener('click', this.#onClick);
     root.addEventListener('keydown', this.#onKey);
-    this.#resize = new ResizeObserver(() => this.#resized());
+    // In a frame of its own: what changes the layout while sizes are told is an error to some browsers.
+    this.#resize = new ResizeObserver(() => (this.#resizing ||= requestAnimationFrame(() => this.#resized())));
     this.#resize.observe(root);
     client.onView = (v) => this.#received(v);
     client.onShift = (d) => this.#shifted(d);
@@ -113,6 +115,7 @@ export class LogList {
 
   close(): void {
     cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(this.#resizing);
     clearTimeout(this.#settle);
     clearTimeout(this.#rush);
     this.#resize.disconnect();
@@ -135,6 +138,7 @@ export class LogList {
   }
 
   #resized(): void {
+    this.#resizing = 0;
     this.#map.viewport = this.root.clientHeight;
     this.#window.style.height = `${this.#map.viewport}px`;
     if (this.#look.wrap) this.#heights.clear();
