@@ -69,7 +69,7 @@ class Driver {
   }
 }
 
-const MARIONETTE = { open: 'WebDriver:Navigate', execute: 'WebDriver:ExecuteScript', find: 'WebDriver:FindElement', click: 'WebDriver:ElementClick', keys: 'WebDriver:ElementSendKeys', quit: 'Marionette:Quit' };
+const MARIONETTE = { open: 'WebDriver:Navigate', execute: 'WebDriver:ExecuteScript', find: 'WebDriver:FindElement', click: 'WebDriver:ElementClick', keys: 'WebDriver:ElementSendKeys', quit: 'Marionette:Quit', shot: 'WebDriver:TakeScreenshot', size: 'WebDriver:SetWindowRect' };
 
 class Firefox extends Driver {
   #waiting = new Map();
@@ -131,7 +131,7 @@ class WebKit extends Driver {
   async command(name, parameters = {}) {
     const { id, ...body } = parameters;
     const element = id ? `/element/${id}` : '';
-    const paths = { open: ['POST', '/url'], execute: ['POST', '/execute/sync'], find: ['POST', '/element'], click: ['POST', `${element}/click`], keys: ['POST', `${element}/value`], quit: ['DELETE', ''] };
+    const paths = { open: ['POST', '/url'], execute: ['POST', '/execute/sync'], find: ['POST', '/element'], click: ['POST', `${element}/click`], keys: ['POST', `${element}/value`], quit: ['DELETE', ''], shot: ['GET', '/screenshot'], size: ['POST', '/window/rect'] };
     const [method, at] = paths[name];
     return this.send(method, `/session/${this.session}${at}`, body);
   }
