@@ -354,7 +354,7 @@ describe('the shell', () => {
       },
       w: async () => { const cls = () => page.evaluate(() => document.querySelector('.log').outerHTML.slice(0, 300) + (document.querySelector('.log-scroll')?.className ?? '')); const was = await cls(); await press('w'); await until('lines to wrap', async () => (await cls()) !== was); await press('w'); },
       t: async () => { const width = () => page.evaluate(() => document.querySelector('.lr:not(.wait)').innerText); const was = await width(); await press('t'); await until('times', async () => (await width()) !== was); await press('t', 't'); },
-      z: async () => { const side = () => page.locator('.side').isVisible(); await press('z'); await until('focus mode', async () => !(await side())); await press('z'); await until('the sidebar', side); },
+      z: async () => { await press('z'); await page.locator('.log.focus').waitFor(); await press('z'); await page.locator('.log.focus').waitFor({ state: 'detached' }); },
       'c · y': async () => {
         await goto(`/runs/${long.number}#L12-L13`);
         await page.locator('.lr.picked').first().waitFor();
@@ -363,7 +363,7 @@ describe('the shell', () => {
         await press('y');
         await until('a link', async () => (await clip()).endsWith(`/runs/${long.number}#L12-L13`));
       },
-      d: async () => { const [file] = await Promise.all([page.waitForEvent('download'), press('d')]); assert.match(file.suggestedFilename(), /\.(log|txt)/); },
+      d: async () => { const [file] = await Promise.all([page.waitForEvent('download'), press('d')]); assert.match(file.suggestedFilename(), /^run-.*\.raw$/); },
       r: async () => { await press('r'); await page.locator('#input-mib').waitFor(); await press('Escape'); },
     };
     await press('?');
