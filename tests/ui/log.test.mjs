@@ -1,7 +1,7 @@
 // The log viewer in Chromium: what it shows is what was written.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { chatter, liveBackup, makeRun, begin, startStep, sync } from './fixture/data.mjs';
+import { chatter, liveBackup, makeRun, begin, endRun, endStep, startStep, sync } from './fixture/data.mjs';
 import { STDOUT } from './fixture/journal.mjs';
 import { PHONE, skip, World } from './harness.mjs';
 
@@ -338,4 +338,42 @@ journey('on a phone a finger scrolls it and stops the following', 'live', { view
   await page.waitForSelector('.follow-pill');
   await page.locator('.follow-pill').tap();
   await page.waitForSelector('.follow-pill', { state: 'detached' });
+});
+
+journey('scrolled sideways, numbers stay in view and the range stays; back at the left nothing of it is left', 'demo.colours', { viewport: PHONE }, async (page) => {
+  const at = () => page.evaluate(() => {
+    const list = document.querySelector('.log-scroll');
+    const ln = [...list.querySelectorAll('.lr .ln')].find((e) => e.textContent !== '');
+    return { left: list.scrollLeft, number: Math.round(ln.getBoundingClientRect().left - list.getBoundingClientRect().left), text: Math.round(ln.parentElement.querySelector('.lx').getBoundingClientRect().left - list.getBoundingClientRect().left) };
+  });
+  const before = await at();
+  await page.evaluate(() => (document.querySelector('.log-scroll').scrollLeft = 90));
+  await page.waitForSelector('.log-scroll.wide');
+  const after = await at();
+  assert.deepEqual([after.left, after.number, after.text], [90, before.number, before.text - 90]);
+  await page.evaluate(() => (document.querySelector('.log-scroll').scrollLeft = 0));
+  await page.waitForSelector('.log-scroll:not(.wide)');
+  assert.deepEqual(await at(), before);
+  assert.equal(await page.evaluate(() => document.querySelector('.log-space').style.minWidth), '');
+});
+
+// It came to the seek before the page was told of any row; and the end of a large screen was asked for twice.
+journey('a line of the address is there however fast the log came', 'demo.colours', { viewport: { width: 1000, height: 2400 } }, async (page, fixture) => {
+  const run = makeRun({ name: 'short', title: 'Short', ageS: 60, steps: [{ id: 'a', title: 'A' }] });
+  const us = run.doc.created_us;
+  begin(run, us);
+  startStep(run, 0, us);
+  for (let i = 0; i < 1100; i++) run.journal.output(0, STDOUT, chatter(i), us + i);
+  endStep(run, 0, us + 2e6);
+  endRun(run, us + 2e6);
+  fixture.add(run);
+  for (let i = 0; i < 8; i++) {
+    await page.goto('about:blank');
+    await page.goto(`${fixture.origin}/runs/${run.doc.number}#L${200 + i}`);
+    await page.waitForFunction((n) => document.querySelector('.lr.picked .ln')?.textContent === String(n), 200 + i);
+  }
+  for (const n of [1100, 1099, 1090]) {
+    await page.evaluate((hash) => (location.hash = hash), `#L${n}`);
+    await page.waitForFunction((wanted) => document.querySelector('.lr.picked .ln')?.textContent === String(wanted), n);
+  }
 });

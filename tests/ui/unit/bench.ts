@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { encodeRecord, Kind, RECORD_STEP_RUN } from '../../../ui/src/proto/record.ts';
 import { Engine } from '../../../ui/src/log/engine.ts';
 import { FetchError, type Transport } from '../../../ui/src/log/loader.ts';
-import type { FromWorker, Query, Row, ToWorker } from '../../../ui/src/log/messages.ts';
+import type { FromWorker, Query, Row, ToWorker, View } from '../../../ui/src/log/messages.ts';
+import { viewAfter } from '../../../ui/src/log/view.ts';
 
 const enc = new TextEncoder();
 
@@ -47,6 +48,8 @@ export const LOG = build(LINES);
 export class Bench {
   readonly engine: Engine;
   messages: FromWorker[] = [];
+  /** As the page has it. */
+  shown: View = { from: 0, rows: [] };
   fetched: [number, number][] = [];
   fail = 0;
   searched: (Query | 'errors')[] = [];
@@ -82,8 +85,13 @@ export class Bench {
         return { total: 0, truncated: false };
       },
     };
-    this.engine = new Engine({ post: (m) => this.messages.push(m), soon: (fn) => this.queue.push(fn), later: (fn) => this.queue.push(fn), transport: () => transport });
+    this.engine = new Engine({ post: (m) => this.#post(m), soon: (fn) => this.queue.push(fn), later: (fn) => this.queue.push(fn), transport: () => transport });
     this.send({ t: 'open', url: '', memory });
+  }
+
+  #post(m: FromWorker): void {
+    this.messages.push(m);
+    if (m.t === 'view') this.shown = viewAfter(this.shown, m);
   }
 
   send(m: ToWorker): void {
@@ -106,10 +114,10 @@ export class Bench {
     this.send({ t: 'chunk', offset: from, buffer: this.log.bytes.slice(from).buffer as ArrayBuffer, at: 0, length: this.log.bytes.length - from });
   }
 
-  async view(from: number, count = 30): Promise<Row[]> {
+  async view(from: number, count = 30): Promise<readonly Row[]> {
     this.send({ t: 'view', from, count, top: from, follow: false });
     await this.settle();
-    return this.last('view').rows;
+    return this.shown.rows;
   }
 
   last<T extends FromWorker['t']>(t: T): Extract<FromWorker, { t: T }> {

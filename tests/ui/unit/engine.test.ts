@@ -44,12 +44,68 @@ test('when rows come in above, the page is told by how many its own moved', asyn
   b.tail(TAIL_FROM);
   await b.settle();
   await b.view(39_500);
-  const before = textOf(b.last('view').rows[0]);
+  const before = textOf(b.shown.rows[0]);
   const at = b.last('view').from;
   await b.ask((id) => ({ t: 'seek', id, target: { offset: 0 }, view: null }));
   const delta = b.messages.filter((m) => m.t === 'shift').reduce((n, m) => n + (m as { delta: number }).delta, 0);
   assert.equal(delta, 1, 'the header of the step is a row that was not known');
   assert.equal(textOf((await b.view(at + delta))[0]), before);
+});
+
+test('a row of the window is told once, and again when it is another', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const told = () => b.last('view').rows.filter((r) => r !== null).length;
+  await b.view(39_000, 100);
+  await b.view(39_020, 100);
+  assert.equal(told(), 20, 'the other eighty are there');
+  await b.view(38_990, 100);
+  assert.equal(told(), 30);
+  await b.view(39_010, 5);
+  assert.equal(told(), 0);
+  const numbers = (await b.view(38_985, 60)).map((r) => (r as LineRow).n);
+  assert.deepEqual(numbers, Array.from({ length: 60 }, (_, i) => numbers[0]! + i));
+  // What is searched for is marked, in rows that were told.
+  b.send({ t: 'find', query: { text: `line ${numbers[7]}`, regex: false } });
+  await b.settle();
+  assert.deepEqual(b.shown.rows.map((r) => (r as LineRow).runs.some((x) => x.mark === 1)), numbers.map((n) => n === numbers[7]));
+  b.send({ t: 'find', query: null });
+  await b.settle();
+  assert.ok(b.shown.rows.every((r) => (r as LineRow).runs.every((x) => x.mark === undefined)));
+});
+
+test('an error that is found in a row that was told is marked', async () => {
+  const b = new Bench();
+  b.send({ t: 'view', from: 0, count: 60, top: 0, follow: true });
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const views = b.messages.filter((m) => m.t === 'view');
+  await b.view(39_975, 50);
+  assert.ok(views.length > 1, 'it was shown before it was looked at');
+  assert.deepEqual(b.shown.rows.filter((r) => r.k === 'line' && r.error).map((r) => (r as LineRow).n), [40_000]);
+});
+
+test('after any moves the page has what a new page would be told', async () => {
+  const b = new Bench(1 << 20);
+  b.tail(TAIL_FROM);
+  await b.settle();
+  let seed = 7;
+  const random = (n: number) => (seed = (seed * 16807) % 2147483647) % n;
+  let at = 20_000;
+  for (let i = 0; i < 60; i++) {
+    at = i % 6 === 5 ? random(LINES - 200) : Math.max(0, Math.min(LINES - 200, at + random(120) - 60));
+    if (i === 20) b.send({ t: 'find', query: { text: '7', regex: false } });
+    if (i === 40) b.send({ t: 'find', query: null });
+    if (i % 10 === 7) b.send({ t: 'retry' });
+    const rows = await b.view(at, 20 + random(80));
+    const before = b.messages.length;
+    b.send({ t: 'show', folded: [], stream: 'both', only: false });
+    await b.settle();
+    const all = b.messages.slice(before).find((m) => m.t === 'view')!.rows;
+    assert.ok(all.every((r) => r !== null), 'a filter tells all anew');
+    assert.deepEqual(rows, all, `move ${i}`);
+  }
 });
 
 test('memory stays within its limit and evicted rows come back', async () => {

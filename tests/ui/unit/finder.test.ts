@@ -109,7 +109,7 @@ function parallel(): Log {
 }
 
 const LOG3 = parallel();
-const shape = (rows: Row[]): string[] => rows.map((r) => (r.k === 'event' ? `${r.name === 'step.started' ? `[${r.step}${r.folded ? '+' : ''}]` : '.'}` : textOf(r)));
+const shape = (rows: readonly Row[]): string[] => rows.map((r) => (r.k === 'event' ? `${r.name === 'step.started' ? `[${r.step}${r.folded ? '+' : ''}]` : '.'}` : textOf(r)));
 
 async function opened(): Promise<Bench> {
   const b = new Bench(64 << 20, LOG3);
@@ -215,7 +215,7 @@ test('errors are found alike whether lines are looked at one by one or many at o
   assert.deepEqual(missed.map((n) => lines[n - 1]), []);
 });
 
-const numbers = (rows: Row[]): number[] => rows.map((r) => ((r.k === 'line' || r.k === 'wait') ? r.n : -1));
+const numbers = (rows: readonly Row[]): number[] => rows.map((r) => ((r.k === 'line' || r.k === 'wait') ? r.n : -1));
 
 test('only hits and two lines around each: what is here, and what only the server has looked at', async () => {
   for (const [what, from] of [['here', 0], ['there', TAIL_FROM]] as const) {

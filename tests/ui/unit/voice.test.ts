@@ -1,5 +1,5 @@
 // What is said of a run to who listens: between two documents of it.
-import { test } from 'node:test';
+import test from 'node:test';
 import assert from 'node:assert/strict';
 import { news } from '../../../ui/src/pages/run/RunHands.tsx';
 import { wentWrong } from '../../../ui/src/pages/run/wentWrong.ts';

@@ -6,18 +6,14 @@ import { EndReason } from '../proto/frame.ts';
 import type { Subscription } from '../live/socket.ts';
 import { onUnauthorized } from '../api/http.ts';
 import { connection, socket } from '../live/store.ts';
-import type { Around, Found, FromWorker, Point, Query, Row, Size, Stream, Target, ToWorker } from './messages.ts';
+import type { Around, Found, FromWorker, Point, Query, Size, Stream, Target, ToWorker, View } from './messages.ts';
+import { viewAfter } from './view.ts';
 
 /** A log is opened at about so many bytes before its end. */
 const TAIL_BYTES = 512 * 1024;
 /** When the journal is that far ahead of what came, the stream is opened anew at the tail. */
 const OUTRUN_BYTES = 24 * 1024 * 1024;
 const MAX_DAMAGED = 3;
-
-export interface View {
-  from: number;
-  rows: readonly Row[];
-}
 
 interface TrustedTypes {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
@@ -59,6 +55,8 @@ export class LogClient {
   readonly ready = signal(false);
   /** All that the journal will ever hold has come. */
   readonly ended = signal(false);
+  /** The rows that the worker told last. */
+  shown: View = { from: 0, rows: [] };
   onView: (view: View) => void = () => undefined;
   onShift: (delta: number) => void = () => undefined;
 
@@ -168,7 +166,8 @@ export class LogClient {
       case 'view':
         this.size.value = m.size;
         if (m.size.held > 0) this.ready.value = true;
-        this.onView(m);
+        this.shown = viewAfter(this.shown, m);
+        this.onView(this.shown);
         break;
       case 'shift':
         this.onShift(m.delta);

@@ -8,9 +8,10 @@ import { RowFlag, type Extent } from './extent.ts';
 import { Finder } from './finder.ts';
 import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
-import type { Around, FromWorker, Point, Row, Size, Stream, Target, ToWorker } from './messages.ts';
+import type { Around, FromWorker, Point, Row, Size, Stream, Target, ToWorker, View } from './messages.ts';
 import { lineAt } from './rows.ts';
 import { markRuns, type Spot } from './scan.ts';
+import { viewAfter } from './view.ts';
 
 /** Rows beyond the window that are fetched before somebody scrolls there. */
 const AHEAD = 150;
@@ -20,6 +21,7 @@ const CONTEXT = 2;
 const HITS_MS = 150;
 /** Consumed bytes are reported in pieces of this size. */
 const CREDIT_STEP = 128 * 1024;
+const NOTHING: View = { from: 0, rows: [] };
 
 export interface Host {
   post(message: FromWorker): void;
@@ -46,6 +48,9 @@ export class Engine {
   #only = false;
   #hitsDue = false;
   readonly #expanded = new Map<Extent, Set<number>>();
+  /** What the page was told of its window, to tell it only what differs. Without rows: all of it may. */
+  #told: View = NOTHING;
+  #toldRe: RegExp | null = null;
 
   readonly #host: Host;
 
@@ -120,7 +125,7 @@ export class Engine {
       this.journal.append(offset, bytes);
     } catch (e) {
       if (!(e instanceof RecordError)) throw e;
-      this.#host.post({ t: 'damaged', offset: this.journal.resumeAt, message: e.message });
+      this.#host.post({ t: 'damaged', offset: this.journal.end, message: e.message });
     }
     // The buffer is left to the collector. Were it let go of here, the browser, which made it, would keep its memory all
     // the same, and the collector would not know that there is something to collect.
@@ -137,6 +142,7 @@ export class Engine {
   #change(work: () => void): void {
     const anchor = this.journal.anchor(this.#view.top);
     work();
+    this.#told = NOTHING;
     const row = this.journal.rowOfAnchor(anchor);
     const delta = row === null ? 0 : row - this.#view.top;
     if (delta !== 0 && !this.#view.follow) {
@@ -221,18 +227,30 @@ export class Engine {
     this.#dirty = false;
     this.#painted = false;
     const [from, to] = this.#window();
-    const rows: Row[] = [];
+    const { errors, re } = this.#finder;
+    const told = re === this.#toldRe ? this.#told : NOTHING;
+    const rows: (Row | null)[] = [];
     let last = 0;
     for (let r = from; r < to; r++) {
       const p = this.journal.place(r);
-      const row = p && this.#row(p);
-      if (!row) continue;
-      if (this.#only && row.k === 'line') {
-        row.apart = last > 0 && row.n > last + 1;
-        last = row.n;
+      if (!p) break;
+      const e = p.extent;
+      const n = p.open < 0 && e.buf ? e.line[p.row]! : 0;
+      const apart = this.#only && last > 0 && n > last + 1;
+      if (n > 0) last = n;
+      const was = told.rows[r - told.from];
+      if (n > 0 && was?.k === 'line' && was.n === n && was.apart === apart && was.error === errors.has(e, p.row)) {
+        this.journal.use(e);
+        rows.push(null);
+        continue;
       }
-      rows.push(row);
+      const row = this.#row(p);
+      if (row.k === 'line') row.apart = apart;
+      // What is no line may be another at any time.
+      rows.push(n === 0 && JSON.stringify(row) === JSON.stringify(was) ? null : row);
     }
+    this.#told = viewAfter(told, { from, rows });
+    this.#toldRe = re;
     this.#host.post({ t: 'view', from, rows, size: this.#size() });
     this.#fetchAround(from, to);
   }
@@ -334,12 +352,13 @@ export class Engine {
   async #seek(id: number, target: Target, view: Around | null): Promise<void> {
     await this.#bring(target);
     const row = this.#rowOf(target);
+    if (row !== null && view) {
+      // The page will go there: it need not ask for what it is about to show, and knows by then how many rows there are.
+      const top = Math.max(0, row - view.above);
+      this.#view = { from: Math.max(0, top - view.spare), count: view.count, top, follow: false };
+      this.#sendView();
+    }
     this.#host.post({ t: 'row', id, row, rank: 0 });
-    if (row === null || !view) return;
-    // The page will go there: it need not ask for what it is about to show.
-    const top = Math.max(0, row - view.above);
-    this.#view = { from: Math.max(0, top - view.spare), count: view.count, top, follow: false };
-    this.#sendView();
   }
 
   async #bring(target: Target): Promise<void> {
@@ -401,6 +420,7 @@ export class Engine {
     let rows = this.#expanded.get(p.extent);
     if (!rows) this.#expanded.set(p.extent, (rows = new Set()));
     rows.add(p.row);
+    this.#told = NOTHING;
     this.#changed();
   }
 

@@ -32,19 +32,14 @@ export class Journal {
   readonly held = new Set<Extent>();
   #filter: RowFilter | null = null;
 
-  /** Journal bytes known about, up to the last whole record. */
+  /** Journal bytes known about, up to the last whole record: from there a stream goes on. */
   get end(): number {
-    const last = this.extents[this.extents.length - 1];
+    const last = this.extents.at(-1);
     return last ? last.end : 0;
   }
 
-  /** Offset a resumed stream has to go on from. */
-  get resumeAt(): number {
-    return this.end;
-  }
-
   get lines(): number {
-    const last = this.extents[this.extents.length - 1];
+    const last = this.extents.at(-1);
     return last ? last.line0 + last.lines : 0;
   }
 
@@ -78,7 +73,7 @@ export class Journal {
 
   /** The extent the stream appends to, when its bytes are here. */
   get #tail(): Extent | null {
-    const last = this.extents[this.extents.length - 1];
+    const last = this.extents.at(-1);
     return last && last.buf ? last : null;
   }
 
@@ -155,7 +150,12 @@ export class Journal {
       recordVerify(bytes, from + n, size);
       n += size;
     }
-    if (n === 0) return e && recordFits(bytes, from) ? this.#rollOver(bytes, from) : 0;
+    if (n === 0) {
+      const size = e ? recordSize(bytes, from) : 0;
+      if (size === 0 || from + size > bytes.length) return 0;
+      this.#newTail(recordLine(bytes, from)); // it is whole, and there was no room for it
+      return this.#appendSome(bytes, from);
+    }
     if (!e) e = this.#newTail(recordLine(bytes, from));
     const start = e.used;
     e.buf!.set(bytes.subarray(from, from + n), start);
@@ -166,14 +166,9 @@ export class Journal {
     return n;
   }
 
-  #rollOver(bytes: Uint8Array, from: number): number {
-    this.#newTail(recordLine(bytes, from));
-    return this.#appendSome(bytes, from);
-  }
-
   #newTail(line: number): Extent {
     const last = this.#tail;
-    const before = this.extents[this.extents.length - 1];
+    const before = this.extents.at(-1);
     if (before && !before.indexed) {
       // Only now is it known how many lines the stretch before the stream holds.
       before.lines = Math.max(0, line - before.line0);
@@ -198,7 +193,7 @@ export class Journal {
     const from = this.end;
     const lines = this.lines;
     const next = recordSize(bytes, 0) > 0 ? recordLine(bytes, 0) : lines;
-    const before = this.extents[this.extents.length - 1];
+    const before = this.extents.at(-1);
     // Two unknown stretches in a row are one.
     if (before && !before.indexed) {
       this.extents.pop();
@@ -281,7 +276,7 @@ export class Journal {
   /** Lets go of the least recently used bytes above the limit; `keep` are not to go. */
   evict(limit: number, keep: ReadonlySet<Extent>): void {
     let { memory } = this;
-    const last = this.extents[this.extents.length - 1];
+    const last = this.extents.at(-1);
     for (const e of this.held) {
       if (memory <= limit) return;
       if (e === last || keep.has(e)) continue;
@@ -368,9 +363,4 @@ export class Journal {
     if (i >= 0 && (a.line === 0 || !a.extent.loaded)) return this.start(i) + Math.min(a.exact || a.line > 0 ? a.extent.shownOf(a.row) : a.row, a.extent.rows);
     return a.line > 0 ? this.rowOfLine(a.line) : null;
   }
-}
-
-function recordFits(bytes: Uint8Array, from: number): boolean {
-  const size = recordSize(bytes, from);
-  return size > 0 && from + size <= bytes.length;
 }

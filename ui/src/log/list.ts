@@ -3,8 +3,10 @@
 
 import { signal } from '@preact/signals';
 import { following, next, type Follow, type FollowEvent } from './follow.ts';
-import type { LogClient, View } from './client.ts';
-import type { Around, Row } from './messages.ts';
+import type { LogClient } from './client.ts';
+import type { Around, Row, View } from './messages.ts';
+import { collect } from './litter.ts';
+import { Pace } from './pace.ts';
 import { drawRow, makeRow, markRow, type Look, type RowElement } from './rowview.ts';
 import { ScrollMap } from './scroll.ts';
 import { LogSelection } from './selection.ts';
@@ -18,11 +20,6 @@ const RUSH_MS = 50;
 /** What a row needs that is not in it. */
 export interface ListLook extends Look {
   wrap: boolean;
-}
-
-function first<T>(of: Iterable<T>): T | undefined {
-  for (const one of of) return one;
-  return undefined;
 }
 
 export class LogList {
@@ -60,14 +57,14 @@ export class LogList {
   #cursor = -1;
   readonly #resize: ResizeObserver;
   #resizing = 0;
+  readonly #gone = new AbortController();
   #started = false;
-  /** Another place is to be shown as soon as its rows are here. */
-  #jumped = false;
-  /** Where it is, until it is known how many rows there are by now: what was hidden may have come to light for it. */
+  /** Where it is going, until it is known how many rows there are by now: what was hidden may have come to light for it. */
   #goal: { row: number; above: number } | null = null;
   /** The row behind those of the last picture. */
   #painted = 0;
   #rush: ReturnType<typeof setTimeout> | undefined;
+  readonly #pace = new Pace();
 
   readonly #client: LogClient;
 
@@ -87,11 +84,13 @@ export class LogList {
     root.append(this.#space);
     this.selection = new LogSelection(this.#box, client, () => this.hold());
     this.selection.lines.subscribe(() => this.#schedule());
-    root.addEventListener('scroll', this.#onScroll, { passive: true });
-    root.addEventListener('wheel', this.#onWheel, { passive: true });
-    root.addEventListener('touchmove', this.#onTouch, { passive: true });
-    root.addEventListener('click', this.#onClick);
-    root.addEventListener('keydown', this.#onKey);
+    const heard = { signal: this.#gone.signal };
+    const quiet = { ...heard, passive: true };
+    root.addEventListener('scroll', this.#onScroll, quiet);
+    root.addEventListener('wheel', this.#onWheel, quiet);
+    root.addEventListener('touchmove', this.#onTouch, quiet);
+    root.addEventListener('click', this.#onClick, heard);
+    root.addEventListener('keydown', this.#onKey, heard);
     // In a frame of its own: what changes the layout while sizes are told is an error to some browsers.
     this.#resize = new ResizeObserver(() => (this.#resizing ||= requestAnimationFrame(() => this.#resized())));
     this.#resize.observe(root);
@@ -122,17 +121,15 @@ export class LogList {
     this.selection.close();
     this.#client.onView = this.#client.onShift = () => undefined;
     this.#space.remove();
-    this.root.removeEventListener('scroll', this.#onScroll);
-    this.root.removeEventListener('wheel', this.#onWheel);
-    this.root.removeEventListener('touchmove', this.#onTouch);
-    this.root.removeEventListener('click', this.#onClick);
-    this.root.removeEventListener('keydown', this.#onKey);
+    collect();
+    this.#gone.abort();
   }
 
   setLook(look: ListLook): void {
     const rewrap = look.wrap !== this.#look.wrap || look.times !== this.#look.times;
     this.#look = look;
     this.root.classList.toggle('wrap', look.wrap);
+    this.#keepWidth();
     if (rewrap) this.#heights.clear();
     this.#sync();
   }
@@ -189,8 +186,12 @@ export class LogList {
     this.#to('hold');
     this.#goal = { row, above: above && above * ROW_HEIGHT + Number.parseFloat(getComputedStyle(this.root).getPropertyValue('--icon-btn')) };
     this.#map.toRow(row, this.#goal.above);
-    this.#jumped = true;
+    this.#asked = ''; // where it came from a seek, the worker's window is there as well
     this.#sync();
+    if (!this.#dataOf(this.#map.row)) return;
+    // Somebody waits for these rows: they are in place before the next frame, not after it.
+    cancelAnimationFrame(this.#frame);
+    this.#paint(0);
   }
 
   /** The rows that showRow will want. */
@@ -238,6 +239,7 @@ export class LogList {
   // ---- scrolling
 
   readonly #onScroll = (): void => {
+    this.#keepWidth();
     const top = this.root.scrollTop;
     if (Math.abs(top - this.#expectedTop) < 1.5) return;
     // The window grew (a notice above went away), and the browser moved the end along: nobody reads upwards.
@@ -249,7 +251,6 @@ export class LogList {
     this.#map.scrolled(top);
     if (!down) this.#to('up');
     else if (this.#map.atEnd) this.#to('bottom');
-    this.#keepWidth();
     clearTimeout(this.#settle);
     // Wrapped or compressed, the bar drifts from the place: put it right when things are calm.
     this.#settle = setTimeout(() => this.#sync(), 180);
@@ -264,9 +265,10 @@ export class LogList {
     if (!this.#map.atEnd) this.#to('up');
   };
 
-  /** Keeps the sideways scroll range while rows of other lengths come and go. */
+  /** Scrolled sideways, numbers stay in view, and the range stays while rows of other lengths come and go. */
   #keepWidth(): void {
     const wide = this.root.scrollLeft > 0 && !this.#look.wrap;
+    this.root.classList.toggle('wide', wide);
     this.#space.style.minWidth = wide ? `${this.root.scrollWidth}px` : '';
   }
 
@@ -325,10 +327,6 @@ export class LogList {
       this.#sync();
     } else this.#schedule();
     this.#goal = null;
-    if (!this.#jumped) return;
-    // Somebody waits for these rows: they are in place before the next frame, not after it.
-    cancelAnimationFrame(this.#frame);
-    this.#paint();
   }
 
   #shifted(delta: number): void {
@@ -360,7 +358,7 @@ export class LogList {
   }
 
   #schedule(): void {
-    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint());
+    if (this.#frame === 0) this.#frame = requestAnimationFrame((at) => this.#paint(at));
   }
 
   /** Rows that fit into the window. */
@@ -380,9 +378,9 @@ export class LogList {
 
   // ---- painting
 
-  #paint(): void {
+  /** at: when its frame began; 0: it is not for one that was asked for. */
+  #paint(at: number): void {
     this.#frame = 0;
-    this.#jumped = false;
     this.#draw();
     if (this.#look.wrap && this.#measure()) {
       // Heights were guessed: once more with the real ones.
@@ -395,16 +393,18 @@ export class LogList {
     this.#headOf(this.#dataOf(this.#map.row));
     this.atEnd.value = this.#map.atEnd;
     this.#ask();
-    this.#ready();
+    this.#ready(at);
   }
 
-  /** Lets the next picture come; after a moment when none of the rows of the last one is left in this. */
-  #ready(): void {
+  /** Lets the next picture come: after a moment when none of the rows of the last one is left in this, or when frames are late. */
+  #ready(at: number): void {
     const last = this.#painted;
     const rushes = this.follow.value.on && last > 0 && this.#map.row >= last;
     this.#painted = this.#map.row + this.#visible;
+    if (at > 0) requestAnimationFrame((next) => this.#pace.frame(next - at));
+    const pause = Math.max(rushes ? RUSH_MS : 0, this.#pace.pause);
     clearTimeout(this.#rush);
-    if (rushes) this.#rush = setTimeout(() => this.#client.painted(), RUSH_MS);
+    if (pause > 0) this.#rush = setTimeout(() => this.#client.painted(), pause);
     else this.#client.painted();
   }
 
@@ -437,14 +437,14 @@ export class LogList {
       let e = this.#shown.get(row);
       if (e) while (at && free.has(at)) next();
       else {
-        e = at && free.has(at) ? at : (first(free) ?? this.#pool.pop() ?? makeRow());
+        e = at && free.has(at) ? at : (free.values().next().value ?? this.#pool.pop() ?? makeRow());
         free.delete(e);
         e.row = row;
         this.#shown.set(row, e);
       }
       const data = this.#dataOf(row);
       if (data) drawRow(e, data, this.#look);
-      else if (e.shows === '') drawRow(e, { k: 'wait', n: 0 }, this.#look);
+      else if (!e.shows) drawRow(e, { k: 'wait', n: 0 }, this.#look);
       this.#marks(e, row, data);
       if (e === at) next();
       else this.#box.insertBefore(e, at);

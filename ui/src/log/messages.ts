@@ -46,6 +46,12 @@ export interface GapRow {
 
 export type Row = LineRow | EventRow | WaitRow | GapRow;
 
+/** What the page has of the rows of its window. */
+export interface View {
+  from: number;
+  rows: readonly Row[];
+}
+
 export interface Query {
   text: string;
   regex: boolean;
@@ -80,7 +86,7 @@ export type ToWorker =
   | { t: 'view'; from: number; count: number; top: number; follow: boolean }
   /** The last view was painted; the next may be sent. */
   | { t: 'painted' }
-  /** With `view`, the rows that will be shown then come with the answer. */
+  /** With `view`, the rows that will be shown then come before the answer. */
   | { t: 'seek'; id: number; target: Target; view: Around | null }
   | { t: 'find'; query: Query | null }
   /** Past the end it goes on at the other side, but `once`. */
@@ -117,7 +123,8 @@ export interface Found {
 }
 
 export type FromWorker =
-  | { t: 'view'; from: number; rows: Row[]; size: Size }
+  /** null: a row that is as the page was told last. */
+  | { t: 'view'; from: number; rows: (Row | null)[]; size: Size }
   /** Rows came or went above the top of the window. */
   | { t: 'shift'; delta: number }
   | { t: 'consumed'; bytes: number }

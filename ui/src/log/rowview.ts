@@ -8,6 +8,7 @@ import { actorName, outcome, signalName, stepName } from '../ui/runText.ts';
 import { STATUS_ICONS } from '../ui/Status.tsx';
 import { Attr } from './ansi.ts';
 import { cssOf, onColour, rgbOf, textColour } from './colour.ts';
+import { drew } from './litter.ts';
 import type { EventRow, LineRow, Row } from './messages.ts';
 import { svgNode } from './svg.ts';
 import type { Run } from './text.ts';
@@ -22,8 +23,9 @@ export interface Look {
 }
 
 export interface RowElement extends HTMLDivElement {
-  /** What it shows, to tell whether it has to be drawn again. */
-  shows: string;
+  /** What it shows, and what else that depends on, to tell whether it has to be drawn again. */
+  shows: Row | null;
+  how: string;
   /** Classes of what it shows, and those it has: with marks. */
   base: string;
   classes: string;
@@ -40,17 +42,25 @@ interface Parts {
 
 export function makeRow(): RowElement {
   const e = document.createElement('div') as RowElement;
-  e.shows = e.base = e.classes = '';
+  e.how = e.base = e.classes = '';
   e.row = -1;
-  e.parts = null;
+  e.shows = e.parts = null;
   return e;
 }
 
-function span(className: string, text: string): HTMLSpanElement {
-  const s = document.createElement('span');
-  s.className = className;
-  s.textContent = text;
-  return s;
+function element<K extends 'span' | 'button'>(tag: K, className: string, text: string): HTMLElementTagNameMap[K] {
+  const e = document.createElement(tag);
+  e.className = className;
+  e.textContent = text;
+  return e;
+}
+
+const span = (className: string, text: string): HTMLSpanElement => element('span', className, text);
+
+function button(className: string, text: string): HTMLButtonElement {
+  const b = element('button', className, text);
+  b.type = 'button';
+  return b;
 }
 
 function icon(name: string): SVGElement {
@@ -100,6 +110,12 @@ function hostOf(r: Run): string {
   return r.text.trim() === r.link || !URL.canParse(r.link) ? '' : new URL(r.link).host;
 }
 
+/** Its digits make room for themselves at its right end. */
+function setNumber(e: HTMLElement, text: string): void {
+  if (e.textContent.length !== text.length) e.style.setProperty('--d', String(text.length));
+  setText(e, text);
+}
+
 /** Shows a run in `node` when that is of the right kind, else in a new one. ends: the next run is of no or another link. */
 function runNode(node: ChildNode | null, r: Run, look: Look, ends: boolean): ChildNode {
   if (r.link === '' && r.fg === 0 && r.bg === 0 && r.attrs === 0 && !r.mark) {
@@ -129,13 +145,11 @@ function timeText(us: number, look: Look): string {
   return look.times === 'absolute' ? clockMillis(us) : offsetTime(us - look.startUs);
 }
 
-function gutter(n: string, us: number, look: Look): HTMLElement[] {
-  const number = span('ln', n);
-  number.setAttribute('aria-hidden', 'true');
-  if (look.times === 'off') return [number];
-  const time = span(`lt ${look.times}`, timeText(us, look));
-  time.setAttribute('aria-hidden', 'true');
-  return [number, time];
+function gutter(us: number, look: Look): HTMLElement[] {
+  const cells = [span('ln', '')];
+  if (look.times !== 'off') cells.push(span(`lt ${look.times}`, timeText(us, look)));
+  for (const c of cells) c.setAttribute('aria-hidden', 'true');
+  return cells;
 }
 
 /** The three parts of a line's row, those of before where they fit. */
@@ -143,7 +157,7 @@ function lineParts(e: RowElement, look: Look): Parts {
   const { parts } = e;
   const wanted = look.times === 'off' ? '' : `lt ${look.times}`;
   if (parts && (parts.time?.className ?? '') === wanted) return parts;
-  const [number, time] = gutter('', 0, look) as [HTMLSpanElement, HTMLSpanElement | undefined];
+  const [number, time] = gutter(0, look) as [HTMLSpanElement, HTMLSpanElement | undefined];
   const text = span('lx', '');
   e.replaceChildren(...(time ? [number, time, text] : [number, text]));
   return (e.parts = { number, time: time ?? null, text });
@@ -152,7 +166,7 @@ function lineParts(e: RowElement, look: Look): Parts {
 function drawLine(e: RowElement, r: LineRow, look: Look): void {
   e.base = `lr${r.stderr ? ' stderr' : ''}${r.error ? ' error' : ''}${r.n === 0 ? ' open' : ''}${r.apart ? ' apart' : ''}`;
   const { number, time, text } = lineParts(e, look);
-  setText(number, r.n > 0 ? String(r.n) : '·');
+  setNumber(number, r.n > 0 ? String(r.n) : '·');
   if (time) setText(time, timeText(r.timeUs, look));
   let at = text.firstChild;
   for (const [i, run] of r.runs.entries()) {
@@ -169,11 +183,7 @@ function drawLine(e: RowElement, r: LineRow, look: Look): void {
     at = next;
   }
   if (r.more > 0) {
-    const more = document.createElement('button');
-    more.type = 'button';
-    more.className = 'more-bytes';
-    more.textContent = t.value.moreOfLine(bytes(r.more));
-    text.append(more);
+    text.append(button('more-bytes', t.value.moreOfLine(bytes(r.more))));
   }
 }
 
@@ -251,8 +261,7 @@ export function eventText(e: EventRow, look: Look): EventText {
 function drawEvent(e: RowElement, r: EventRow, look: Look): void {
   const said = eventText(r, look);
   e.base = `lr event ${said.tone}${r.folded ? ' folded' : ''}`;
-  const body = document.createElement('span');
-  body.className = 'le';
+  const body = span('le', '');
   const header = r.name === 'step.started';
   // For the mouse; the sticky header and the key o do the same.
   if (header) body.append(icon(r.folded ? 'chevron-right' : 'chevron-down'));
@@ -260,22 +269,7 @@ function drawEvent(e: RowElement, r: EventRow, look: Look): void {
   if (said.detail) body.append(span('le-detail', said.detail));
   if (r.folded && r.errors > 0) body.append(span('le-errors', t.value.errorsInside(r.errors)));
   else if (r.folded) body.append(span('le-detail', t.value.folded));
-  e.replaceChildren(...gutter('', r.name === 'step.started' || look.times !== 'off' ? r.timeUs : 0, look), body);
-}
-
-function signature(r: Row, look: Look): string {
-  if (r.k === 'wait') return `w${r.n}`;
-  if (r.k === 'gap') return `g${r.bytes}/${r.problem}`;
-  const base = `${look.dark}${look.times}${look.startUs}`;
-  if (r.k === 'event') {
-    const s = look.steps[r.step];
-    return `e${base}${r.timeUs}${r.name}${s?.status ?? ''}${s?.finished_us ?? 0}/${r.folded}/${r.errors}`;
-  }
-  const first = r.runs[0];
-  // An unfinished line may change in any way.
-  const text = r.n > 0 ? `${r.runs.length}/${first ? `${first.fg}/${first.bg}/${first.attrs}` : ''}` : r.runs.map((x) => x.text).join('\u0001');
-  const marks = r.runs.map((x) => (x.mark ? `${x.text.length}m` : x.text.length)).join();
-  return `l${base}${r.n}/${r.error}/${r.apart}/${r.more}/${text}/${r.runs.some((x) => x.mark) ? marks : ''}/${r.step}`;
+  e.replaceChildren(...gutter(r.name === 'step.started' || look.times !== 'off' ? r.timeUs : 0, look), body);
 }
 
 /** Marks a row; the document is only touched for what differs. */
@@ -286,14 +280,17 @@ export function markRow(e: RowElement, marks: string): void {
 
 /** Draws a row when it shows something else than before; its classes come with markRow. */
 export function drawRow(e: RowElement, r: Row, look: Look): void {
-  const wanted = signature(r, look);
-  if (e.shows === wanted) return;
-  e.shows = wanted;
+  const step = r.k === 'event' ? look.steps[r.step] : undefined;
+  const how = `${look.dark}${look.times}${look.startUs}${step?.status}${step?.finished_us}`;
+  if (e.shows === r && e.how === how) return;
+  e.shows = r;
+  e.how = how;
+  drew();
   if (r.k === 'line') drawLine(e, r, look);
   else if (r.k === 'wait') {
     const { number, time, text } = lineParts(e, look);
     e.base = 'lr wait';
-    setText(number, r.n > 0 ? String(r.n) : '');
+    setNumber(number, r.n > 0 ? String(r.n) : '');
     if (time) setText(time, '');
     text.replaceChildren();
   } else if (r.k === 'event') {
@@ -303,10 +300,6 @@ export function drawRow(e: RowElement, r: Row, look: Look): void {
     e.parts = null;
     e.base = 'lr gap';
     const words = r.problem !== '' ? t.value.gapFailed(formatNumber(r.lines)) : t.value.gapSkipped(bytes(r.bytes));
-    const load = document.createElement('button');
-    load.type = 'button';
-    load.className = 'load-gap';
-    load.textContent = r.problem !== '' ? t.value.retry : t.value.load;
-    e.replaceChildren(...gutter('', 0, look), span('le-words', words), load);
+    e.replaceChildren(...gutter(0, look), span('le-words', words), button('load-gap', r.problem !== '' ? t.value.retry : t.value.load));
   }
 }
