@@ -99,7 +99,7 @@ test('every 256-colour text can be read on both backgrounds', () => {
 
 test('what counts as an error is what the dashboard says', () => {
   const vectors = JSON.parse(readFileSync(`${__VECTORS__}/errors.json`, 'utf8')) as Record<'errors' | 'others', string[]>;
-  const isError = (line: string): boolean => isErrorText(runsText(runs(line))) || isRed(runs(line));
+  const isError = (line: string): boolean => isErrorText(runsText(runs(line, true))) || isRed(runs(line, true));
   assert.deepEqual(vectors.errors.filter((l) => !isError(l)), []);
   assert.deepEqual(vectors.others.filter(isError), []);
 });

@@ -7,26 +7,31 @@ import { lineAt, placeText } from './rows.ts';
 import { exactCase } from './search.ts';
 import { isRed, runsText, type Run } from './text.ts';
 
+/** Words of an error. `^` is where four letters begin that are rare in logs, two by two: what is looked for first. */
+const WORDS = "f^atal|p^anic|trace^back|fail|crit^ical|d^enied|re^fused|ca^nnot|c^an't|could not|unable to|not ^found|no^ such|s^egfault|segmentation^ fault|core ^dumped|a^borted|killed|inte^rrupted|out of ^memory|timed^ out|u^nreachable";
 /** What is an error, as the dashboard says it (core/app/logs/pattern.c; tests/vectors/errors.json holds for both): what is counted to
  * none, or none of which there were, is no error. */
-const ERROR =
-  /(?<!\b0\s|\bno\s|\bzero\s|\bwithout\s|\bignore\s|\bignored\s|\bignoring\s|\bstandard\s)\b(?:errors?|failures?|failed|exceptions?)\b(?!\s*[:=]\s*0\b)|(?<=\w)(?:error(?=:)|exceptions?\b)|\b(?:err(?=[!:])|fails?|fatal|panic(?:ked)?|traceback|critical|denied|refused|cannot|can't|could not|unable to|not found|no such|segfault|segmentation fault|core dumped|aborted|killed|interrupted|out of memory|timed out|unreachable)\b|[✖✗✘❌]/i;
-/** One of these is in every line with an error's word, in any case; ✖ ✗ ✘ ❌ are looked for by themselves. */
-const WORDS = 'error|err!|err:|fatal|panic|exception|traceback|fail|critical|denied|refused|cannot|can\'t|could not|unable to|not found|no such|segfault|segmentation fault|core dumped|aborted|killed|interrupted|out of memory|timed out|unreachable'.split('|');
+const ERROR = new RegExp(
+  String.raw`(?<!\b0\s|\bno\s|\bzero\s|\bwithout\s|\bignore\s|\bignored\s|\bignoring\s|\bstandard\s)\b(?:errors?|failures?|failed|exceptions?)\b(?!\s*[:=]\s*0\b)|(?<=\w)(?:error(?=:)|exceptions?\b)|\b(?:err[!:]|(?:${WORDS.replaceAll('^', '')})(?:s|ked)?\b)|[✖✗✘❌]`,
+  'i',
+);
 
 export function isErrorText(text: string): boolean {
   return ERROR.test(text);
 }
 
-// Two bytes in a row say how far it is at least to where a word's first four letters may end (Wu and Manber): most of a log is
+// Two bytes in a row say how far it is at least to where a word's four letters may end (Wu and Manber): most of a log is
 // never touched. Five bits of a byte are enough, and letters of both cases are alike in them.
 const SKIP = new Uint8Array(1024).fill(3);
-const STARTS = new Map<number, string>();
+const KNOWN = new Map<number, readonly [word: string, at: number]>();
 const fold = (a: number, b: number): number => ((a & 31) << 5) | (b & 31);
-for (const w of WORDS) {
-  const c = (i: number) => w.charCodeAt(i);
+// One of these is in every line with an error's word, in any case; ✖ ✗ ✘ ❌ are looked for by themselves.
+for (const marked of `${WORDS}|error|e^xception|err!|err:`.split('|')) {
+  const at = Math.max(0, marked.indexOf('^'));
+  const w = marked.replace('^', '');
+  const c = (i: number) => w.charCodeAt(at + i);
   for (let i = 1; i < 4; i++) SKIP[fold(c(i - 1), c(i))] = Math.min(SKIP[fold(c(i - 1), c(i))]!, 3 - i);
-  STARTS.set((fold(c(0), c(1)) << 10) | fold(c(2), c(3)), w);
+  KNOWN.set((fold(c(0), c(1)) << 10) | fold(c(2), c(3)), [w, at]);
 }
 
 /** Where the next word or symbol in [from, end) is; `end`: nowhere. */
@@ -34,8 +39,9 @@ function nextWord(u: Uint8Array, from: number, end: number): number {
   for (let i = from + 3; i < end; ) {
     const skip = SKIP[fold(u[i - 1]!, u[i]!)]!;
     if (skip === 0) {
-      const word = STARTS.get((fold(u[i - 3]!, u[i - 2]!) << 10) | fold(u[i - 1]!, u[i]!));
-      if (word && [...word].every((c, k) => (u[i - 3 + k]! | 32) === c.charCodeAt(0))) return i - 3;
+      const known = KNOWN.get((fold(u[i - 3]!, u[i - 2]!) << 10) | fold(u[i - 1]!, u[i]!));
+      const start = i - 3 - (known?.[1] ?? 0);
+      if (known && start >= from && [...known[0]].every((c, k) => (u[start + k]! | 32) === c.charCodeAt(0))) return start;
     }
     i += skip || 1;
   }
