@@ -90,3 +90,19 @@ test('every code that is sent has its Dutch, with a place for each param, and th
     }
   }
 });
+
+/** All C sources below a folder, as one text. */
+function sources(folder: string): string {
+  return readdirSync(folder)
+    .map((f) => (f.endsWith('.c') ? readFileSync(`${folder}/${f}`, 'utf8') : f.includes('.') || f === 'migrations' ? '' : sources(`${folder}/${f}`)))
+    .join('\n');
+}
+
+test('every code of a problem that the dashboard can answer has its Dutch, and the other way round', () => {
+  const all = sources(`${__VECTORS__}/../../core`);
+  // Behind a status (calls, tables), and what has none: errors of subscriptions, codes that are set by name.
+  const places = [/\b[45]\d\d,\s*"([a-z]+(?:_[a-z]+)*)"/g, /\bsub_fail\(\s*\w+,\s*"([a-z_]+)"/g, /\bsend_error\([^;]*?,\s*"([a-z_]+)"/g, /\.code = "([a-z_]+)"/g, /\{MSG_\w+, "([a-z_]+)"\}/g];
+  const codes = new Set(places.flatMap((p) => [...all.matchAll(p)].map((m) => m[1]!)));
+  assert.ok(codes.size > 60);
+  assert.deepEqual([...codes].sort(), Object.keys(problems).sort());
+});
