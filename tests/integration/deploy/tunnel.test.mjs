@@ -85,6 +85,28 @@ test('refuse ends what is open, also where no sshd can be reloaded and without p
 	}
 });
 
+test('purging the package takes the way in back, and ends what is open', { skip }, async () => {
+	const account = 54322;
+	const fakes = mkdtempSync('/var/tmp/ops-tunnel-');
+	chmodSync(fakes, 0o755);
+	for (const [name, text] of Object.entries({ ...FAKES, 'deb-systemd-helper': 'exit 0' })) writeFileSync(join(fakes, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+	const holder = spawn('sleep', ['600'], { uid: account, gid: account, stdio: 'ignore' });
+	const ended = once(holder, 'exit');
+	try {
+		const script = 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib && mkdir -p /run/systemd/system && mount -t tmpfs none /etc/ssh && mkdir /etc/ssh/sshd_config.d && ' +
+			'touch /etc/ssh/ops-tunnel.keys /etc/ssh/sshd_config.d/ops-tunnel.conf /etc/ssh/sshd_config && mount -t tmpfs none /etc/default && ' +
+			'{ test ! -d /etc/ops-agent || mount -t tmpfs none /etc/ops-agent; } && { sh "$POSTRM" purge 2>&1 || true; } && cd /etc/ssh && find . -type f';
+		const r = spawnSync('unshare', ['--mount', 'sh', '-c', script], { encoding: 'utf8', timeout: 60000,
+			env: { ...process.env, PATH: `${fakes}:${process.env.PATH}`, POSTRM: fileURLToPath(new URL('../../../deploy/deb/postrm', import.meta.url)), ACCOUNT: String(account), SAID: join(fakes, 'said'), DPKG_ROOT: '' } });
+		assert.equal(r.stdout, './sshd_config\n', r.stderr);
+		assert.deepEqual(await ended, [null, 'SIGKILL']);
+		assert.match(readFileSync(join(fakes, 'said'), 'utf8'), /^gpasswd -d ops-tunnel ops-agent\n(.*\n)*try-reload-or-restart ssh\.service$/m);
+	} finally {
+		holder.kill('SIGKILL');
+		rmSync(fakes, { recursive: true });
+	}
+});
+
 // `script` on a host of its own with an agent's socket and these programs in the place of others; what they were told is `said`.
 function acceptThere(programs, script) {
 	const fakes = mkdtempSync('/var/tmp/ops-tunnel-');
