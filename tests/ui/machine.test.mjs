@@ -200,3 +200,14 @@ journey('in Dutch the values have Dutch names', { at: '/host', language: 'nl-NL'
   const names = await texts(page, '.resource dt');
   assert.ok(names.includes('In gebruik') && names.includes('Belasting, 1 min'), names.join());
 });
+
+journey('j and k go through what is watched, Enter opens it', { at: '/units' }, async (page) => {
+  await page.waitForSelector('.resource');
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.waitForFunction(() => document.activeElement.matches('#item-' + CSS.escape('caddy.service') + ' summary'));
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('[id="item-caddy.service"] details[open]');
+  await page.keyboard.press('k');
+  await page.waitForFunction(() => document.activeElement.matches('#item-' + CSS.escape('logrotate.service') + ' summary'));
+});

@@ -659,8 +659,7 @@ test('two tabs: what is done in one is seen in the other', { skip }, async () =>
 });
 
 journey('without a mouse: sign in, find a command, fill in, run, read, search, leave', { signedIn: false }, async (page) => {
-  await page.waitForSelector('#password');
-  for (let i = 0; i < 10 && (await page.evaluate(() => document.activeElement.id)) !== 'password'; i++) await page.keyboard.press('Tab');
+  await page.waitForFunction(() => document.activeElement.id === 'password', undefined, { timeout: 10_000 });
   await page.keyboard.type('secret');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.run-row');

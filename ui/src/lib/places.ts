@@ -64,7 +64,7 @@ export function arrive(place: Place | undefined): void {
     if (!scrolled) scrollTo(0, y);
     scrolled ||= Math.abs(scrollY - y) < 2;
     const now = document.activeElement;
-    focusedIt ||= now !== before && now !== document.body;
+    focusedIt ||= (now !== before && now !== document.body) || now?.matches('[data-autofocus]') === true;
     if (!focusedIt && !document.querySelector('dialog[open]')) focusedIt = focus(place?.focus ?? '');
     if ((scrolled && focusedIt) || performance.now() > end) stop();
     else frame = requestAnimationFrame(look);

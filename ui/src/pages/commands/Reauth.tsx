@@ -4,7 +4,7 @@ import { ApiError } from '../../api/http.ts';
 import { t } from '../../i18n/index.ts';
 import { reauth, session } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
-import { Field, TextInput } from '../../ui/Field.tsx';
+import { describedBy, Field, TextInput } from '../../ui/Field.tsx';
 import { errorText } from '../../ui/Notice.tsx';
 
 /** The password again, inside the form it is asked for. */
@@ -44,7 +44,7 @@ export function Reauth({ label, onDone }: { label: string; onDone: () => void })
     <div class="reauth stack" ref={box} onKeyDown={onKey}>
       <p>{m.reauthNote}</p>
       <Field id="reauth-password" label={m.password} error={error.value}>
-        <TextInput id="reauth-password" type="password" autocomplete="current-password" value={password.value} onInput={(e) => (password.value = e.currentTarget.value)} invalid={error.value !== ''} />
+        <TextInput id="reauth-password" type="password" autocomplete="current-password" value={password.value} onInput={(e) => (password.value = e.currentTarget.value)} invalid={error.value !== ''} described={describedBy('reauth-password', '', error.value)} />
       </Field>
       {session.value?.totp && (
         <Field id="reauth-code" label={m.code}>

@@ -3,7 +3,7 @@ import { ApiError } from '../../api/http.ts';
 import { t } from '../../i18n/index.ts';
 import { codeWanted, signIn } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
-import { Field, TextInput } from '../../ui/Field.tsx';
+import { describedBy, Field, TextInput } from '../../ui/Field.tsx';
 import { errorText } from '../../ui/Notice.tsx';
 
 /** User, password and, where it is set up, a code. Managers and pasting are welcome. */
@@ -46,7 +46,7 @@ export function LoginForm({ user = '', done }: { user?: string; done?: () => voi
       </Field>
       {withCode && (
         <Field label={m.code} id="code" hint={m.codeHint}>
-          <TextInput id="code" name="code" inputMode="numeric" autocomplete="one-time-code" pattern="[0-9 ]{6,8}" required />
+          <TextInput id="code" name="code" described={describedBy('code', true, '')} inputMode="numeric" autocomplete="one-time-code" pattern="[0-9 ]{6,8}" required />
         </Field>
       )}
       {error.value !== null && (

@@ -1,6 +1,7 @@
 import { useEffect } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
 import { lazy } from '../../lib/lazy.tsx';
+import { useListKeys } from '../../lib/listKeys.ts';
 import { here } from '../../lib/router.ts';
 import { blockedOn, hostTitle, several, shownHost } from '../../live/hosts.ts';
 import { live } from '../../live/store.ts';
@@ -28,6 +29,7 @@ function groupTitle(section: SectionName, name: string, alone: boolean): string 
 export function Resources({ section }: { section: SectionName }) {
   const m = t.value;
   useStatus();
+  useListKeys();
   const status = machine.value;
   const items = status?.sections[section] ?? [];
   const spark = useSparks(section, items);

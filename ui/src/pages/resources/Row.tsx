@@ -51,7 +51,7 @@ export function Row({ section, item, open, spark }: RowProps) {
   // Of a trouble one asks when it began, of what is well when that was last seen.
   const when = item.level === 'ok' ? item.checked_us : item.since_us;
   return (
-    <li class={`resource ${stale.value ? 'stale' : ''}`} id={`item-${item.id}`}>
+    <li class={`resource ${stale.value ? 'stale' : ''}`} id={`item-${item.id}`} data-item data-keys="summary">
       <details ref={details} open={open} onToggle={() => (shown.value = details.current!.open)}>
         <summary class={spark ? 'with-spark' : ''}>
           <LevelMark level={item.level} quiet />

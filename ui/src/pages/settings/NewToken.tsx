@@ -6,7 +6,7 @@ import { dashboardNow } from '../../lib/clock.ts';
 import { catalog } from '../../live/store.ts';
 import { Button, IconButton } from '../../ui/Button.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
-import { Field, TextInput } from '../../ui/Field.tsx';
+import { describedBy, Field, TextInput } from '../../ui/Field.tsx';
 import { Problem } from '../../ui/Notice.tsx';
 import { copyText } from '../../ui/toast.ts';
 import { Reauth } from '../commands/Reauth.tsx';
@@ -74,7 +74,7 @@ export function NewToken({ onMade, onClose }: { onMade: () => void; onClose: () 
       >
         <div class="dialog-body stack">
           <Field id="token-name" label={m.name} hint={m.hintSlug}>
-            <TextInput id="token-name" required maxLength={64} value={name.value} onInput={(e) => (name.value = e.currentTarget.value)} />
+            <TextInput id="token-name" required described={describedBy('token-name', true, '')} maxLength={64} value={name.value} onInput={(e) => (name.value = e.currentTarget.value)} />
           </Field>
           <Field id="token-scope" label={m.tokenScope}>
             <select id="token-scope" class="input" value={scope.value} onChange={(e) => (scope.value = e.currentTarget.value)}>

@@ -6,7 +6,7 @@ import { t } from '../../i18n/index.ts';
 import { base32 } from '../../lib/base32.ts';
 import { hostName, session } from '../../live/store.ts';
 import { Button, IconButton } from '../../ui/Button.tsx';
-import { Field, TextInput } from '../../ui/Field.tsx';
+import { describedBy, Field, TextInput } from '../../ui/Field.tsx';
 import { isMissing, Problem } from '../../ui/Notice.tsx';
 import { QrCode } from '../../ui/QrCode.tsx';
 import { copyText } from '../../ui/toast.ts';
@@ -79,7 +79,7 @@ function Enrolment({ onClose }: { onClose: () => void }) {
           <IconButton icon="copy" label={m.copy} onClick={() => void copyText(secret, m.copied)} />
         </div>
         <Field id="totp-code" label={m.code} hint={m.codeHint} error={wrong.value ? m.codeWrong : ''}>
-          <TextInput id="totp-code" inputMode="numeric" autocomplete="one-time-code" mono value={code.value} invalid={wrong.value} onInput={(e) => (code.value = e.currentTarget.value)} />
+          <TextInput id="totp-code" described={describedBy('totp-code', true, wrong.value)} inputMode="numeric" autocomplete="one-time-code" mono value={code.value} invalid={wrong.value} onInput={(e) => (code.value = e.currentTarget.value)} />
         </Field>
         {askPassword.value && <Reauth label={m.verify} onDone={() => void verify()} />}
         {error.value !== null && (isMissing(error.value) ? <p class="muted small">{m.notOffered}</p> : <Problem error={error.value} />)}
