@@ -383,8 +383,7 @@ describe('the log viewer', () => {
     await page.waitForFunction((was) => document.querySelector('.follow-pill').innerText !== was, pill);
     assert.equal(await first(), top, 'nothing moves under a reader');
     await page.keyboard.press('Home');
-    await visitor.number(1).waitFor();
-    assert.equal((await visitor.lines())[1], 'block line 1 is eighty bytes or so long, like the lines of many a program');
+    await until('the first line', async () => (await visitor.lines())[1] === 'block line 1 is eighty bytes or so long, like the lines of many a program');
     await page.keyboard.press('f');
     await page.locator('.follow-pill').waitFor({ state: 'detached' });
     await stack.session.post(`/api/v1/runs/${run.id}/cancel`, {});
