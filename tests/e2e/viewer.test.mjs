@@ -470,6 +470,7 @@ describe('the log viewer', () => {
     await page.keyboard.press('Shift+X');
     const question = page.getByRole('alertdialog', { name: 'Cancel Talk slow?' });
     await question.waitFor();
+    await question.getByText('what has not ended after 10 s is killed (SIGKILL)').waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep running');
     await page.keyboard.press('Escape');
     await question.waitFor({ state: 'detached' });
@@ -477,6 +478,7 @@ describe('the log viewer', () => {
     await page.getByTestId('cancel-confirm').click();
     await page.locator('h1', { hasText: 'Cancelled' }).waitFor();
     await page.locator('.lr.event', { hasText: 'Cancelled by admin' }).waitFor();
+    await page.locator('.lr.run-end', { hasText: /^Run cancelled$/ }).waitFor();
     await page.keyboard.press('[');
     await page.waitForFunction((n) => location.pathname === `/runs/${n}`, run.number - 1);
     await page.keyboard.press(']');

@@ -205,7 +205,9 @@ function statusOf(e: EventRow): AnyStatus {
 function how(e: EventRow): string {
   const signal = num(e, 'signal');
   const o = outcome({ status: 'failed', reason: text(e, 'reason'), exit_code: num(e, 'exit_code'), signal });
-  return o || (signal ? signalName(signal) : '');
+  const words = o || (signal ? signalName(signal) : '');
+  // "Run cancelled": once is enough.
+  return words === t.value.status[statusOf(e)].toLowerCase() ? '' : words;
 }
 
 /** What an event says between the lines. */
@@ -237,7 +239,7 @@ export function eventText(e: EventRow, look: Look): EventText {
     case 'run.timed_out':
       return { tone: 'bad', icon: 'clock', words: m.eventTimedOut(e.name === 'run.timed_out' ? m.theRun : name, duration(num(e, 'timeout_us') ?? 0)) };
     case 'run.cancel_requested':
-      return { tone: 'remark', icon: 'ban', words: m.eventCancel(actorName(text(e, 'actor'))), detail: text(e, 'reason') };
+      return { tone: 'remark', icon: 'ban', words: m.eventCancel(actorName(text(e, 'actor'))), detail: text(e, 'reason').replace(/^cancelled$/, '') };
     case 'run.disk_full':
       return { tone: 'bad', icon: 'hard-drive', words: m.eventDiskFull, detail: text(e, 'message') };
     case 'run.disk_ok':

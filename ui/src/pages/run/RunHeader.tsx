@@ -14,7 +14,8 @@ import { entryOf, runAgain } from './runAgain.ts';
 
 function Facts({ run }: { run: Run }) {
   const m = t.value;
-  const how = isActive(run) ? '' : outcome(run);
+  const why = isActive(run) ? '' : outcome(run);
+  const how = why === m.status[run.status].toLowerCase() ? '' : why; // the pill says it
   const inputs = Object.entries(run.inputs);
   return (
     <p class="run-facts">
