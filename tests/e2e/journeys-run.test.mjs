@@ -115,7 +115,7 @@ describe('a run, from the form to its end', () => {
     await page.keyboard.type('>something dang');
     await page.locator('[role=option][aria-selected=true]', { hasText: 'test.danger' }).waitFor();
     await page.keyboard.press('Enter');
-    const dialog = page.locator('dialog[open].run-form');
+    const dialog = page.locator('dialog[open]', { hasText: 'Something dangerous' });
     await dialog.getByText('This is dangerous').waitFor();
     await dialog.locator('#input-word').fill('sure');
     await dialog.getByTestId('start').click();

@@ -80,7 +80,7 @@ describe('who is signed in', () => {
       await page.getByRole('heading', { name: /^Sign in to/ }).waitFor();
       await page.getByLabel('Code').waitFor();
       await enter(page, code(0));
-      await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+      await page.getByRole('heading', { level: 1, name: /^(Overview|Settings)$/ }).waitFor();
       await visitor.context.clearCookies();
       await visitor.goto('/history');
       await page.getByLabel('Code').waitFor();

@@ -363,7 +363,7 @@ describe('the shell', () => {
         await press('y');
         await until('a link', async () => (await clip()).endsWith(`/runs/${long.number}#L12-L13`));
       },
-      d: async () => { const [file] = await Promise.all([page.waitForEvent('download'), press('d')]); assert.match(file.suggestedFilename(), /^run-.*\.raw$/); },
+      d: async () => { const [file] = await Promise.all([page.waitForEvent('download'), press('d')]); assert.match(file.suggestedFilename(), /\.log$/); },
       r: async () => { await press('r'); await page.locator('#input-mib').waitFor(); await press('Escape'); },
     };
     await press('?');
