@@ -12,7 +12,7 @@ import { viewAfter } from './view.ts';
 /** A log is opened at about so many bytes before its end. */
 const TAIL_BYTES = 512 * 1024;
 /** When the journal is that far ahead of what came, the stream is opened anew at the tail. */
-const OUTRUN_BYTES = 24 * 1024 * 1024;
+const OUTRUN_BYTES = 24 << 20;
 const MAX_DAMAGED = 3;
 
 interface TrustedTypes {
@@ -82,7 +82,7 @@ export class LogClient {
     this.#worker = new Worker(workerUrl(), { type: 'module' });
     this.#worker.onmessage = (e: MessageEvent<FromWorker>) => this.#receive(e.data);
     const phone = matchMedia('(max-width: 720px)').matches;
-    this.#send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 16 : 64) * 1024 * 1024 });
+    this.#send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 16 : 64) << 20 });
     this.#stream = socket.subscribe({
       topic,
       host,

@@ -35,7 +35,7 @@ export interface Host {
 export class Engine {
   private readonly journal = new Journal();
   #loader: Loader | null = null;
-  #memory = 64 * 1024 * 1024;
+  #memory = 64 << 20;
   #view = { from: 0, count: 60, top: 0, follow: true };
   #painted = true;
   #dirty = false;

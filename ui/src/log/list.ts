@@ -191,7 +191,7 @@ export class LogList {
     if (!this.#dataOf(this.#map.row)) return;
     // Somebody waits for these rows: they are in place before the next frame, not after it.
     cancelAnimationFrame(this.#frame);
-    this.#paint(0);
+    this.#paint();
   }
 
   /** The rows that showRow will want. */
@@ -206,10 +206,6 @@ export class LogList {
   /** How much of the window the rows fill. */
   get fill(): number {
     return Math.min(1, (this.#map.rows * ROW_HEIGHT) / this.#map.viewport);
-  }
-
-  get firstRow(): number {
-    return this.#map.row;
   }
 
   /** From where the next error or hit is looked for. */
@@ -358,7 +354,7 @@ export class LogList {
   }
 
   #schedule(): void {
-    if (this.#frame === 0) this.#frame = requestAnimationFrame((at) => this.#paint(at));
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint());
   }
 
   /** Rows that fit into the window. */
@@ -370,7 +366,8 @@ export class LogList {
     const follow = this.follow.value.on;
     const from = Math.max(0, this.#map.row - SPARE);
     const count = this.#visible + SPARE * (follow ? 1 : 2);
-    const wanted = `${follow ? 'tail' : from}/${count}/${this.#map.row}`;
+    // Following, it is the end that is asked for: to ask anew for each of its rows would be to ask for the next picture at once.
+    const wanted = follow ? `${count}` : `${from}/${count}/${this.#map.row}`;
     if (wanted === this.#asked) return;
     this.#asked = wanted;
     this.#client.view(from, count, this.#map.row, follow);
@@ -378,8 +375,7 @@ export class LogList {
 
   // ---- painting
 
-  /** at: when its frame began; 0: it is not for one that was asked for. */
-  #paint(at: number): void {
+  #paint(): void {
     this.#frame = 0;
     this.#draw();
     if (this.#look.wrap && this.#measure()) {
@@ -393,19 +389,28 @@ export class LogList {
     this.#headOf(this.#dataOf(this.#map.row));
     this.atEnd.value = this.#map.atEnd;
     this.#ask();
-    this.#ready(at);
+    this.#ready();
   }
 
-  /** Lets the next picture come: after a moment when none of the rows of the last one is left in this, or when frames are late. */
-  #ready(at: number): void {
+  /** Lets the next picture come: after a moment when none of the rows of the last one is left in this; where frames come
+   * late, after a frame without one and a pause. */
+  #ready(): void {
     const last = this.#painted;
     const rushes = this.follow.value.on && last > 0 && this.#map.row >= last;
     this.#painted = this.#map.row + this.#visible;
-    if (at > 0) requestAnimationFrame((next) => this.#pace.frame(next - at));
-    const pause = Math.max(rushes ? RUSH_MS : 0, this.#pace.pause);
-    clearTimeout(this.#rush);
-    if (pause > 0) this.#rush = setTimeout(() => this.#client.painted(), pause);
-    else this.#client.painted();
+    const slow = this.#pace.pause > 0;
+    const at = document.timeline.currentTime as number; // of this frame
+    const next = () => {
+      clearTimeout(this.#rush);
+      const pause = Math.max(rushes ? RUSH_MS : 0, this.#pace.pause);
+      if (pause > 0) this.#rush = setTimeout(() => this.#client.painted(), pause);
+      else this.#client.painted();
+    };
+    requestAnimationFrame((then) => {
+      this.#pace.frame(then - at);
+      if (slow) next();
+    });
+    if (!slow) next();
   }
 
   #lastRow(): number {

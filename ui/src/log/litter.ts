@@ -3,7 +3,7 @@
 // once, and takes no memory when nobody writes into it.
 
 /** More than what makes it look, in any size of heap. */
-const COUNTS = 66 * 1024 * 1024;
+const COUNTS = 66 << 20;
 /** Rows that may lie about: 10 to 20 KB each. */
 const ROWS = 500;
 
