@@ -13,6 +13,7 @@
  */
 #include "core/app/status/status.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,7 +298,11 @@ static void on_document(const struct link_reply *reply, void *arg)
 	const struct host *host = host_of(req);
 	json_t *agent, *doc;
 
-	if (host == NULL || reply->err != 0 || reply->status != MSG_OK) {
+	if (host == NULL) { /* it was taken out meanwhile, whatever it said */
+		http_agent_problem(req, &(struct link_reply){.err = -ECANCELED});
+		return;
+	}
+	if (reply->err != 0 || reply->status != MSG_OK) {
 		http_agent_problem(req, reply);
 		return;
 	}
