@@ -251,6 +251,26 @@ describe('the log viewer', () => {
     await visitor.leave();
   });
 
+  it('copies text that is selected from a place to one far below, whose rows have come and gone', async () => {
+    const bytes = (await raw(runs.lines)).toString().split('\n');
+    const visitor = await look(runs.lines, { hash: '#L1000' });
+    const { page } = visitor;
+    const text = (n) => page.locator('.lr:not(.pinned)', { has: page.locator('.ln', { hasText: new RegExp(`^${n}$`) }) }).locator('.lx');
+    // by a few rows, and by more than are kept ready
+    for (const rows of [300, 4000]) {
+      await page.reload();
+      await text(1002).click({ position: { x: 1, y: 10 } });
+      await page.evaluate((px) => { document.querySelector('.log-scroll').scrollTop += px; }, rows * 20);
+      await page.waitForFunction((n) => Number([...document.querySelectorAll('.lr:not(.pinned):not(.wait) .ln')].at(-1)?.textContent) > n, 1000 + rows);
+      const last = await page.evaluate(() => Number([...document.querySelectorAll('.lr:not(.pinned) .ln')].map((e) => e.textContent)[12]));
+      await text(last).click({ modifiers: ['Shift'], position: { x: 1, y: 10 } });
+      await page.keyboard.press('Control+c');
+      const wanted = `${bytes.slice(1001, last - 1).join('\n')}\n`;
+      await until(`${last - 1002} lines on the clipboard`, async () => (await page.evaluate(() => navigator.clipboard.readText())) === wanted);
+    }
+    await visitor.leave();
+  });
+
   it('copies all of a log that was never loaded whole, and says what is too much', async () => {
     const bytes = (await raw(runs.lines)).toString();
     const visitor = await look(runs.lines);

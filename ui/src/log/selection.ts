@@ -37,6 +37,8 @@ interface Selected {
 export class LogSelection {
   readonly lines = signal<Lines | null>(null);
   #selected: Selected | null = null;
+  /** Where a selection begins, or would with Shift. */
+  #caret = -1;
   #anchorLine = 0;
   #ready: { of: string; text: string } | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -92,8 +94,9 @@ export class LogSelection {
 
   /** Lets go of selected text; picked lines stay. */
   clear(): void {
-    if (!this.#selected) return;
+    if (!this.#selected && this.#caret < 0) return;
     this.#selected = null;
+    this.#caret = -1;
     this.#ready = null;
     getSelection()?.removeAllRanges();
   }
@@ -105,10 +108,11 @@ export class LogSelection {
 
   pinned(): ReadonlySet<number> {
     const s = this.#selected;
-    return s ? new Set([s.from.row, s.to.row]) : new Set();
+    return new Set(s ? [s.from.row, s.to.row] : [this.#caret]);
   }
 
   shift(delta: number): void {
+    if (this.#caret >= 0) this.#caret += delta;
     const s = this.#selected;
     if (!s) return;
     s.from.row += delta;
@@ -130,11 +134,12 @@ export class LogSelection {
 
   readonly #changed = (): void => {
     const s = getSelection();
+    const a = s && this.#pointOf(s.anchorNode, s.anchorOffset);
+    this.#caret = a?.row ?? -1;
     if (!s || s.isCollapsed) {
       this.#selected = null;
       return;
     }
-    const a = this.#pointOf(s.anchorNode, s.anchorOffset);
     const b = this.#pointOf(s.focusNode, s.focusOffset);
     if (!a || !b) {
       if (!a && !b) this.#selected = null;
