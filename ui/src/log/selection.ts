@@ -166,6 +166,7 @@ export class LogSelection {
   }
 
   readonly #copy = (e: ClipboardEvent): void => {
+    this.#changed(); // what was selected just now may not have been told yet
     const s = this.#selected;
     if (!s || !e.clipboardData) return;
     e.preventDefault();
