@@ -106,8 +106,8 @@ async function big(browser, fixture) {
   fixture.runs.delete(run.doc.id);
 }
 
-async function follow(browser, fixture, rate) {
-  const page = await browser.open(DESKTOP);
+async function follow(browser, fixture, rate, viewport = DESKTOP) {
+  const page = await browser.open(viewport);
   const run = fixture.add(streamRun(rate));
   try {
     await page.goto(`${fixture.origin}/runs/${run.doc.number}`);
@@ -137,6 +137,11 @@ async function live(browser, fixture, rate, leastFps) {
   put(`${name}, late frames`, list.map((s) => s.late * 100), 3, ' %', percent);
   put(`${name}, long tasks`, list.map((s) => s.long), 0, '', noisy);
   put(`${name}, memory of the tab, the most`, [Math.max(...list.map((s) => s.memory))], 250, ' MB');
+}
+
+async function livePhone(browser, fixture, rate) {
+  const { memory } = await follow(browser, fixture, rate, PHONE);
+  put(`phone: stream of ${rate} MB/s, memory of the tab, the most`, [memory], 150, ' MB');
 }
 
 /** xterm.js, in the same browser and the same run, into the column beside ours. */
@@ -191,6 +196,7 @@ export const uiBench = (keep) => async () => {
     await opening(browser, fixture);
     await overview(browser, fixture);
     await big(browser, fixture);
+    await livePhone(browser, fixture, 25);
     await live(browser, fixture, 25, 58);
     await live(browser, fixture, 50, 55);
     await peer(browser);
