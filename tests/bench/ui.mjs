@@ -20,8 +20,9 @@ const JUMPS = Number(process.env.BENCH_JUMPS ?? 40);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const BUSY = process.env.BENCH_BUSY === '1';
-/** More than the page, its peer and this process ever take together. */
-const GUARD = { megabytes: 6000, minutes: 15 };
+/** More than the page, its peer and this process ever take together: xterm.js keeps 2 GB of a million lines, and those of one
+ * terminal are not given back at once when the next begins. */
+const GUARD = { megabytes: 10_000, minutes: 15 };
 const SLOW_4G = { bits: 1.6e6, latency: 150, cpu: 4 };
 
 const rows = [];
@@ -185,7 +186,13 @@ function table() {
 
 export const uiBench = (keep) => async () => {
   const fit = sizes();
-  const guard = new Guard(GUARD);
+  const guard = new Guard({
+    ...GUARD,
+    tell: (why) => {
+      table(); // what was measured until then
+      console.error(`bench: ${why}; it ends here`);
+    },
+  });
   const built = buildPage();
   const browser = new BareBrowser();
   guard.watch(browser.pid);
