@@ -155,9 +155,9 @@ export class LogList {
     this.#to('hold');
   }
 
-  /** What is there now counts as seen. */
-  countFromHere(): void {
-    if (!this.follow.value.on) this.follow.value = { on: false, heldAt: this.#client.size.value.lines };
+  /** What is there now counts as seen; lines: so many are there, whatever of them has come. */
+  countFromHere(lines = 0): void {
+    if (!this.follow.value.on) this.follow.value = { on: false, heldAt: Math.max(lines, this.#client.size.value.lines) };
   }
 
   toEnd(): void {

@@ -27,7 +27,7 @@ async function openAtFailure(control: LogControl, run: Run): Promise<void> {
   if (row === null) return;
   control.list.value?.showRow(row);
   control.list.value?.setCurrent(row);
-  control.list.value?.countFromHere();
+  control.list.value?.countFromHere(run.lines);
 }
 
 /** Steps that went well are folded away when somebody comes to see what did not, or what goes on. */
