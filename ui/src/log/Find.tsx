@@ -3,6 +3,7 @@ import { t } from '../i18n/index.ts';
 import { bytes, number } from '../lib/format.ts';
 import { IconButton } from '../ui/Button.tsx';
 import { Icon } from '../ui/Icon.tsx';
+import { closeFind, nextHit, search, toggleOnly } from './acts.ts';
 import type { LogControl } from './control.ts';
 
 /** The search bar: what is looked for, how many there are, the next and the one before. */
@@ -14,8 +15,8 @@ export function Find({ control }: { control: LogControl }) {
   const found = control.client.found.value;
   const empty = control.query.value === '';
   const onKey = (e: KeyboardEvent) => {
-    if (e.key === 'Escape') control.closeFind();
-    else if (e.key === 'Enter' && !e.isComposing) void control.nextHit(!e.shiftKey);
+    if (e.key === 'Escape') closeFind(control);
+    else if (e.key === 'Enter' && !e.isComposing) void nextHit(control, !e.shiftKey);
     else return;
     e.preventDefault();
     e.stopPropagation();
@@ -36,23 +37,23 @@ export function Find({ control }: { control: LogControl }) {
             autocapitalize="none"
             autocomplete="off"
             aria-invalid={found.problem !== '' ? 'true' : undefined}
-            onInput={(e) => control.search(e.currentTarget.value, control.regex.value)}
+            onInput={(e) => search(control, e.currentTarget.value, control.regex.value)}
             onKeyDown={onKey}
           />
-          <button type="button" class="regex" aria-label={m.regex} aria-pressed={control.regex.value} title={m.regex} onClick={() => control.search(control.query.value, !control.regex.value)}>
+          <button type="button" class="regex" aria-label={m.regex} aria-pressed={control.regex.value} title={m.regex} onClick={() => search(control, control.query.value, !control.regex.value)}>
             .*
           </button>
         </label>
-        <button type="button" class="only-hits" aria-pressed={control.client.only.value} disabled={empty} title={`${m.onlyHits} (m)`} onClick={() => control.toggleOnly()}>
+        <button type="button" class="only-hits" aria-pressed={control.client.only.value} disabled={empty} title={`${m.onlyHits} (m)`} onClick={() => toggleOnly(control)}>
           <Icon name="list-filter" />
           <span class="visually-hidden">{m.onlyHits}</span>
         </button>
         <span class="find-count mono" role="status">
           {!empty && count}
         </span>
-        <IconButton icon="chevron-up" label={m.previousHit} keys="N" disabled={found.rows === 0} onClick={() => void control.nextHit(false)} />
-        <IconButton icon="chevron-down" label={m.nextHit} keys="n" disabled={found.rows === 0} onClick={() => void control.nextHit(true)} />
-        <IconButton icon="x" label={m.closeFind} keys="Esc" onClick={() => control.closeFind()} />
+        <IconButton icon="chevron-up" label={m.previousHit} keys="N" disabled={found.rows === 0} onClick={() => void nextHit(control, false)} />
+        <IconButton icon="chevron-down" label={m.nextHit} keys="n" disabled={found.rows === 0} onClick={() => void nextHit(control, true)} />
+        <IconButton icon="x" label={m.closeFind} keys="Esc" onClick={() => closeFind(control)} />
       </div>
       <FindNote control={control} />
     </>

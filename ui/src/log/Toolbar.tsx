@@ -1,4 +1,3 @@
-import { useComputed } from '@preact/signals';
 import { t } from '../i18n/index.ts';
 import { bytes, number } from '../lib/format.ts';
 import { lazy } from '../lib/lazy.tsx';
@@ -8,6 +7,7 @@ import type { LogControl } from './control.ts';
 import type { ToolbarProps } from './More.tsx';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 
+const Errors = lazy(() => import('./Errors.tsx').then((m) => m.Errors));
 const Find = lazy(() => import('./Find.tsx').then((m) => m.Find), { soon: true });
 const More = lazy(() => import('./More.tsx').then((m) => m.More), { soon: true });
 
@@ -20,11 +20,6 @@ function LogSize({ control }: { control: LogControl }) {
 export function Toolbar(props: ToolbarProps) {
   const m = t.value;
   const { control } = props;
-  // Those of what was never here are not counted yet.
-  const errors = useComputed(() => {
-    const { errors: n, errorsComplete, held, end } = control.client.size.value;
-    return n > 0 ? number(n) + (errorsComplete || held >= end ? '' : '+') : '';
-  }).value;
   const streams = control.client.streams.value;
   return (
     <div class="log-bar">
@@ -45,17 +40,7 @@ export function Toolbar(props: ToolbarProps) {
             <Icon name="x" />
           </button>
         )}
-        {errors !== '' && (
-          <span class="errors">
-            <button type="button" class="errors-count" onClick={() => void control.nextError(true)} title={`${m.nextError} (e)`}>
-              <Icon name="triangle-alert" />
-              <span class="mono">{errors}</span>
-              <span class="visually-hidden"> {m.nextError}</span>
-            </button>
-            <IconButton icon="chevron-up" class="wide-only" label={m.previousError} keys="E" onClick={() => void control.nextError(false)} />
-            <IconButton icon="chevron-down" class="wide-only" label={m.nextError} keys="e" onClick={() => void control.nextError(true)} />
-          </span>
-        )}
+        <Errors control={control} />
         <IconButton icon="wrap-text" class="wide-only" label={m.wrapLines} keys="w" pressed={wrapLines.value} onClick={toggleWrap} />
         <IconButton icon="clock" class="wide-only" label={`${m.timestamps}: ${m.times[timestamps.value]}`} keys="t" pressed={timestamps.value !== 'off'} onClick={nextTimes} />
         <IconButton icon={control.focusMode.value ? 'minimize' : 'maximize'} label={m.focusMode} keys="z" pressed={control.focusMode.value} onClick={() => (control.focusMode.value = !control.focusMode.value)} />

@@ -57,3 +57,54 @@ export async function nextStep(control: LogControl, steps: readonly Step[], forw
   const to = begun[Math.max(0, Math.min(begun.length - 1, at + (forward ? 1 : inside ? 0 : -1)))]!;
   await control.show({ offset: to.offset! }, 0);
 }
+
+// ---- searching
+
+export function search({ query, regex, hitAt, client }: LogControl, text: string, isRegex: boolean): void {
+  if (text === query.value && isRegex === regex.value) return;
+  query.value = text;
+  regex.value = isRegex;
+  hitAt.value = 0;
+  client.find(text === '' ? null : { text, regex: isRegex });
+}
+
+/** Shows only hits and the lines around them, or everything again. */
+export function toggleOnly({ query, client, list }: LogControl): void {
+  if (query.value === '' && !client.only.value) return;
+  list.value?.forget();
+  client.show(client.folded.value, client.streams.value, !client.only.value);
+}
+
+export function closeFind(control: LogControl): void {
+  const list = control.list.value;
+  control.findOpen.value = false;
+  if (control.client.only.value) toggleOnly(control);
+  search(control, '', control.regex.value);
+  list?.setCurrent(-1);
+  list?.root.focus({ preventScroll: true });
+}
+
+/** Goes to the next hit or error. Its number among all, from 1; 0: there is none. */
+function step(control: LogControl, what: 'hit' | 'error', forward: boolean): Promise<number> {
+  const done = control.stepping.then(async () => {
+    const list = control.list.value;
+    if (!list) return 0;
+    const { row, rank } = await control.client.next(what, list.reference, forward);
+    if (row === null) return 0;
+    list.showRow(row);
+    list.setCurrent(row);
+    return rank;
+  });
+  control.stepping = done;
+  return done;
+}
+
+export async function nextHit(control: LogControl, forward: boolean): Promise<void> {
+  if (control.query.value === '') return control.openFind();
+  control.hitAt.value = await step(control, 'hit', forward);
+}
+
+export async function nextError(control: LogControl, forward: boolean): Promise<void> {
+  if ((await step(control, 'error', forward)) > 0) return;
+  say(control.client.size.value.errorsComplete ? t.value.noErrors : t.value.noErrorsHere);
+}

@@ -1,8 +1,7 @@
-// What can be done with a log that is shown: the toolbar, the keys and the step list all call this.
+// What can be done with a log that is shown: the toolbar, the keys and the step list all call this. What is done only now
+// and then is in acts.ts.
 
 import { signal } from '@preact/signals';
-import { t } from '../i18n/index.ts';
-import { say } from '../ui/toast.ts';
 import { LogClient } from './client.ts';
 import { LogList, type ListLook } from './list.ts';
 import type { Stream, Target } from './messages.ts';
@@ -20,7 +19,8 @@ export class LogControl {
   /** Which hit is the current one, from 1; 0: none yet. */
   readonly hitAt = signal(0);
   readonly focusMode = signal(false);
-  #stepping: Promise<number> = Promise.resolve(0);
+  /** The jump to a hit or an error that is under way: the next one goes on from where it comes to. */
+  stepping: Promise<unknown> = Promise.resolve();
 
   /** topic, host: of what is no run's log (see LogClient). */
   constructor(run: string, topic?: string, host?: string) {
@@ -43,59 +43,9 @@ export class LogControl {
     this.client.close();
   }
 
-  search(text: string, regex: boolean): void {
-    if (text === this.query.value && regex === this.regex.value) return;
-    this.query.value = text;
-    this.regex.value = regex;
-    this.hitAt.value = 0;
-    this.client.find(text === '' ? null : { text, regex });
-  }
-
-  /** Shows only hits and the lines around them, or everything again. */
-  toggleOnly(): void {
-    const { client } = this;
-    if (this.query.value === '' && !client.only.value) return;
-    this.list.value?.forget();
-    client.show(client.folded.value, client.streams.value, !client.only.value);
-  }
-
   openFind(): void {
     this.findOpen.value = true;
     document.querySelector<HTMLInputElement>('.find input')?.select();
-  }
-
-  closeFind(): void {
-    this.findOpen.value = false;
-    if (this.client.only.value) this.toggleOnly();
-    this.search('', this.regex.value);
-    this.list.value?.setCurrent(-1);
-    this.list.value?.root.focus({ preventScroll: true });
-  }
-
-  /** One after the other: each goes on from where the one before it came to. */
-  #step(what: 'hit' | 'error', forward: boolean): Promise<number> {
-    this.#stepping = this.#stepping.then(() => this.#stepOnce(what, forward));
-    return this.#stepping;
-  }
-
-  async #stepOnce(what: 'hit' | 'error', forward: boolean): Promise<number> {
-    const list = this.list.value;
-    if (!list) return 0;
-    const { row, rank } = await this.client.next(what, list.reference, forward);
-    if (row === null) return 0;
-    list.showRow(row);
-    list.setCurrent(row);
-    return rank;
-  }
-
-  async nextHit(forward: boolean): Promise<void> {
-    if (this.query.value === '') return this.openFind();
-    this.hitAt.value = await this.#step('hit', forward);
-  }
-
-  async nextError(forward: boolean): Promise<void> {
-    if ((await this.#step('error', forward)) > 0) return;
-    say(this.client.size.value.errorsComplete ? t.value.noErrors : t.value.noErrorsHere);
   }
 
   // ---- steps

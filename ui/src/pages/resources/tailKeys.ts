@@ -4,7 +4,7 @@ import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { useKeys, type Keys } from '../../lib/keys.ts';
 import type { LogControl } from '../../log/control.ts';
-import { copyPicked } from '../../log/acts.ts';
+import { closeFind, copyPicked, nextError, nextHit, toggleOnly } from '../../log/acts.ts';
 import { gestures } from '../../log/gestures.ts';
 import { nextTimes, toggleWrap } from '../../log/prefs.ts';
 
@@ -28,17 +28,17 @@ export function useTailKeys(control: LogControl, box: RefObject<HTMLElement | nu
         input.focus();
         return input.select();
       },
-      n: () => void control.nextHit(true),
-      'Shift+N': () => void control.nextHit(false),
-      m: () => control.toggleOnly(),
-      e: () => void control.nextError(true),
-      'Shift+E': () => void control.nextError(false),
+      n: () => void nextHit(control, true),
+      'Shift+N': () => void nextHit(control, false),
+      m: () => toggleOnly(control),
+      e: () => void nextError(control, true),
+      'Shift+E': () => void nextError(control, false),
       w: toggleWrap,
       t: nextTimes,
       z: () => (control.focusMode.value = !control.focusMode.value),
       c: () => void copyPicked(control),
       Escape: () => {
-        if (control.findOpen.value) control.closeFind();
+        if (control.findOpen.value) closeFind(control);
         else if (control.focusMode.value) control.focusMode.value = false;
         else return 'pass';
         return undefined;

@@ -6,7 +6,7 @@ import type { Run, Step } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { duration } from '../../lib/format.ts';
 import { useKeys } from '../../lib/keys.ts';
-import { copyLink, copyPicked, foldHere, nextStep } from '../../log/acts.ts';
+import { closeFind, copyLink, copyPicked, foldHere, nextError, nextHit, nextStep, toggleOnly } from '../../log/acts.ts';
 import type { LogControl } from '../../log/control.ts';
 import { gestures } from '../../log/gestures.ts';
 import { goNeighbour } from '../../live/hosts.ts';
@@ -91,11 +91,11 @@ export function RunHands({ control, run, cancelAsked, runAgain, wentWrong }: Pro
       PageUp: () => page(-1),
       PageDown: () => page(1),
       '/': () => control.openFind(),
-      n: () => void control.nextHit(true),
-      'Shift+N': () => void control.nextHit(false),
-      m: () => control.toggleOnly(),
-      e: () => void control.nextError(true),
-      'Shift+E': () => void control.nextError(false),
+      n: () => void nextHit(control, true),
+      'Shift+N': () => void nextHit(control, false),
+      m: () => toggleOnly(control),
+      e: () => void nextError(control, true),
+      'Shift+E': () => void nextError(control, false),
       '[': () => goNeighbour(run.value, -1),
       ']': () => goNeighbour(run.value, 1),
       s: () => void nextStep(control, run.value.steps, true),
@@ -118,7 +118,7 @@ export function RunHands({ control, run, cancelAsked, runAgain, wentWrong }: Pro
       Escape: () => {
         // What floats on top goes first, by itself.
         if (document.querySelector('.menu, .popover')) return 'pass';
-        if (control.findOpen.value) control.closeFind();
+        if (control.findOpen.value) closeFind(control);
         else control.focusMode.value = false;
         return undefined;
       },
