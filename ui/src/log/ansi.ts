@@ -88,22 +88,14 @@ export function applySgr(s: Style, p: readonly number[]): void {
   }
 }
 
-export const enum SeqKind {
-  other,
-  sgr,
-  /** CSI K: erase in line; `param` 0 to the end, 1 to the start, 2 all. */
-  erase,
-  link,
-}
-
 export interface Sequence {
-  kind: SeqKind;
   /** Index of the first byte after the sequence. */
   end: number;
-  param: number;
+  /** CSI K, erase in line: 0 to the end, 1 to the start, 2 all. -1: it is another. */
+  erase: number;
 }
 
-const seq: Sequence = { kind: SeqKind.other, end: 0, param: 0 };
+const seq: Sequence = { end: 0, erase: -1 };
 /** The parameter of a sequence with one, as most are: a list for each would be most of what reading it costs. */
 const one = [0];
 const ascii = new TextDecoder();
@@ -124,8 +116,7 @@ function foldColons(p: number[], colon: boolean): void {
  * reused by the next call. A sequence that is cut off swallows what is there.
  */
 export function parseEscape(u: Uint8Array, i: number, end: number, style: Style): Sequence {
-  seq.kind = SeqKind.other;
-  seq.param = 0;
+  seq.erase = -1;
   const first = u[i + 1];
   if (first === 0x5b) return parseCsi(u, i + 2, end, style);
   if (first === 0x5d) return parseOsc(u, i + 2, end, style);
@@ -161,11 +152,7 @@ function parseCsi(u: Uint8Array, from: number, end: number, style: Style): Seque
       if (c === 0x6d && plain) {
         foldColons(p, colon);
         applySgr(style, p);
-        seq.kind = SeqKind.sgr;
-      } else if (c === 0x4b && plain) {
-        seq.kind = SeqKind.erase;
-        seq.param = Math.max(0, p[0]!);
-      }
+      } else if (c === 0x4b && plain) seq.erase = Math.max(0, p[0]!);
       return seq;
     } else if (c < 0x20) {
       seq.end = j; // a control byte ends it and is looked at itself
@@ -193,7 +180,6 @@ function parseOsc(u: Uint8Array, from: number, end: number, style: Style): Seque
     let j = from + 2;
     while (j < textEnd && u[j] !== 0x3b) j++;
     style.link = safeLink(ascii.decode(u.subarray(Math.min(textEnd, j + 1), textEnd)));
-    seq.kind = SeqKind.link;
   }
   return seq;
 }

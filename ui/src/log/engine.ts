@@ -10,7 +10,7 @@ import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
 import type { Around, FromWorker, Point, Row, Size, Stream, Target, ToWorker, View } from './messages.ts';
 import { lineAt } from './rows.ts';
-import { markRuns, type Spot } from './scan.ts';
+import { edge, isOf, markRuns, type Spot } from './scan.ts';
 import { viewAfter } from './view.ts';
 
 /** Rows beyond the window that are fetched before somebody scrolls there. */
@@ -170,7 +170,7 @@ export class Engine {
     this.#finder.setStream(stream);
     const lines = this.#only ? (this.#finder.hits?.linesWith(CONTEXT) ?? null) : null;
     // Hits are looked for in folded steps as well.
-    const pen = (p: number) => (lines !== null || !folded.has(p >> 1)) && (stream === 'both' || (stream === 'stderr') === ((p & 1) === 1));
+    const pen = (p: number) => (lines !== null || !folded.has(p >> 1)) && isOf(stream, p & 1);
     const all = lines === null && folded.size === 0 && stream === 'both';
     this.#change(() => this.journal.setFilter(all ? null : { pen, lines }));
   }
@@ -190,7 +190,7 @@ export class Engine {
     this.#only = false;
     const pen = e.pen(row);
     this.#folded.delete(pen >> 1);
-    if (this.#stream !== 'both' && (this.#stream === 'stderr') !== ((pen & 1) === 1)) this.#stream = 'both';
+    if (!isOf(this.#stream, pen & 1)) this.#stream = 'both';
     this.#applyFilter();
     this.#host.post({ t: 'shows', folded: [...this.#folded], stream: this.#stream, only: this.#only });
   }
@@ -390,9 +390,8 @@ export class Engine {
 
   /** Where in the journal a row of the window is; before all of it, or behind. */
   #spot(row: number): Spot {
-    const p = row < 0 ? null : this.journal.place(row);
-    if (row < 0) return { index: 0, row: -1, line: 0 };
-    if (!p) return { index: Math.max(0, this.journal.extents.length - 1), row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER };
+    const p = this.journal.place(row);
+    if (!p) return edge(this.journal, row >= 0);
     const e = p.extent;
     return { index: p.index, row: p.row, line: e.loaded ? 0 : e.line0 + p.row + 1 };
   }
@@ -401,15 +400,12 @@ export class Engine {
     const hit = await this.#finder.next(what, this.#spot(from), forward, once);
     let row: number | null = null;
     const e = hit && this.journal.extents[hit.index];
-    if (hit && e && hit.row >= 0 && e.loaded) {
-      this.#reveal(e, hit.row);
-      row = this.journal.start(hit.index) + e.shownOf(hit.row);
-    } else if (hit && e) {
+    if (hit && e) {
       // Seen before its bytes went, or told by the server: they have to be here to show it.
-      if (hit.row >= 0) await this.#bring({ offset: e.off });
-      else await this.#bring({ line: hit.line });
-      if (hit.row >= 0 && e.loaded) this.#reveal(e, hit.row);
-      row = hit.row >= 0 ? this.journal.start(this.journal.extents.indexOf(e)) + e.shownOf(hit.row) : this.#rowOf({ line: hit.line });
+      const byLine = hit.row < 0;
+      await this.#bring(byLine ? { line: hit.line } : { offset: e.off });
+      if (!byLine) this.#reveal(e, hit.row);
+      row = byLine ? this.#rowOf({ line: hit.line }) : this.journal.start(this.journal.extents.indexOf(e)) + e.shownOf(hit.row);
     }
     this.#host.post({ t: 'row', id, row, rank: hit?.rank ?? 0 });
   }

@@ -7,7 +7,7 @@
 import type { Journal } from './journal.ts';
 import type { Transport } from './loader.ts';
 import type { FromWorker, Query, Stream } from './messages.ts';
-import { errorScan, queryRegExp, queryScan, type Hit, type Scan, type Spot } from './scan.ts';
+import { edge, errorScan, isOf, queryRegExp, queryScan, type Hit, type Scan, type Spot } from './scan.ts';
 import { RowFlag, type Extent } from './extent.ts';
 
 const SLICE_MS = 6;
@@ -68,7 +68,7 @@ export class Finder {
     this.errors = this.#newErrors();
   }
 
-  readonly #wanted = (e: Extent, row: number): boolean => this.#stream === 'both' || (this.#stream === 'stderr') === ((e.flags[row]! & RowFlag.stderr) !== 0);
+  readonly #wanted = (e: Extent, row: number): boolean => isOf(this.#stream, e.flags[row]! & RowFlag.stderr);
 
   #newErrors(): Scan {
     return errorScan(this.#journal, this.#wanted);
@@ -172,9 +172,7 @@ export class Finder {
     if (!scan) return null;
     // What is here is looked through first; a stream that never rests is not waited for.
     for (let i = 0; i < SCAN_WAITS && this.#scanning; i++) await new Promise<void>((resolve) => this.#host.later(resolve, 20));
-    const last = Math.max(0, this.#journal.extents.length - 1);
-    const edge: Spot = forward ? { index: 0, row: -1, line: 0 } : { index: last, row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER };
-    return scan.next(from, forward) ?? (once ? null : scan.next(edge, forward));
+    return scan.next(from, forward) ?? (once ? null : scan.next(edge(this.#journal, !forward), forward));
   }
 
   // ---- looking through what is here

@@ -232,14 +232,11 @@ export class Journal {
       if (offset > old.off) parts.unshift(this.#extent(old.off, offset, old.line0, line - old.line0));
       at = i + parts.length - 1;
       this.extents.splice(i, 1, ...parts);
-      e.hold(bytes, n, rows);
-      this.#index(at);
-      const done = e.line0 + e.lines;
-      if (offset + n < old.end) this.extents.splice(at + 1, 0, this.#extent(offset + n, old.end, done, old.line0 + old.lines - done));
-    } else {
-      e.hold(bytes, n, rows);
-      this.#index(at);
     }
+    e.hold(bytes, n, rows);
+    this.#index(at);
+    const done = e.line0 + e.lines;
+    if (e !== old && offset + n < old.end) this.extents.splice(at + 1, 0, this.#extent(offset + n, old.end, done, old.line0 + old.lines - done));
     this.use(e);
     this.#settle(at);
     this.#touched(i);

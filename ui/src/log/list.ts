@@ -102,7 +102,7 @@ export class LogList {
   #makeMap(): ScrollMap {
     const self = this;
     return new ScrollMap(ROW_HEIGHT, {
-      of: (row) => (self.#look.wrap ? (self.#heights.get(row) ?? ROW_HEIGHT) : ROW_HEIGHT),
+      of: (row) => self.#heightOf(row),
       get mean() {
         return self.#look.wrap ? self.#mean : ROW_HEIGHT;
       },
@@ -110,6 +110,11 @@ export class LogList {
         return !self.#look.wrap;
       },
     });
+  }
+
+  /** Only of wrapped rows others were measured. */
+  #heightOf(row: number): number {
+    return this.#heights.get(row) ?? ROW_HEIGHT;
   }
 
   close(): void {
@@ -270,12 +275,13 @@ export class LogList {
 
   readonly #onKey = (e: KeyboardEvent): void => {
     if (e.target !== this.root || e.ctrlKey || e.metaKey || e.altKey) return;
-    if (e.key !== 'ArrowDown' && e.key !== 'ArrowUp') return;
+    const down = e.key === 'ArrowDown';
+    if (!down && e.key !== 'ArrowUp') return;
     e.preventDefault();
     this.#goal = null;
     const inView = this.#cursor >= this.#map.row && this.#shown.has(this.#cursor);
-    const from = inView ? this.#cursor : e.key === 'ArrowDown' ? this.#map.row - 1 : this.#lastVisible() + 1;
-    this.#cursor = Math.max(0, Math.min(this.#map.rows - 1, from + (e.key === 'ArrowDown' ? 1 : -1)));
+    const from = inView ? this.#cursor : down ? this.#map.row - 1 : this.#lastVisible() + 1;
+    this.#cursor = Math.max(0, Math.min(this.#map.rows - 1, from + (down ? 1 : -1)));
     this.#to('hold');
     if (this.#cursor <= this.#map.row) this.#map.toRow(this.#cursor, ROW_HEIGHT * 2);
     else if (this.#cursor >= this.#lastVisible()) this.#map.move(ROW_HEIGHT * 2);
@@ -416,7 +422,7 @@ export class LogList {
   #lastRow(): number {
     let y = -this.#map.px;
     let row = this.#map.row;
-    while (row < this.#map.rows && y < this.#map.viewport + ROW_HEIGHT) y += this.#look.wrap ? (this.#heights.get(row++) ?? ROW_HEIGHT) : (row++, ROW_HEIGHT);
+    while (row < this.#map.rows && y < this.#map.viewport + ROW_HEIGHT) y += this.#heightOf(row++);
     return row;
   }
 
@@ -475,7 +481,7 @@ export class LogList {
       const h = e.offsetHeight || ROW_HEIGHT;
       sum += h;
       count++;
-      if ((this.#heights.get(row) ?? ROW_HEIGHT) !== h) {
+      if (this.#heightOf(row) !== h) {
         this.#heights.set(row, h);
         changed = true;
       }

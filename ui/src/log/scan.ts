@@ -2,7 +2,7 @@
 
 import { lowerBound, RowFlag, type Extent } from './extent.ts';
 import type { Journal } from './journal.ts';
-import type { Query } from './messages.ts';
+import type { Query, Stream } from './messages.ts';
 import { lineAt, placeText } from './rows.ts';
 import { exactCase } from './search.ts';
 import { isRed, runsText, type Run } from './text.ts';
@@ -142,6 +142,15 @@ export interface Spot {
   row: number;
   line: number;
 }
+
+/** Before all of a journal, or behind it. */
+export function edge(journal: Journal, behind: boolean): Spot {
+  const last = Math.max(0, journal.extents.length - 1);
+  return behind ? { index: last, row: Number.MAX_SAFE_INTEGER, line: Number.MAX_SAFE_INTEGER } : { index: 0, row: -1, line: 0 };
+}
+
+/** Whether a line is of a stream; `stderr`: its bit of a pen or of a row's flags. */
+export const isOf = (stream: Stream, stderr: number): boolean => stream === 'both' || (stream === 'stderr') === stderr > 0;
 
 export interface Hit extends Spot {
   /** Its number among all hits, from 1. */

@@ -55,27 +55,23 @@ export class ScrollMap {
     return { row: 0, px: 0 };
   }
 
-  get atEnd(): boolean {
+  /** Whether the place is so many pixels or more below (or above, negative) the last one there is. */
+  #beyond(px: number): boolean {
     const end = this.#end();
-    return this.row > end.row || (this.row === end.row && this.px >= end.px - 2);
+    return this.row > end.row || (this.row === end.row && this.px >= end.px + px);
+  }
+
+  get atEnd(): boolean {
+    return this.#beyond(-2);
   }
 
   #clamp(): void {
-    if (this.row < 0 || this.rows === 0) {
-      this.row = 0;
-      this.px = 0;
-    }
-    const end = this.#end();
-    if (this.row > end.row || (this.row === end.row && this.px > end.px)) {
-      this.row = end.row;
-      this.px = end.px;
-    }
+    if (this.row < 0 || this.rows === 0) this.row = this.px = 0;
+    if (this.#beyond(0)) this.toEnd();
   }
 
   toEnd(): void {
-    const end = this.#end();
-    this.row = end.row;
-    this.px = end.px;
+    Object.assign(this, this.#end());
   }
 
   /** Brings a row to a distance from the top edge. */

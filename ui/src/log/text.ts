@@ -1,7 +1,7 @@
 // One line's bytes to styled runs of text: carriage returns and backspaces overwrite, CSI K erases,
 // bytes that are no UTF-8 and control characters are shown, never interpreted.
 
-import { Attr, isRedStyle, parseEscape, PLAIN, SeqKind, type Style } from './ansi.ts';
+import { Attr, isRedStyle, parseEscape, PLAIN, type Style } from './ansi.ts';
 
 export interface Run {
   text: string;
@@ -69,7 +69,6 @@ export function decodeText(u: Uint8Array, from: number, end: number): string {
 }
 
 function push(runs: Run[], text: string, s: Style): void {
-  if (text === '') return;
   const last = runs[runs.length - 1];
   if (last && last.fg === s.fg && last.bg === s.bg && last.attrs === s.attrs && last.link === s.link) last.text += text;
   else runs.push({ text, fg: s.fg, bg: s.bg, attrs: s.attrs, link: s.link });
@@ -84,19 +83,15 @@ function straight(u: Uint8Array, style: Style): Run[] | null {
     if (esc < 0) break;
     if (esc > from) push(runs, decodeText(u, from, esc), style);
     const seq = parseEscape(u, esc, u.length, style);
-    if (seq.kind === SeqKind.erase) return null;
+    if (seq.erase >= 0) return null;
     from = Math.max(esc + 1, seq.end);
   }
   if (from < u.length) push(runs, decodeText(u, from, u.length), style);
   return runs;
 }
 
-interface Cell {
+interface Cell extends Style {
   c: string;
-  fg: number;
-  bg: number;
-  attrs: number;
-  link: string;
 }
 
 const BLANK: Cell = { c: ' ', ...PLAIN };
@@ -121,10 +116,8 @@ function overwritten(u: Uint8Array, style: Style): Run[] {
     if (i > from) write(from, i);
     if (b === 0x1b) {
       const seq = parseEscape(u, i, u.length, style);
-      if (seq.kind === SeqKind.erase) {
-        if (seq.param === 0) cells.length = Math.min(cells.length, col);
-        else for (let k = seq.param === 2 ? cells.length : Math.min(cells.length, col + 1); k-- > 0; ) cells[k] = BLANK;
-      }
+      if (seq.erase === 0) cells.length = Math.min(cells.length, col);
+      else if (seq.erase > 0) for (let k = seq.erase === 2 ? cells.length : Math.min(cells.length, col + 1); k-- > 0; ) cells[k] = BLANK;
       i = Math.max(i + 1, seq.end);
     } else {
       col = b === 0x0d ? 0 : Math.max(0, col - 1);
