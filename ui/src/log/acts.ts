@@ -65,7 +65,7 @@ export function search({ query, regex, hitAt, client }: LogControl, text: string
   query.value = text;
   regex.value = isRegex;
   hitAt.value = 0;
-  client.find(text === '' ? null : { text, regex: isRegex });
+  client.send({ t: 'find', query: text === '' ? null : { text, regex: isRegex } });
 }
 
 /** Shows only hits and the lines around them, or everything again. */

@@ -1,6 +1,6 @@
 // Escape sequences: SGR (16, 256 and true colour), OSC 8 links; everything else is recognised and
 // dropped. A newline always ends a sequence, so that a line can be parsed on its own once the style
-// at its first byte is known.
+// at its first byte is known. The page takes only constants from here: what is made is marked, so that none of it comes along.
 
 /** 0 default · 1..16 the theme's colours · 17..272 the 256-colour table · TRUE_COLOUR + rgb. */
 export type Colour = number;
@@ -23,7 +23,7 @@ export interface Style {
   link: string;
 }
 
-export const PLAIN: Style = Object.freeze({ fg: 0, bg: 0, attrs: 0, link: '' });
+export const PLAIN: Style = /* @__PURE__ */ Object.freeze({ fg: 0, bg: 0, attrs: 0, link: '' });
 
 /** Styles as small numbers, so that the index holds one integer a line. 0 is the plain style. */
 export class StyleTable {
@@ -98,7 +98,7 @@ export interface Sequence {
 const seq: Sequence = { end: 0, erase: -1 };
 /** The parameter of a sequence with one, as most are: a list for each would be most of what reading it costs. */
 const one = [0];
-const ascii = new TextDecoder();
+const ascii = /* @__PURE__ */ new TextDecoder();
 
 /** Links may only lead to the web; anything else is shown as plain text. */
 export function safeLink(url: string): string {

@@ -6,7 +6,7 @@ import { EndReason } from '../proto/frame.ts';
 import type { Subscription } from '../live/socket.ts';
 import { onUnauthorized } from '../api/http.ts';
 import { connection, socket } from '../live/store.ts';
-import type { Around, Found, FromWorker, Point, Query, Size, Stream, Target, ToWorker, View } from './messages.ts';
+import type { Around, Found, FromWorker, Point, Size, Stream, Target, ToWorker, View } from './messages.ts';
 import { viewAfter } from './view.ts';
 
 /** A log is opened at about so many bytes before its end. */
@@ -82,7 +82,7 @@ export class LogClient {
     this.#worker = new Worker(workerUrl(), { type: 'module' });
     this.#worker.onmessage = (e: MessageEvent<FromWorker>) => this.#receive(e.data);
     const phone = matchMedia('(max-width: 720px)').matches;
-    this.#send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 16 : 64) << 20 });
+    this.send({ t: 'open', url: `${location.origin}/api/v1/runs/${run}/log`, memory: (phone ? 16 : 64) << 20 });
     this.#stream = socket.subscribe({
       topic,
       host,
@@ -96,7 +96,7 @@ export class LogClient {
     let wasOpen = connection.value.kind === 'open';
     this.#stopWatching = connection.subscribe((c) => {
       const open = c.kind === 'open';
-      if (open && !wasOpen) this.#send({ t: 'retry' });
+      if (open && !wasOpen) this.send({ t: 'retry' });
       wasOpen = open;
     });
   }
@@ -105,7 +105,8 @@ export class LogClient {
     return this.topic.startsWith('tail/');
   }
 
-  #send(m: ToWorker, transfer: Transferable[] = []): void {
+  /** Tells the worker; what is answered or kept here as well has a function of its own. */
+  send(m: ToWorker, transfer: Transferable[] = []): void {
     this.#worker.postMessage(m, transfer);
   }
 
@@ -114,10 +115,10 @@ export class LogClient {
       const { offset, size } = (data ?? {}) as { offset?: unknown; size?: unknown };
       if (typeof offset !== 'number') return;
       this.problem.value = '';
-      if (this.#isTail && this.#started) this.#send({ t: 'reset' });
+      if (this.#isTail && this.#started) this.send({ t: 'reset' });
       this.#started = true;
       if (this.#at < 0 || this.#isTail) this.#at = offset;
-      this.#send({ t: 'start', offset });
+      this.send({ t: 'start', offset });
       if (size === 0 || this.#isTail) this.ready.value = true;
     } else if (event === 'error') {
       const { code, message } = (data ?? {}) as { code?: unknown; message?: unknown };
@@ -129,7 +130,7 @@ export class LogClient {
 
   #chunk(c: { offset: number; buffer: ArrayBuffer; at: number; length: number }): void {
     this.#at = Math.max(this.#at, c.offset + c.length);
-    this.#send({ t: 'chunk', offset: c.offset, buffer: c.buffer, at: c.at, length: c.length }, [c.buffer]);
+    this.send({ t: 'chunk', offset: c.offset, buffer: c.buffer, at: c.at, length: c.length }, [c.buffer]);
   }
 
   #end(_offset: number, reason: EndReason): void {
@@ -138,7 +139,7 @@ export class LogClient {
       this.ready.value = true;
     } else if (reason === EndReason.shortened) {
       this.#at = -TAIL_BYTES;
-      this.#send({ t: 'reset' });
+      this.send({ t: 'reset' });
       this.#stream.restart();
     } else if (reason === EndReason.pruned) {
       this.problem.value = 'pruned';
@@ -205,34 +206,18 @@ export class LogClient {
     }
   }
 
-  view(from: number, count: number, top: number, follow: boolean): void {
-    this.#send({ t: 'view', from, count, top, follow });
-  }
-  painted(): void {
-    this.#send({ t: 'painted' });
-  }
-  find(query: Query | null): void {
-    this.#send({ t: 'find', query });
-  }
   /** Folds steps away, shows one stream or both, all lines or only what is searched for. */
   show(folded: ReadonlySet<number>, streams: Stream, only = this.only.value): void {
     this.folded.value = folded;
     this.streams.value = streams;
     this.only.value = only;
-    this.#send({ t: 'show', folded: [...folded], stream: streams, only });
+    this.send({ t: 'show', folded: [...folded], stream: streams, only });
   }
-  expand(row: number): void {
-    this.#send({ t: 'expand', row });
-  }
-  load(row: number): void {
-    this.#send({ t: 'load', row });
-  }
-
   #ask<T extends FromWorker['t']>(make: (id: number) => ToWorker): Promise<Extract<FromWorker, { t: T }>> {
     const id = this.#nextId++;
     return new Promise((resolve) => {
       this.#waiting.set(id, (m) => resolve(m as Extract<FromWorker, { t: T }>));
-      this.#send(make(id));
+      this.send(make(id));
     });
   }
 

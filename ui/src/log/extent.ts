@@ -100,12 +100,12 @@ export class Extent {
   loading = false;
 
   // Views of one buffer (see `grow`).
-  flags = new Uint8Array(0);
-  from = new Uint32Array(0);
-  to = new Uint32Array(0);
-  style = new Uint16Array(0);
-  record = new Uint32Array(0);
-  line = new Uint32Array(0);
+  flags!: Uint8Array;
+  from!: Uint32Array;
+  to!: Uint32Array;
+  style!: Uint16Array;
+  record!: Uint32Array;
+  line!: Uint32Array;
   multi = new Map<number, Pieces>();
 
   #filter: RowFilter | null = null;
@@ -126,6 +126,7 @@ export class Extent {
     this.end = end;
     this.lines = lines;
     this.count = Math.max(1, lines);
+    this.#layOut(0);
   }
 
   get size(): number {

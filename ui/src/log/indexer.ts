@@ -69,6 +69,11 @@ function endLine(e: Extent, pen: Pen, start: number, nl: number, at: number, str
     const whole = joinPieces(pen, buf);
     pen.passes(whole, 0, whole.length, table);
   }
+  addPieces(e, pen, flags, style, at, number);
+}
+
+/** Makes what a pen holds a row. */
+function addPieces(e: Extent, pen: Pen, flags: number, style: number, at: number, number: number): void {
   const row = e.addRow(flags | RowFlag.multi, 0, 0, style, at, number);
   e.multi.set(row, { head: pen.head, skipped: pen.skipped, spans: pen.spans });
   pen.clear();
@@ -103,9 +108,7 @@ function flush(e: Extent, pens: Pens, step: number, at: number): void {
   for (const [key, pen] of pens.open(step)) {
     // Its own record may be in an earlier extent; then the event's stands for time and step.
     const record = pen.spans.length > 0 ? pen.record : at;
-    const flags = pen.flags | RowFlag.open | RowFlag.multi | (key & 1 ? RowFlag.stderr : 0) | (pen.returns > 0 ? RowFlag.moves : 0);
-    const row = e.addRow(flags, 0, 0, pen.style, record, 0);
-    e.multi.set(row, { head: pen.head, skipped: pen.skipped, spans: pen.spans });
-    pen.clear();
+    const flags = pen.flags | RowFlag.open | (key & 1 ? RowFlag.stderr : 0) | (pen.returns > 0 ? RowFlag.moves : 0);
+    addPieces(e, pen, flags, pen.style, record, 0);
   }
 }

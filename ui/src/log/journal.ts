@@ -34,8 +34,7 @@ export class Journal {
 
   /** Journal bytes known about, up to the last whole record: from there a stream goes on. */
   get end(): number {
-    const last = this.extents.at(-1);
-    return last ? last.end : 0;
+    return this.extents.at(-1)?.end ?? 0;
   }
 
   get lines(): number {
@@ -74,7 +73,7 @@ export class Journal {
   /** The extent the stream appends to, when its bytes are here. */
   get #tail(): Extent | null {
     const last = this.extents.at(-1);
-    return last && last.buf ? last : null;
+    return last?.buf ? last : null;
   }
 
   /** Bytes of memory that what is here takes. */
@@ -195,10 +194,8 @@ export class Journal {
     const next = recordSize(bytes, 0) > 0 ? recordLine(bytes, 0) : lines;
     const before = this.extents.at(-1);
     // Two unknown stretches in a row are one.
-    if (before && !before.indexed) {
-      this.extents.pop();
-      this.extents.push(this.#extent(before.off, offset, before.line0, Math.max(0, next - before.line0)));
-    } else this.extents.push(this.#extent(from, offset, lines, Math.max(0, next - lines)));
+    const old = before && !before.indexed ? this.extents.pop()! : { off: from, line0: lines };
+    this.extents.push(this.#extent(old.off, offset, old.line0, Math.max(0, next - old.line0)));
     this.#touched(this.extents.length - 1);
   }
 

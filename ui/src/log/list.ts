@@ -298,8 +298,8 @@ export class LogList {
     if (!(e.target instanceof Element)) return;
     const el = e.target.closest<RowElement>('.lr');
     if (!el) return;
-    if (e.target.closest('.more-bytes')) this.#client.expand(el.row);
-    else if (e.target.closest('.load-gap')) this.#client.load(el.row);
+    if (e.target.closest('.more-bytes')) this.#client.send({ t: 'expand', row: el.row });
+    else if (e.target.closest('.load-gap')) this.#client.send({ t: 'load', row: el.row });
     else if (e.target.closest('.ln')) {
       const row = this.#dataOf(el.row);
       if (row?.k === 'line' && row.n > 0) this.selection.pickLine(row.n, e.shiftKey, (e as PointerEvent).pointerType === 'touch');
@@ -376,7 +376,7 @@ export class LogList {
     const wanted = follow ? `${count}` : `${from}/${count}/${this.#map.row}`;
     if (wanted === this.#asked) return;
     this.#asked = wanted;
-    this.#client.view(from, count, this.#map.row, follow);
+    this.#client.send({ t: 'view', from, count, top: this.#map.row, follow });
   }
 
   // ---- painting
@@ -406,11 +406,12 @@ export class LogList {
     this.#painted = this.#map.row + this.#visible;
     const slow = this.#pace.pause > 0;
     const at = document.timeline.currentTime as number; // of this frame
+    const painted = () => this.#client.send({ t: 'painted' });
     const next = () => {
       clearTimeout(this.#rush);
       const pause = Math.max(rushes ? RUSH_MS : 0, this.#pace.pause);
-      if (pause > 0) this.#rush = setTimeout(() => this.#client.painted(), pause);
-      else this.#client.painted();
+      if (pause > 0) this.#rush = setTimeout(painted, pause);
+      else painted();
     };
     requestAnimationFrame((then) => {
       this.#pace.frame(then - at);
