@@ -11,6 +11,7 @@
 
 #include "core/app/logs/errorline.h"
 #include "core/app/logs/logscan.h"
+#include "core/app/logs/pen.h"
 #include "core/base/utf8.h"
 #include "proto/record.h"
 #include "tests/unit/vectors.h"
@@ -301,6 +302,33 @@ static void what_an_error_is_is_said_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static void on_no_text(struct pen *pen, bool ends, void *arg)
+{
+	(void)pen;
+	(void)ends;
+	(void)arg;
+}
+
+/* An agent may name each record another step: there are not more lines to be held for that. */
+static void pens_are_bounded(void **state)
+{
+	struct pens pens;
+	size_t n = 0;
+
+	(void)state;
+	pens_init(&pens, on_no_text, NULL);
+	for (uint32_t step = 0; step <= UINT16_MAX; step += 7)
+		(void)pens_write(&pens, pens_get(&pens, (uint16_t)step, RECORD_STDERR),
+			(const uint8_t *)"text", 4, 1, 0);
+	list_foreach(pos, tmp, &pens.all) n++;
+	assert_int_equal(n, PENS_MAX);
+	/* The last one is whose turn it is. */
+	assert_int_equal(pens_get(&pens, 9, RECORD_STDOUT)->step, 9);
+	assert_int_equal(pens_get(&pens, 9, RECORD_STDOUT)->kind, RECORD_STDOUT);
+	assert_int_equal(pens_get(&pens, 7, RECORD_STDERR)->step, 7);
+	pens_fini(&pens);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +347,7 @@ int main(void)
 		TEST(its_json_is_bounded_whatever_it_holds),
 		TEST(damaged_records_are_refused),
 		cmocka_unit_test(what_an_error_is_is_said_once),
+		cmocka_unit_test(pens_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 void pens_init(struct pens *pens, pen_text_fn on_text, void *arg)
 {
 	list_init(&pens->all);
+	pens->n = 0;
 	pens->on_text = on_text;
 	pens->arg = arg;
 	pens->overlap = 0;
@@ -27,7 +28,7 @@ void pens_fini(struct pens *pens)
 
 struct pen *pens_get(struct pens *pens, uint16_t step, uint8_t kind)
 {
-	struct pen *pen;
+	struct pen *pen = NULL;
 
 	list_foreach(pos, tmp, &pens->all)
 	{
@@ -35,6 +36,12 @@ struct pen *pens_get(struct pens *pens, uint16_t step, uint8_t kind)
 		if (pen->step == step && pen->kind == kind)
 			return pen;
 	}
+	if (pens->n == PENS_MAX) {
+		pen->step = step;
+		pen->kind = kind;
+		return pen;
+	}
+	pens->n++;
 	pen = xcalloc(1, sizeof(*pen));
 	pen->step = step;
 	pen->kind = kind;

@@ -17,6 +17,7 @@
 #include "core/base/list.h"
 
 #define PEN_MAX_LINE 16384 /* a longer line comes in pieces */
+#define PENS_MAX 1024	   /* two for each of 256 steps, and as many again */
 #define PEN_MAX_PARAMS 32  /* of an SGR sequence; one with more is not looked at */
 
 enum pen_state {
@@ -54,7 +55,8 @@ struct pen {
 typedef void (*pen_text_fn)(struct pen *pen, bool ends, void *arg);
 
 struct pens {
-	struct list all; /* pen.link, at most two a step */
+	struct list all; /* pen.link, at most two a step and PENS_MAX */
+	size_t n;
 	pen_text_fn on_text;
 	void *arg;
 	size_t overlap; /* bytes of a piece with which the next one begins; 0 after pens_init() */
@@ -67,7 +69,8 @@ void pens_fini(struct pens *pens);
  * reverse), or a quarter of its characters is in one. */
 bool pen_is_red(const struct pen *pen);
 
-/* The pen of a step's stream, made when it is not there. */
+/* The pen of a step's stream, made when it is not there. Where there are PENS_MAX, which no agent
+ * of ours makes, the last goes on as that one's, in the middle of its line. */
 struct pen *pens_get(struct pens *pens, uint16_t step, uint8_t kind);
 /* Writes n bytes of a record that begins at offset. Stops behind the first newline and returns how
  * many bytes that were; n when there is none. */
