@@ -195,15 +195,27 @@ static void copy_text(char *out, size_t cap, struct wire_str text)
 }
 
 /* Values stand in the document as they came: they must not end before their text does. */
-static bool is_json(struct wire_str text, json_type type)
+static bool is_object(struct wire_str text)
 {
 	/* our own numbers may be larger than what jansson has for whole ones */
 	json_t *root =
 		json_loadb(text.data, text.len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
-	bool is = root != NULL && json_typeof(root) == type;
+	bool is = json_is_object(root);
 
 	json_decref(root);
 	return is;
+}
+
+/* An array of texts, and of nothing else: the page takes no status that has another in it. */
+static bool are_texts(struct wire_str params)
+{
+	json_t *list = json_loadb(params.data, params.len, JSON_ALLOW_NUL, NULL), *text;
+	bool are = json_is_array(list);
+	size_t i;
+
+	json_array_foreach(list, i, text) are = are && json_is_string(text);
+	json_decref(list);
+	return are;
 }
 
 /* Neither, or a code with its params. */
@@ -211,7 +223,7 @@ static bool is_code(struct wire_str code, struct wire_str params)
 {
 	return code.len == 0 ? params.len == 0
 			     : code.len < REPORT_MAX_CODE && params.len < REPORT_MAX_PARAMS &&
-				       is_json(params, JSON_ARRAY);
+				       are_texts(params);
 }
 
 int report_next(const uint8_t *data, size_t n, size_t *at, struct finding *ret_finding)
@@ -233,7 +245,7 @@ int report_next(const uint8_t *data, size_t n, size_t *at, struct finding *ret_f
 	values = wire_get_str(&r);
 	if (r.failed || ret_finding->level > LEVEL_UNKNOWN || id.len == 0 ||
 		id.len >= NOTE_MAX_ID || values.len < 2 || values.len > REPORT_MAX_VALUES ||
-		!is_json(values, JSON_OBJECT) || !is_code(code, params))
+		!is_object(values) || !is_code(code, params))
 		return -EBADMSG;
 	copy_text(ret_finding->id, sizeof(ret_finding->id), id);
 	copy_text(ret_finding->title, sizeof(ret_finding->title), title);

@@ -164,12 +164,13 @@ static void params_are_what_was_filled_in(void **state)
 	report_fini(&report);
 }
 
-static void refuses_params_that_are_no_list(void **state)
+static void refuses_params_that_are_no_list_of_texts(void **state)
 {
 	static const struct {
 		const char *code, *params;
 	} cases[] = {{"a_code", "{}"}, {"a_code", "[]]"}, {"a_code", ""}, {"", "[]"},
-		{"a_code", "[\"\xff\"]"}};
+		{"a_code", "[\"\xff\"]"}, {"a_code", "[1]"}, {"a_code", "[\"a\",null]"},
+		{"a_code", "[99999999999999999999]"}, {"a_code", "[{\"a\":\"b\"}]"}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -198,7 +199,7 @@ int main(void)
 		cmocka_unit_test(refuses_values_that_are_not_one_object),
 		cmocka_unit_test(takes_the_largest_numbers),
 		cmocka_unit_test(params_are_what_was_filled_in),
-		cmocka_unit_test(refuses_params_that_are_no_list),
+		cmocka_unit_test(refuses_params_that_are_no_list_of_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
