@@ -54,6 +54,8 @@ export class Bench {
   fail = 0;
   searched: (Query | 'errors')[] = [];
   cannotSearch = false;
+  /** A search is answered when this is over. */
+  searchWaits: Promise<void> = Promise.resolve();
   private queue: (() => void)[] = [];
   private id = 1;
 
@@ -80,6 +82,7 @@ export class Bench {
       },
       search: async (query, _stream, onMatch) => {
         this.searched.push(query);
+        await this.searchWaits;
         if (this.cannotSearch) throw new FetchError(501, 'HTTP 501');
         for (let n = 1; n <= LINES; n++) if (query === 'errors' ? n % 1000 === 0 : new RegExp(query.text).test(`line ${n}`)) onMatch(n);
         return { total: 0, truncated: false };

@@ -35,6 +35,31 @@ test('the server searches what is not here: counted, reached and marked', async 
   assert.equal(b.last('row').rank, 11);
 });
 
+test('who asks for a hit before the server answered gets the first when it comes, and none of a query that was replaced', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  const answer = (id: number) => (b.messages.find((m) => m.t === 'row' && m.id === id) as { row: number | null } | undefined)?.row;
+  let release = () => {};
+  const ask = async (id: number, text: string) => {
+    b.searchWaits = new Promise((done) => (release = done));
+    b.send({ t: 'find', query: { text, regex: false } });
+    b.send({ t: 'next', id, what: 'hit', from: b.last('view').size.rows, forward: true });
+    await b.settle();
+    assert.equal(answer(id), undefined, 'nobody knows yet');
+  };
+  await ask(98, 'line 1234');
+  release();
+  await b.settle();
+  assert.equal(((await b.view(answer(98)!))[0] as LineRow).n, 1234);
+  assert.equal(b.searched.length, 1, 'it is asked once');
+  await ask(99, 'line 2345');
+  b.send({ t: 'find', query: { text: 'nowhere', regex: false } });
+  release();
+  await b.settle();
+  assert.equal(answer(99), null);
+});
+
 test('a log that is here whole is not searched by the server', async () => {
   const b = new Bench();
   b.tail(0);

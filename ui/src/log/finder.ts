@@ -43,8 +43,9 @@ export class Finder {
   /** Of how many hits not all were told; 0: all were. */
   #truncated = 0;
   #asked: Search | null = null;
+  /** Asks the server, when somebody who types paused. */
+  #due: (() => void) | null = null;
   #askedErrors: Search | null = null;
-  #generation = 0;
   /** Hits that the page was told of. */
   #told = -1;
 
@@ -105,7 +106,7 @@ export class Finder {
     this.#hitsChanged();
     this.#asked?.abort.abort();
     this.#asked = null;
-    const generation = ++this.#generation;
+    this.#due = null;
     let problem = '';
     if (query && query.text !== '') {
       try {
@@ -119,11 +120,14 @@ export class Finder {
     this.ticks();
     this.#changed();
     this.scan();
-    if (query && this.hits) {
-      this.#host.later(() => {
-        if (generation === this.#generation && this.hits && this.#partly(this.hits)) this.#asked = this.#ask(query, this.hits);
-      }, PAUSE_MS);
-    }
+    const { hits } = this;
+    if (!query || !hits) return;
+    const due = (this.#due = () => {
+      if (this.#due !== due) return;
+      this.#due = null;
+      if (this.#partly(hits)) this.#asked = this.#ask(query, hits);
+    });
+    this.#host.later(due, PAUSE_MS);
   }
 
   #ask(what: Query | 'errors', scan: Scan): Search | null {
@@ -172,7 +176,15 @@ export class Finder {
     if (!scan) return null;
     // What is here is looked through first; a stream that never rests is not waited for.
     for (let i = 0; i < SCAN_WAITS && this.#scanning; i++) await new Promise<void>((resolve) => this.#host.later(resolve, 20));
-    return scan.next(from, forward) ?? (once ? null : scan.next(edge(this.#journal, !forward), forward));
+    const there = scan.next(from, forward);
+    if (there || once) return there;
+    if (what === 'hit') {
+      // Who asks has paused, and the first may be one that only the server knows.
+      this.#due?.();
+      await this.#asked?.done;
+      if (scan !== this.hits) return null; // something else is looked for by now
+    }
+    return scan.next(from, forward) ?? scan.next(edge(this.#journal, !forward), forward);
   }
 
   // ---- looking through what is here
