@@ -12,7 +12,7 @@ import { stepName } from '../ui/runText.ts';
 import { Took } from '../ui/Time.tsx';
 import type { LogControl } from './control.ts';
 import type { ListLook } from './list.ts';
-import { Minimap } from './minimap.ts';
+import { Minimap } from './Minimap.tsx';
 import { Pill } from './Pill.tsx';
 import { timestamps, wrapLines } from './prefs.ts';
 import { linesHash, parseLines } from './selection.ts';
@@ -77,7 +77,6 @@ function Missing({ control, run }: Props) {
 export function LogView({ control, run }: Props) {
   const m = t.value;
   const scroll = useRef<HTMLDivElement>(null);
-  const ticks = useRef<HTMLDivElement>(null);
   const look = useComputed<ListLook>(() => ({
     dark: darkNow.value,
     wrap: wrapLines.value,
@@ -113,15 +112,7 @@ export function LogView({ control, run }: Props) {
     const shown = control.list.value?.selection.lines.peek();
     if (lines && control.client.ready.peek() && linesHash(shown ?? null) !== linesHash(lines)) void control.showLines(lines);
   });
-  useEffect(() => {
-    const map = new Minimap(ticks.current!);
-    return control.client.ticks.subscribe((x) => map.draw(x.errors, x.hits, control.list.value?.fill ?? 1));
-  }, []);
   const cursorText = control.list.value?.cursorText.value ?? '';
-  const onMap = (e: MouseEvent) => {
-    const box = ticks.current!.getBoundingClientRect();
-    control.list.value?.showFraction((e.clientY - box.top) / box.height);
-  };
   const base = `/api/v1/runs/${run.value.id}/log`;
 
   return (
@@ -130,7 +121,7 @@ export function LogView({ control, run }: Props) {
       <div class="log-body" translate={false}>
         <div ref={scroll} class={`log-scroll ${timestamps.value === 'off' ? '' : 'with-times'}`} tabIndex={0} role="log" aria-live="off" aria-label={m.logOutput} />
         <StickyStep control={control} run={run} />
-        <div ref={ticks} class="ticks" aria-hidden="true" onClick={onMap} />
+        <Minimap control={control} />
         <Pill control={control} />
       </div>
       <Missing control={control} run={run} />

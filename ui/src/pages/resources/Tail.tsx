@@ -7,7 +7,7 @@ import { problemWords, t } from '../../i18n/index.ts';
 import { darkNow } from '../../lib/theme.ts';
 import { LogControl } from '../../log/control.ts';
 import type { ListLook } from '../../log/list.ts';
-import { Minimap } from '../../log/minimap.ts';
+import { Minimap } from '../../log/Minimap.tsx';
 import { Pill } from '../../log/Pill.tsx';
 import { timestamps, wrapLines } from '../../log/prefs.ts';
 import { Toolbar } from '../../log/Toolbar.tsx';
@@ -44,26 +44,15 @@ export function Tail({ topic, host, title, onClose }: Props) {
   const m = t.value;
   const box = useRef<HTMLElement>(null);
   const scroll = useRef<HTMLDivElement>(null);
-  const ticks = useRef<HTMLDivElement>(null);
   const control = useMemo(() => new LogControl('', topic, host), [topic, host]);
   const look = useComputed<ListLook>(() => ({ dark: darkNow.value, wrap: wrapLines.value, times: timestamps.value, startUs: 0, steps: [] }));
   const { client } = control;
   useEffect(() => {
     control.mount(scroll.current!, look.peek());
-    const map = new Minimap(ticks.current!);
-    const stop = client.ticks.subscribe((x) => map.draw(x.errors, x.hits, control.list.value?.fill ?? 1));
-    return () => {
-      stop();
-      ticks.current?.replaceChildren();
-      control.close();
-    };
+    return () => control.close();
   }, [control]);
   useSignalEffect(() => control.list.value?.setLook(look.value));
   useTailKeys(control, box);
-  const onMap = (e: MouseEvent) => {
-    const on = ticks.current!.getBoundingClientRect();
-    control.list.value?.showFraction((e.clientY - on.top) / on.height);
-  };
   return (
     <section ref={box} class={`log tail ${control.focusMode.value ? 'focus' : ''}`} aria-label={m.liveLogOf(title)}>
       <header class="tail-head">
@@ -76,7 +65,7 @@ export function Tail({ topic, host, title, onClose }: Props) {
       <div class="log-body" translate={false}>
         <div ref={scroll} class={`log-scroll ${timestamps.value === 'off' ? '' : 'with-times'}`} tabIndex={0} role="log" aria-live="off" aria-label={m.logOutput} />
         <Nothing control={control} />
-        <div ref={ticks} class="ticks" aria-hidden="true" onClick={onMap} />
+        <Minimap control={control} />
         <Pill control={control} />
       </div>
       <p class="visually-hidden" role="status" aria-live="polite">
