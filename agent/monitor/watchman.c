@@ -130,6 +130,9 @@ void watchman_polled(struct watchman *watchman)
 		hear(watchman, byte, pid);
 	if (rc == 0 || rc == -EAGAIN || rc == -EINTR)
 		return;
+	/* One that ends is deaf to this; one that only says so would be there beside the next. */
+	if (watchman->pid_fd >= 0)
+		(void)!pidfd_send_signal(watchman->pid_fd, SIGKILL, NULL, 0);
 	let_go(watchman);
 	if (gone(watchman, watchman->refused))
 		log_warn(LOG_EV("process.died"), LOG_STR("process", watchman->verb),
@@ -262,9 +265,10 @@ static void kill_service(struct watchman *watchman)
 
 void watchman_last(struct watchman *watchman)
 {
-	struct pollfd life = {.fd = watchman->life_fd, .events = POLLIN};
+	/* The process itself: on the life line it may still write what it likes. */
+	struct pollfd exits = {.fd = watchman->pid_fd, .events = POLLIN};
 
-	if (watchman->pid_fd >= 0 && !watchman->killed && poll(&life, 1, WATCHMAN_LAST_MS) == 0)
+	if (watchman->pid_fd >= 0 && !watchman->killed && poll(&exits, 1, WATCHMAN_LAST_MS) == 0)
 		kill_service(watchman);
 }
 

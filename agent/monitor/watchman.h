@@ -8,7 +8,8 @@
  * connect to, and each connection is the standard input of a new service with rights of its own
  * (ops-agent-probes@.service). Either way it gets its errand (config/errand.h) there. The
  * connection then is its life line: the end of file is a service's exit, and asks one to exit. One
- * that does not is killed: which process it is the kernel has said with its first word.
+ * that does not, or lets go of the line and stays, is killed: which process it is the kernel has
+ * said with its first word.
  */
 #ifndef OPS_AGENT_MONITOR_WATCHMAN_H
 #define OPS_AGENT_MONITOR_WATCHMAN_H

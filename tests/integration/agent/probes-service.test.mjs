@@ -141,6 +141,40 @@ test('probes that do not end when they are asked to are killed', { timeout: 6000
 	await only(last);
 });
 
+// What a program does that took the place of the probes: each word as the errand has it (agent/config/errand.h).
+const TAKEN_OVER = `
+import os, socket, sys, time
+line = socket.socket(fileno=0)
+line.recvmsg(8, 1024)
+line.send(b'H')
+print('here', os.getpid(), file=sys.stderr, flush=True)
+if sys.argv[1] == 'lets-go':
+	os.closerange(0, 2)
+else:
+	line.recv(1)
+	try:
+		while line.send(b'H'): time.sleep(0.01)
+	except OSError: pass
+time.sleep(3600)
+`;
+
+for (const [how, end] of [['lets-go', async () => {}], ['talks', (other) => other.stop()]]) {
+	test(`who took their place and ${how} at its end is killed`, { timeout: 30000 }, async (t) => {
+		const at = join(dir, `${how}.sock`), said = join(dir, `${how}.log`);
+		const fd = openSync(said, 'a');
+		const listens = spawn('systemd-socket-activate', ['--accept', '--seqpacket', '--inetd', `--listen=${at}`, '/usr/bin/python3', '-c', TAKEN_OVER, how], { stdio: ['ignore', fd, fd] });
+		closeSync(fd);
+		t.after(() => listens.kill('SIGKILL'));
+		await until('somebody to listen', () => existsSync(at));
+		const other = await Agent.start({ commands, status, env: { OPS_AGENT_PROBES_SOCKET: at } });
+		t.after(() => other.destroy());
+		const pid = await until('its word', () => Number(/^here (\d+)$/m.exec(readFileSync(said, 'utf8'))?.[1]));
+		t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
+		await end(other);
+		await until('it to be killed', () => !isAlive(pid));
+	});
+}
+
 test('an account that is not there is said once, and not tried again and again', { skip: process.getuid() !== 0 }, async () => {
 	const pid = await only();
 	await stopListening();
