@@ -9,9 +9,10 @@
  * there is none.
  *
  * Failure modes: the database away: the pass is over, the next begins when it is back. A log that
- * cannot be read: the run counts as looked at (once `verify` has copied it again it is not).
- * Another dashboard has the lease, or a question failed: tried again after ERRORLINES_RETRY_MS. Two
- * that look at the same run find the same.
+ * cannot be read: the run counts as looked at (once `verify` has copied it again it is not). The
+ * server refuses something of one run: the pass goes on with those behind it. Another dashboard has
+ * the lease, or a question failed: tried again after ERRORLINES_RETRY_MS. Two that look at the same
+ * run find the same.
  */
 #include "core/app/runs/errorlines.h"
 
@@ -35,7 +36,8 @@
 	"SELECT id, s.step, s.start_offset FROM ops.runs LEFT JOIN LATERAL (SELECT step,"          \
 	" start_offset FROM ops.run_steps WHERE run_id = id AND status IN " ERRORLINE_STATUSES     \
 	" ORDER BY step LIMIT 1) s ON true WHERE complete AND error_line IS NULL"                  \
-	" AND status IN " ERRORLINE_STATUSES " ORDER BY id DESC LIMIT 1"
+	" AND status IN " ERRORLINE_STATUSES " AND ($1::uuid IS NULL OR id < $1)"                  \
+	" ORDER BY id DESC LIMIT 1"
 #define SAVE_SQL                                                                                   \
 	"UPDATE ops.runs SET error_line = $2, error_text = $3"                                     \
 	" WHERE id = $1 AND complete AND error_line IS NULL"
@@ -65,7 +67,9 @@ struct errorlines {
 	struct lease *lease;
 	struct pool_call *call; /* of the pass */
 	struct pool_call *load;
-	struct uuid run; /* that is being looked at */
+	struct uuid run;    /* that is being looked at */
+	bool skipped;	    /* of this pass a run is left for the next one: it is about … */
+	struct uuid before; /* … those behind it */
 	struct history_log *log;
 	struct errorline_scan *scan;
 	struct errorline line;
@@ -207,6 +211,23 @@ static void pass_end(struct errorlines *e, unsigned retry_ms)
 		errorlines_kick(e);
 }
 
+/* Something of the run failed. What the server refuses it may refuse each time, of this run. */
+static void run_failed(struct errorlines *e, int err, const char *message)
+{
+	char run[UUID_TEXT_BYTES];
+
+	uuid_format(&e->run, run);
+	log_warn(LOG_EV("errorlines.failed"), LOG_STR("run", run), LOG_STR("reason", message));
+	if (err != -EREMOTEIO) {
+		pass_end(e, ERRORLINES_RETRY_MS);
+		return;
+	}
+	drop_log(e);
+	e->skipped = true;
+	e->before = e->run;
+	look(e);
+}
+
 /* id, error_line, error_text */
 static void learn_row(struct errorlines *e, const struct pg_result *rows, size_t i)
 {
@@ -238,8 +259,7 @@ static void on_saved(const struct pg_reply *reply, void *arg)
 
 	e->call = NULL;
 	if (reply->err != 0) {
-		log_warn(LOG_EV("errorlines.failed"), LOG_STR("reason", reply->message));
-		pass_end(e, ERRORLINES_RETRY_MS);
+		run_failed(e, reply->err, reply->message);
 		return;
 	}
 	tell(e, reply->results[2]);
@@ -321,7 +341,7 @@ static void on_log_end(
 	(void)offset;
 	uuid_format(&e->run, run);
 	if (err != 0 && err != -EIO && err != -EINVAL && err != -ENOENT) {
-		pass_end(e, ERRORLINES_RETRY_MS);
+		run_failed(e, err, message);
 		return;
 	}
 	if (err != 0)
@@ -353,7 +373,7 @@ static void on_next(const struct pg_reply *reply, void *arg)
 
 	e->call = NULL;
 	if (reply->err != 0 || pg_rows(reply->results[0]) == 0) {
-		pass_end(e, reply->err != 0 ? ERRORLINES_RETRY_MS : 0);
+		pass_end(e, reply->err != 0 || e->skipped ? ERRORLINES_RETRY_MS : 0);
 		return;
 	}
 	begin(e, reply->results[0]);
@@ -361,8 +381,10 @@ static void on_next(const struct pg_reply *reply, void *arg)
 
 static void look(struct errorlines *e)
 {
+	const struct pg_param before = e->skipped ? pg_uuid(&e->before) : pg_null();
+
 	e->again = false;
-	e->call = pool_run(e->server->pool, pg_batch_one(NEXT_SQL, NULL, 0),
+	e->call = pool_run(e->server->pool, pg_batch_one(NEXT_SQL, &before, 1),
 		POOL_IDEMPOTENT | POOL_BACKGROUND, ERRORLINES_DEADLINE_MS, on_next, e);
 }
 
@@ -389,6 +411,7 @@ void errorlines_kick(struct errorlines *e)
 		return;
 	uv_timer_stop(&e->retry);
 	e->busy = true;
+	e->skipped = false;
 	e->lease = channel_lease(e->server->channel, LEASE_KEY, on_lease, e);
 }
 

@@ -147,6 +147,29 @@ describe('the first error of a failed run', () => {
 		assert.equal(await column(run), '0');
 	});
 
+	it('a run of which PostgreSQL refuses something holds up none behind it', async () => {
+		const [older, newer] = [0, 1].map(() => interrupted(agent.add(new FakeRun({}))).finish('failed'));
+		for (const run of [older, newer]) {
+			agent.changed(run);
+			await told(run);
+		}
+		await dashboard.stop();
+		await pg.psql(`update ops.runs set error_line = null, error_text = null where id in ('${older.id}', '${newer.id}');
+			create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not this one'; end $$;
+			create trigger refuse before update of error_line on ops.runs for each row when (new.id = '${newer.id}') execute function refuse()`);
+		await dashboard.spawn();
+		await dashboard.connected({ database: true });
+		await looked(older);
+		assert.equal(await column(newer), 'null');
+		await pg.psql('drop trigger refuse on ops.runs; drop function refuse()');
+		// A new run is not waited for until the next try.
+		const next = interrupted(agent.add(new FakeRun({}))).finish('failed');
+		agent.changed(next);
+		await looked(next);
+		await looked(newer);
+		assert.deepEqual((await alone(newer)).first_error, DPKG);
+	});
+
 	it('another dashboard on the same database, of another host, tells it too', async () => {
 		const there = await FakeAgent.start();
 		there.host = 'there';
