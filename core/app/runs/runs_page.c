@@ -230,7 +230,8 @@ static void write_item(struct json *json, const struct runs_page *page, const st
 		errorlines_put(page->server->errorlines, item->run);
 		text = json_dumps(item->run, JSON_COMPACT);
 	}
-	json_raw(json, text, strlen(text));
+	if (text != NULL) /* no memory: the page is without it */
+		json_raw(json, text, strlen(text));
 	if (text != item->text)
 		free(text);
 }
