@@ -170,21 +170,26 @@ test('why a run failed is found again by a rebuild, and looked for anew in what 
 	const failed = agent.add(flood(new FakeRun({ steps: ['one', 'two'] }).output('error: of another step\n', { step: 1 }), 2)
 		.output('E: dpkg was interr').output('upted\nfatal\n').finish('failed', ['failed', 'succeeded']));
 	const stderr = agent.add(new FakeRun({}).output('the disk is full\n', { kind: 2 }).output('bye\n').finish('failed'));
+	// Of a step nothing is before its beginning, where the dashboard begins to look.
+	const late = new FakeRun({ steps: [] }).output('error: too early\n');
+	late.steps = ['late'];
+	late.event(0, { event: 'step.started', step_id: 'late', attempt: 1 });
+	agent.add(late.output('it cannot be\n').finish('failed'));
 	const good = agent.add(new FakeRun({}).output('no such file\n').finish());
 	const tool = new Archive(agent, pg.url);
-	await tool.released(failed, stderr, good);
+	await tool.released(failed, stderr, late, good);
 	await tool.quit();
 	const lines = () => pg.psql('select error_line, error_text from ops.runs order by id');
-	assert.equal(await lines(), '|\n|\n|');
+	assert.equal(await lines(), '|\n|\n|\n|');
 	assert.equal((await command('rebuild')).code, 0);
-	assert.equal(await lines(), `${failed.lines - 1}|E: dpkg was interrupted\n1|the disk is full\n|`);
+	assert.equal(await lines(), `${failed.lines - 1}|E: dpkg was interrupted\n1|the disk is full\n2|it cannot be\n|`);
 	await pg.psql(`delete from ops.runs where id = '${failed.id}'; update ops.runs set error_line = 7, error_text = 'x'`);
 	assert.equal((await command('rebuild')).code, 0);
-	assert.equal(await lines(), `${failed.lines - 1}|E: dpkg was interrupted\n1|the disk is full\n|`);
+	assert.equal(await lines(), `${failed.lines - 1}|E: dpkg was interrupted\n1|the disk is full\n2|it cannot be\n|`);
 	// What it was found in may not have been the log.
 	await pg.psql(DAMAGES['another digest'][0](failed));
 	assert.equal((await command('verify')).code, 0);
-	assert.equal(await lines(), '|\n1|the disk is full\n|');
+	assert.equal(await lines(), '|\n1|the disk is full\n2|it cannot be\n|');
 });
 
 test('an archiver that meets rows of a run that has none itself starts it over', async () => {

@@ -62,6 +62,7 @@ struct verify {
 	struct projection projection;
 	struct errorline_scan *why; /* rebuild: the second walk, of a run that failed */
 	uint64_t why_at;	    /* in its log */
+	uint64_t why_from;	    /* where the step that went wrong begins, as in errorlines.c */
 	bool walking;
 	char damage[320];
 	struct audit_head head;
@@ -358,6 +359,7 @@ static void on_why(const struct pg_reply *reply, void *arg)
 {
 	struct verify *v = arg;
 	struct pg_bytes_view records;
+	size_t before;
 
 	if (reply->err != 0) {
 		verify_failed(v, reply);
@@ -368,8 +370,9 @@ static void on_why(const struct pg_reply *reply, void *arg)
 		return;
 	}
 	records = pg_get_bytes(reply->results[0], 0, 2);
+	before = v->why_from > v->why_at ? MIN(v->why_from - v->why_at, records.len) : 0;
 	v->why_at += records.len;
-	if (errorline_scan_feed(v->why, records.data, records.len) != 0)
+	if (errorline_scan_feed(v->why, records.data + before, records.len - before) != 0)
 		verify_write(v);
 	else
 		verify_ask_why(v);
@@ -394,6 +397,13 @@ static int step_of(const struct projection *p)
 	return ERRORLINE_ANY_STEP;
 }
 
+static uint64_t begin_of(const struct projection *p, int step)
+{
+	if (step == ERRORLINE_ANY_STEP || p->steps[step].offset == PROJECTION_NONE)
+		return 0;
+	return (uint64_t)p->steps[step].offset;
+}
+
 /* All rows of the run were read and are what they should be. */
 static void verify_walked(struct verify *v)
 {
@@ -408,7 +418,10 @@ static void verify_walked(struct verify *v)
 	if (!v->rebuild) {
 		verify_next(v);
 	} else if (errorline_is_asked(v->projection.status)) {
-		v->why = errorline_scan_new(step_of(&v->projection));
+		int step = step_of(&v->projection);
+
+		v->why = errorline_scan_new(step);
+		v->why_from = begin_of(&v->projection, step);
 		v->why_at = 0;
 		verify_ask_why(v);
 	} else {
