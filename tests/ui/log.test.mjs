@@ -210,6 +210,28 @@ journey('steps are folded and unfolded, one stream is shown alone', 'live', { ev
   await page.waitForFunction(() => document.querySelectorAll('.lr:not(.event):not(.stderr)').length > 0);
 });
 
+journey('o folds the step that is read, and once more brings it back', 'live', { everyMs: 1000 }, async (page) => {
+  const has = (text, there) => page.waitForFunction(([t, want]) => [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === t) === want, [text, there]);
+  await page.keyboard.press('Home');
+  await page.locator('.lr.event.step', { hasText: 'Dump' }).locator('.le').click();
+  await has('1', true);
+  await page.hover('.log-scroll');
+  await page.mouse.wheel(0, 200);
+  await page.waitForSelector('.sticky-step');
+  await page.keyboard.press('o');
+  await has('12', false);
+  await page.keyboard.press('o');
+  await has('12', true);
+});
+
+journey('Home in a large log is its very top', 'demo.flood', {}, async (page) => {
+  await page.keyboard.press('Home');
+  await page.waitForFunction(() => [...document.querySelectorAll('.lr .lx')].length > 20 && document.querySelectorAll('.lr.wait').length === 0);
+  await page.waitForFunction(() => document.querySelector('.lr.event.step')?.textContent.includes('Flood'));
+  await page.waitForTimeout(300);
+  assert.equal(await page.evaluate(() => document.querySelector('.log-scroll').scrollTop), 0);
+});
+
 journey('a failed run opens where it failed; e goes to the next error', (f) => [...f.runs.values()].find((r) => r.doc.status === 'failed'), {}, async (page) => {
   await page.waitForSelector('.lr.current');
   assert.match(await page.locator('.lr.current .lx').innerText(), /could not execute query/);

@@ -199,6 +199,21 @@ test('a gap before the stream keeps line numbers and is filled in place', () => 
   assert.equal(rowText(j, 99), 'line 100');
 });
 
+test('the top stays the top when what stands above the first line comes', () => {
+  const enc = new TextEncoder();
+  const head = encodeRecord({ timeUs: 1, line: 0, step: 0, kind: Kind.event, flags: 0 }, enc.encode('{"event":"step.started","step_id":"a"}'));
+  const lines = encodeRecord({ timeUs: 2, line: 0, step: 0, kind: Kind.stdout, flags: 0 }, enc.encode('one\ntwo\nthree\n'));
+  const rest = encodeRecord({ timeUs: 3, line: 3, step: 0, kind: Kind.stdout, flags: 0 }, enc.encode('four\n'));
+  const before = new Uint8Array([...head, ...lines]);
+  const j = new Journal();
+  j.startAt(before.length);
+  j.append(before.length, rest);
+  const [top, second] = [j.anchor(0), j.anchor(1)];
+  j.fill(0, 0, before);
+  assert.equal(j.rowOfAnchor(top), 0);
+  assert.equal(rowText(j, j.rowOfAnchor(second)!), 'two');
+});
+
 test('evicted bytes keep their rows and come back the same', () => {
   const items: Out[] = [];
   for (let i = 1; i <= 4000; i++) items.push([i % 3, 1, `\x1b[3${i % 8}mline ${i} ${'x'.repeat(200)}\n`]);

@@ -40,10 +40,13 @@ export async function readLast({ client, list }: LogControl): Promise<void> {
   if (list.value) list.value.cursorText.value = text.split('\n').slice(-READ_OUT).join('\n') || t.value.logEmpty;
 }
 
-/** Folds the step that is read: the one at the top, or the last one while following. */
-export function foldHere(control: LogControl): void {
+/** Folds the step that is read: the one at the top, or the last one while following. Its header is at the top then: once more, and it is back. */
+export async function foldHere(control: LogControl, steps: readonly Step[]): Promise<void> {
   const step = control.list.value?.stepAtTop ?? null;
-  if (step !== null) control.toggleFold(step);
+  if (step === null) return;
+  control.toggleFold(step);
+  const { offset } = steps[step] ?? {};
+  if (offset !== null && offset !== undefined) await control.show({ offset }, 0);
 }
 
 /** To the header of the next or the previous step. */

@@ -355,6 +355,7 @@ export class Journal {
     if ('open' in a) return Math.max(0, this.rows - this.openLines + a.open);
     const i = this.extents.indexOf(a.extent);
     if (i >= 0 && (a.line === 0 || !a.extent.loaded)) return this.start(i) + Math.min(a.exact || a.line > 0 ? a.extent.shownOf(a.row) : a.row, a.extent.rows);
+    if (a.line === 1 && !a.exact) return 0; // the very top, whatever comes to light above the first line
     return a.line > 0 ? this.rowOfLine(a.line) : null;
   }
 }

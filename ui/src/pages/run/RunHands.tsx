@@ -101,7 +101,7 @@ export function RunHands({ control, run, cancelAsked, runAgain, wentWrong }: Pro
       s: () => void nextStep(control, run.value.steps, true),
       'Shift+S': () => void nextStep(control, run.value.steps, false),
       o: () => {
-        if (run.value.steps.length > 1) foldHere(control);
+        if (run.value.steps.length > 1) void foldHere(control, run.value.steps);
       },
       w: toggleWrap,
       t: nextTimes,
