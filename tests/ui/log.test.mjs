@@ -232,6 +232,23 @@ journey('Home in a large log is its very top', 'demo.flood', {}, async (page) =>
   assert.equal(await page.evaluate(() => document.querySelector('.log-scroll').scrollTop), 0);
 });
 
+journey('Back leads to the lines that were read', 'demo.flood', { hash: '#L500' }, async (page) => {
+  await page.waitForSelector('.lr.picked');
+  await page.hover('.log-scroll');
+  await page.mouse.wheel(0, 30000);
+  const top = () => numbers(page).then((all) => all[0]);
+  await page.waitForFunction(() => document.querySelectorAll('.lr.wait').length === 0 && [...document.querySelectorAll('.lr .ln')].some((e) => Number(e.textContent) > 1500));
+  await page.waitForTimeout(300);
+  const before = await top();
+  await page.getByRole('link', { name: 'History', exact: true }).first().click();
+  await page.waitForSelector('.run-row');
+  await page.goBack();
+  await page.waitForFunction((n) => [...document.querySelectorAll('.lr .ln')].some((e) => e.textContent === String(n)), before);
+  await page.waitForTimeout(300);
+  assert.equal(await top(), before);
+  assert.equal(await page.locator('.follow-pill').innerText(), 'To the end', 'nothing is new');
+});
+
 journey('a failed run opens where it failed; e goes to the next error', (f) => [...f.runs.values()].find((r) => r.doc.status === 'failed'), {}, async (page) => {
   await page.waitForSelector('.lr.current');
   assert.match(await page.locator('.lr.current .lx').innerText(), /could not execute query/);

@@ -5,6 +5,8 @@ interface Place {
   y: number;
   /** A selector of what had the focus in the page; '' for none that can be found again. */
   focus: string;
+  /** Of a log, the line at its top; 0: it was followed, or there is none. */
+  line: number;
 }
 
 /** By the id that an entry of the history carries. */
@@ -23,20 +25,32 @@ function focused(): string {
   return href === null ? '' : `#main a[href="${CSS.escape(href)}"]`;
 }
 
-const here = (): Place => ({ y: scrollY, focus: focused() });
+const noLine = (): number => 0;
+let lineNow = noLine;
+
+function keep(): void {
+  places.set(current, { y: scrollY, focus: focused(), line: lineNow() });
+  lineNow = noLine;
+}
+
+/** The page that is shown has a log: which line is at its top when it is left. */
+export const keepLine = (line: () => number): unknown => (lineNow = line);
+
+/** The line that was there when this page was left; 0: it is new, or the log was followed. */
+export const keptLine = (): number => places.get(current)?.line ?? 0;
 
 const idOf = (state: unknown): number => (state as { place?: number } | null)?.place ?? 0;
 
 /** The state of a history entry that is made now. The page that is left is remembered by its own. */
 export function leave(): unknown {
-  places.set(current, here());
+  keep();
   current = Date.now() + Math.random();
   return { place: current };
 }
 
 /** The entry that the browser has gone to; what is on the screen is still the page before. */
 export function goneTo(state: unknown): Place | undefined {
-  places.set(current, here());
+  keep();
   current = idOf(state);
   return places.get(current);
 }
@@ -94,7 +108,7 @@ export function startPlaces(): void {
   try {
     const { id, y } = JSON.parse(sessionStorage.getItem(AGAIN) ?? '{}') as { id?: unknown; y?: unknown };
     sessionStorage.removeItem(AGAIN);
-    if (id === `${current} ${location.href}` && typeof y === 'number') arrive({ y, focus: 'body' });
+    if (id === `${current} ${location.href}` && typeof y === 'number') arrive({ y, focus: 'body', line: 0 });
   } catch {
     // forbidden: it begins at the top
   }

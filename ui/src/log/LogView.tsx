@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { Run } from '../api/types.ts';
 import { t } from '../i18n/index.ts';
 import { bytes, full } from '../lib/format.ts';
+import { keepLine, keptLine } from '../lib/places.ts';
 import { here, setHash } from '../lib/router.ts';
 import { darkNow } from '../lib/theme.ts';
 import { isActive } from '../live/store.ts';
@@ -89,13 +90,16 @@ export function LogView({ control, run }: Props) {
     const list = control.mount(scroll.current!, look.peek());
     list.onFold = (step) => control.toggleFold(step);
     const lines = parseLines(location.hash);
-    if (lines) {
-      list.selection.setLines(lines); // at once: the address keeps what is picked
+    const kept = keptLine();
+    keepLine(() => list.lineAtTop);
+    const first = kept || lines?.from;
+    if (first) {
+      if (lines) list.selection.setLines(lines); // at once: the address keeps what is picked
       list.hold();
       // The line may be in what has not come yet.
       const begin = effect(() => {
-        const there = control.client.ended.value || control.client.size.value.lines >= lines.from;
-        if (control.client.ready.value && there) setTimeout(() => (begin(), void control.showLines(lines)));
+        const there = control.client.ended.value || control.client.size.value.lines >= first;
+        if (control.client.ready.value && there) setTimeout(() => (begin(), void control.showLines(lines, kept)));
       });
     }
     const stopHash = list.selection.lines.subscribe((l) => {

@@ -73,10 +73,11 @@ export class LogControl {
     if (row !== null) this.list.value?.showRow(row, above);
   }
 
-  async showLines(lines: Lines): Promise<void> {
+  /** kept: the line that was at the top when somebody read here before; 0: none. */
+  async showLines(lines: Lines | null, kept = 0): Promise<void> {
     this.list.value?.selection.setLines(lines);
     this.list.value?.hold();
-    await this.show({ line: lines.from });
+    await this.show({ line: kept || (lines?.from ?? 1) }, kept ? 0 : undefined);
     this.list.value?.countFromHere();
   }
 }

@@ -208,6 +208,13 @@ export class LogList {
     this.showRow(Math.floor(f * this.#map.rows), Math.floor(this.#map.viewport / ROW_HEIGHT / 2));
   }
 
+  /** The first line in view; 0 while following. */
+  get lineAtTop(): number {
+    const { from, rows } = this.#view;
+    const first = this.follow.value.on ? undefined : rows.slice(Math.max(0, this.#map.row - from)).find((r) => r.k === 'line');
+    return first?.k === 'line' ? first.n : 0;
+  }
+
   /** How much of the window the rows fill. */
   get fill(): number {
     return Math.min(1, (this.#map.rows * ROW_HEIGHT) / this.#map.viewport);

@@ -12,6 +12,7 @@ import { RunHeader } from './RunHeader.tsx';
 import { Steps } from './Steps.tsx';
 import { wentWrong } from './wentWrong.ts';
 import { lazy } from '../../lib/lazy.tsx';
+import { keptLine } from '../../lib/places.ts';
 
 const RunHands = lazy(() => import('./RunHands.tsx').then((m) => m.RunHands));
 RunHands.fetch(); // beside the log: whoever is quick with the keys does not wait
@@ -56,7 +57,7 @@ export function RunView({ first }: { first: Run }) {
     };
   }, []);
   useEffect(() => {
-    const wanted = !parseLines(location.hash) && (first.status === 'failed' || first.status === 'timed_out');
+    const wanted = !parseLines(location.hash) && !keptLine() && (first.status === 'failed' || first.status === 'timed_out');
     // A run that was known from a list gets its steps a moment later.
     let folded = false;
     const stop = effect(() => {
