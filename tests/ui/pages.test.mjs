@@ -216,6 +216,15 @@ journey('history filters in its address and loads older runs', {
   const first = await page.locator('.run-row').count();
   await page.getByRole('button', { name: 'Load older runs' }).click();
   await page.waitForFunction((n) => document.querySelectorAll('.run-row').length > n, first);
+  const all = await page.locator('.run-row').count();
+  const last = page.locator('.run-row').last();
+  await last.scrollIntoViewIfNeeded();
+  const y = await page.evaluate(() => scrollY);
+  await last.click();
+  await page.waitForURL(/\/runs\//);
+  await page.goBack();
+  await page.waitForFunction((n) => document.querySelectorAll('.run-row').length === n, all);
+  await page.waitForFunction((before) => Math.abs(scrollY - before) < 2, y);
   await page.locator('[name=status][value=failed]').check({ force: true });
   await page.waitForURL(/status=failed/);
   await page.waitForFunction(() => document.querySelectorAll('.run-row').length === 1);
@@ -274,11 +283,15 @@ journey('a lost connection stays told until it is back', {}, async (page, fixtur
   await sees(page, '.connection', 'Reconnecting');
   assert.ok((await page.locator('.run-row').count()) > 3, 'what was there stays');
   assert.equal(await page.locator('.quick-row button').first().isDisabled(), true);
+  const filters = () => page.evaluate(() => [...document.querySelectorAll('.card')].map((e) => getComputedStyle(e).filter));
+  assert.deepEqual([...new Set(await filters())], ['grayscale(1)'], 'what is old is grey');
+  await sees(page, '.banner', 'as of then');
   await fixture.listen(port);
   await page.getByRole('button', { name: 'Retry now' }).click();
   await sees(page, '.connection', 'Live');
   await page.waitForSelector('.banner', { state: 'detached' });
   assert.equal(await page.locator('.quick-row button').first().isEnabled(), true);
+  assert.deepEqual([...new Set(await filters())], ['none']);
 });
 
 journey('agent away, history behind and a new page are told', {}, async (page, fixture) => {

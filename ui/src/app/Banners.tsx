@@ -11,7 +11,8 @@ import { Button } from '../ui/Button.tsx';
 import { Icon } from '../ui/Icon.tsx';
 
 interface BannerProps {
-  tone: 'warn' | 'err' | 'info';
+  /** lost: what the page shows is grey meanwhile. */
+  tone: 'warn' | 'err' | 'info' | 'warn lost' | 'err lost';
   icon: string;
   children: ComponentChildren;
   action?: ComponentChildren;
@@ -49,15 +50,15 @@ function Connection() {
   if (since === 0 || patient.value) return null;
   if (c.kind === 'offline') {
     return (
-      <Banner tone="err" icon="cloud-off">
-        {m.youAreOffline}
+      <Banner tone="err lost" icon="cloud-off">
+        {m.youAreOffline(clock(c.since * 1000))}
       </Banner>
     );
   }
   if (c.kind !== 'waiting') return null;
   return (
     <Banner
-      tone="warn"
+      tone="warn lost"
       icon="unplug"
       action={
         <Button small onClick={() => socket.retryNow()}>

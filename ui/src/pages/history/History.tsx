@@ -18,6 +18,12 @@ import { Preview } from './Preview.tsx';
 import { addressOf, FILTERS, merge, wantedOf } from './wanted.ts';
 
 const PAGE = 50;
+/** As many as are given at once. */
+const MOST = 200;
+
+/** How many rows there were when the page of this entry of the browser's history was left: so many are there again. */
+const rowsBefore = (): number => Math.min(MOST, (history.state as { rows?: number } | null)?.rows ?? PAGE);
+const keepRows = (rows: number): void => history.replaceState({ ...(history.state as object | null), rows }, '');
 
 /** What can be done where there are no runs. */
 function Nothing({ filtered }: { filtered: boolean }) {
@@ -59,11 +65,11 @@ export function History() {
     picking.value = false;
   };
 
-  const load = async (before: string, signal?: AbortSignal) => {
+  const load = async (before: string, signal?: AbortSignal, limit = PAGE) => {
     busy.value = true;
     error.value = null;
     try {
-      const query: Record<string, string> = { limit: String(PAGE) };
+      const query: Record<string, string> = { limit: String(limit) };
       if (before !== '') query['before'] = before;
       if (wanted.status !== 'all') query['status'] = FILTERS[wanted.status];
       if (wanted.name !== '') query['name'] = wanted.name;
@@ -73,6 +79,7 @@ export function History() {
       if (signal?.aborted) return;
       loaded.value = before === '' ? page.runs : [...(loaded.value ?? []), ...page.runs];
       next.value = page.next;
+      if (before !== '') keepRows(loaded.value.length);
     } catch (e) {
       if (!signal?.aborted) error.value = e;
     } finally {
@@ -81,9 +88,10 @@ export function History() {
   };
   useEffect(() => {
     const abort = new AbortController();
+    if (loaded.peek()) keepRows(PAGE); // what was filtered otherwise is another list
     loaded.value = null;
     picked.value = new Set();
-    void load('', abort.signal);
+    void load('', abort.signal, rowsBefore());
     return () => abort.abort();
   }, [address]);
 
