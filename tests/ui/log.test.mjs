@@ -232,6 +232,13 @@ journey('Home in a large log is its very top', 'demo.flood', {}, async (page) =>
   assert.equal(await page.evaluate(() => document.querySelector('.log-scroll').scrollTop), 0);
 });
 
+for (const [where, options] of [['a laptop', {}], ['a phone', { viewport: PHONE }]])
+  journey(`a number has the height of its row on ${where}`, 'demo.colours', options, async (page) => {
+    const off = await page.locator('.lr:not(.pinned)').evaluateAll((rows) => rows.map((r) => [r, r.firstElementChild].map((e) => e.getBoundingClientRect())).map(([row, number]) => [number.top - row.top, number.bottom - row.bottom]));
+    assert.ok(off.length > 8);
+    assert.deepEqual(off, off.map(() => [0, 0]));
+  });
+
 journey('Back leads to the lines that were read', 'demo.flood', { hash: '#L500' }, async (page) => {
   await page.waitForSelector('.lr.picked');
   await page.hover('.log-scroll');
