@@ -121,6 +121,8 @@ void errorlines_learn(
 		if (memcmp(&set[i]->run, &(*place)->run, sizeof(*run)) < 0)
 			place = &set[i];
 	}
+	if (*place != NULL && memcmp(run, &(*place)->run, sizeof(*run)) < 0)
+		return; /* all of them are newer */
 	known = xcalloc(1, sizeof(*known) + text.len + 1);
 	known->run = *run;
 	known->line = line;

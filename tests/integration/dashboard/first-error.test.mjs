@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../lib/agent.mjs';
 import { Dashboard } from '../lib/dashboard.mjs';
-import { FakeAgent, FakeRun } from '../lib/fake-agent.mjs';
+import { FakeAgent, FakeRun, uuidV7 } from '../lib/fake-agent.mjs';
 import { Postgres } from '../lib/postgres.mjs';
 
 const DPKG = { line: 2, text: 'E: dpkg was interrupted, run it again' };
@@ -145,6 +145,21 @@ describe('the first error of a failed run', () => {
 		assert.deepEqual(await told(next), DPKG);
 		await looked(run);
 		assert.equal(await column(run), '0');
+	});
+
+	it('older runs that somebody looks at do not push out what is known of newer ones', async () => {
+		// as many as have one place in memory
+		const runs = ['a', 'b', 'c', 'd'].map((c) => interrupted(agent.add(new FakeRun({ id: `${uuidV7().slice(0, -6)}0${c}beef` }))).finish('failed'));
+		for (const run of runs) {
+			agent.changed(run);
+			await told(run);
+		}
+		const id = '01700000-0000-7000-8000-00000000beef';
+		await pg.psql(`insert into ops.runs (id, number, host, status, complete, digest, document, error_line, error_text)
+			values ('${id}', 1, 'fake', 'failed', true, sha256('x'), jsonb_build_object('id', '${id}', 'status', 'failed'), 1, 'old')`);
+		assert.equal((await inList({ id })).first_error.text, 'old');
+		for (const run of runs) assert.deepEqual((await alone(run)).first_error, DPKG);
+		await pg.psql(`delete from ops.runs where id = '${id}'`);
 	});
 
 	it('a run of which PostgreSQL refuses something holds up none behind it', async () => {

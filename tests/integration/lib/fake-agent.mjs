@@ -18,7 +18,7 @@ const RUN = 0xffff;
 
 let lastId = Date.now();
 
-function uuidV7(ms = lastId++) {
+export function uuidV7(ms = lastId++) {
 	const bytes = randomBytes(16);
 	bytes.writeUIntBE(ms, 0, 6);
 	bytes[6] = (bytes[6] & 0x0f) | 0x70;
