@@ -232,6 +232,15 @@ journey('Home in a large log is its very top', 'demo.flood', {}, async (page) =>
   assert.equal(await page.evaluate(() => document.querySelector('.log-scroll').scrollTop), 0);
 });
 
+journey('what a log says itself is said in a language that is chosen meanwhile', 'demo.colours', {}, async (page) => {
+  const end = page.locator('.lr.run-end');
+  assert.equal(await end.innerText(), 'Run succeeded');
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('Nederlands');
+  await page.keyboard.press('Enter');
+  await page.locator('.lr.run-end', { hasText: 'Run geslaagd' }).waitFor();
+});
+
 for (const [where, options] of [['a laptop', {}], ['a phone', { viewport: PHONE }]])
   journey(`a number has the height of its row on ${where}`, 'demo.colours', options, async (page) => {
     const off = await page.locator('.lr:not(.pinned)').evaluateAll((rows) => rows.map((r) => [r, r.firstElementChild].map((e) => e.getBoundingClientRect())).map(([row, number]) => [number.top - row.top, number.bottom - row.bottom]));

@@ -1,7 +1,7 @@
 import { effect, useComputed, useSignalEffect, type ReadonlySignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Run } from '../api/types.ts';
-import { t } from '../i18n/index.ts';
+import { lang, t } from '../i18n/index.ts';
 import { bytes, full } from '../lib/format.ts';
 import { keepLine, keptLine } from '../lib/places.ts';
 import { here, setHash } from '../lib/router.ts';
@@ -84,6 +84,7 @@ export function LogView({ control, run }: Props) {
     times: timestamps.value,
     startUs: run.value.started_us || run.value.created_us,
     steps: run.value.steps,
+    lang: lang.value,
   }));
 
   useEffect(() => {

@@ -20,6 +20,7 @@ export interface Look {
   times: Times;
   startUs: number;
   steps: readonly Step[];
+  lang: string;
 }
 
 export interface RowElement extends HTMLDivElement {
@@ -283,7 +284,7 @@ export function markRow(e: RowElement, marks: string): void {
 /** Draws a row when it shows something else than before; its classes come with markRow. */
 export function drawRow(e: RowElement, r: Row, look: Look): void {
   const step = r.k === 'event' ? look.steps[r.step] : undefined;
-  const how = `${look.dark}${look.times}${look.startUs}${step?.status}${step?.finished_us}`;
+  const how = `${look.lang}${look.dark}${look.times}${look.startUs}${step?.status}${step?.finished_us}`;
   if (e.shows === r && e.how === how) return;
   e.shows = r;
   e.how = how;

@@ -3,7 +3,7 @@
 
 import { useComputed, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { problemWords, t } from '../../i18n/index.ts';
+import { lang, problemWords, t } from '../../i18n/index.ts';
 import { darkNow } from '../../lib/theme.ts';
 import { LogControl } from '../../log/control.ts';
 import type { ListLook } from '../../log/list.ts';
@@ -45,7 +45,7 @@ export function Tail({ topic, host, title, onClose }: Props) {
   const box = useRef<HTMLElement>(null);
   const scroll = useRef<HTMLDivElement>(null);
   const control = useMemo(() => new LogControl('', topic, host), [topic, host]);
-  const look = useComputed<ListLook>(() => ({ dark: darkNow.value, wrap: wrapLines.value, times: timestamps.value, startUs: 0, steps: [] }));
+  const look = useComputed<ListLook>(() => ({ dark: darkNow.value, wrap: wrapLines.value, times: timestamps.value, startUs: 0, steps: [], lang: lang.value }));
   const { client } = control;
   useEffect(() => {
     control.mount(scroll.current!, look.peek());
