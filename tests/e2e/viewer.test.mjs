@@ -493,6 +493,7 @@ describe('the log viewer', () => {
     const question = page.getByRole('alertdialog', { name: 'Cancel Talk slow?' });
     await question.waitFor();
     await question.getByText('what has not ended after 10 s is killed (SIGKILL)').waitFor();
+    assert.doesNotMatch(await question.innerText(), /finally/, 'a command has no steps');
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep running');
     await page.keyboard.press('Escape');
     await question.waitFor({ state: 'detached' });

@@ -172,6 +172,7 @@ journey('cancel asks in place and then says so until the end', { prepare: (f) =>
   await page.keyboard.press('Escape');
   assert.equal(await page.locator('.popover').count(), 0);
   await page.getByRole('button', { name: 'Cancel run' }).click();
+  await sees(page, '#cancel-how', 'Steps marked “finally” still run.');
   await page.getByTestId('cancel-confirm').click();
   await sees(page, '.btn', 'Cancelling');
   await sees(page, 'h1 .status', 'Cancelled');

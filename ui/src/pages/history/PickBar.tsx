@@ -47,7 +47,7 @@ function Question({ runs, onClose }: QuestionProps) {
         <b>{m.cancelRunsQuestion(runs.length)}</b>
       </p>
       <p id="cancel-how" class="muted small">
-        {m.cancelHow}
+        {m.cancelHow} {m.cancelFinally}
       </p>
       <div class="popover-actions">
         <Button small autoFocus onClick={onClose}>

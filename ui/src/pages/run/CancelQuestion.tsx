@@ -56,7 +56,7 @@ export function CancelQuestion({ run, sent, onClose }: Props) {
         <b>{m.cancelQuestion(run.title || run.name)}</b>
       </p>
       <p id="cancel-how" class="muted small">
-        {left > 0 ? m.cancelSignals(running(left)) : m.cancelHow}
+        {left > 0 ? m.cancelSignals(running(left)) : m.cancelHow} {run.kind === 'flow' && m.cancelFinally}
       </p>
       <div class="popover-actions">
         <Button small autoFocus onClick={onClose}>
