@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { onAway } from '../lib/keys.ts';
 import { IconButton } from '../ui/Button.tsx';
@@ -24,7 +24,7 @@ export function More({ control, download, raw, steps }: ToolbarProps) {
   const { nextTimes, timestamps, toggleWrap, wrapLines } = control.prefs;
   const open = useSignal(false);
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => (open.value ? onAway(() => box.current, () => (open.value = false)) : undefined), [open.value]);
+  useLayoutEffect(() => (open.value ? onAway(() => box.current, () => (open.value = false)) : undefined), [open.value]);
   const act = (fn: () => void) => () => {
     open.value = false;
     fn();

@@ -55,6 +55,8 @@ export class LogList {
   #currentHit = -1;
   #bringMark = false;
   #cursor = -1;
+  /** Its line was not here yet when it came to it. */
+  #unsaid = false;
   readonly #resize: ResizeObserver;
   #resizing = 0;
   readonly #gone = new AbortController();
@@ -293,9 +295,17 @@ export class LogList {
     if (this.#cursor <= this.#map.row) this.#map.toRow(this.#cursor, ROW_HEIGHT * 2);
     else if (this.#cursor >= this.#lastVisible()) this.#map.move(ROW_HEIGHT * 2);
     this.#sync();
-    const row = this.#dataOf(this.#cursor);
-    if (row?.k === 'line') this.cursorText.value = `${row.n}: ${row.runs.map((r) => r.text).join('')}`;
+    this.#unsaid = true;
+    this.#say();
   };
+
+  /** Tells the line under the cursor, when it is here. */
+  #say(): void {
+    const row = this.#unsaid ? this.#dataOf(this.#cursor) : undefined;
+    if (!row || row.k === 'wait') return;
+    this.#unsaid = false;
+    if (row.k === 'line') this.cursorText.value = `${row.n}: ${row.runs.map((r) => r.text).join('')}`;
+  }
 
   #lastVisible(): number {
     return this.#map.row + Math.floor(this.#map.viewport / ROW_HEIGHT) - 1;
@@ -336,6 +346,7 @@ export class LogList {
       this.#sync();
     } else this.#schedule();
     this.#goal = null;
+    this.#say();
   }
 
   #shifted(delta: number): void {
