@@ -352,6 +352,8 @@ describe('the log viewer', () => {
     await visitor.number(1).waitFor();
     await page.locator('.log-scroll').focus();
     await page.keyboard.press('ArrowDown');
+    await until('the step', async () => (await spoken.textContent()) === 'Talk lines');
+    await page.keyboard.press('ArrowDown');
     await until('a line', async () => /^\d+: line /.test(await spoken.textContent()));
     const line = Number((await spoken.textContent()).split(':')[0]);
     await page.keyboard.press('ArrowDown');

@@ -7,7 +7,7 @@ import type { LogClient } from './client.ts';
 import type { Around, Row, View } from './messages.ts';
 import { collect } from './litter.ts';
 import { Pace } from './pace.ts';
-import { drawRow, makeRow, markRow, type Look, type RowElement } from './rowview.ts';
+import { drawRow, eventText, makeRow, markRow, type Look, type RowElement } from './rowview.ts';
 import { ScrollMap } from './scroll.ts';
 import { LogSelection } from './selection.ts';
 
@@ -55,7 +55,7 @@ export class LogList {
   #currentHit = -1;
   #bringMark = false;
   #cursor = -1;
-  /** Its line was not here yet when it came to it. */
+  /** Its row was not here yet when it came to it. */
   #unsaid = false;
   readonly #resize: ResizeObserver;
   #resizing = 0;
@@ -299,11 +299,12 @@ export class LogList {
     this.#say();
   };
 
-  /** Tells the line under the cursor, when it is here. */
+  /** Tells the row under the cursor, when it is here. */
   #say(): void {
     const row = this.#unsaid ? this.#dataOf(this.#cursor) : undefined;
     if (!row || row.k === 'wait') return;
     this.#unsaid = false;
+    if (row.k === 'event') this.cursorText.value = eventText(row, this.#look).words;
     if (row.k === 'line') this.cursorText.value = `${row.n}: ${row.runs.map((r) => r.text).join('')}`;
   }
 
