@@ -174,10 +174,12 @@ export class Postgres {
 		await exited;
 	}
 
-	// A hung server: every process stopped, sockets open.
+	// A hung server: every process stopped, sockets open. The one that makes the others first, so that none is missed.
 	pause() {
-		this.stopped = [this.child.pid, ...childrenOf(this.child.pid)];
-		signal(this.stopped, 'SIGSTOP');
+		signal([this.child.pid], 'SIGSTOP');
+		const made = childrenOf(this.child.pid);
+		signal(made, 'SIGSTOP');
+		this.stopped = [this.child.pid, ...made];
 	}
 
 	resume() {
