@@ -74,7 +74,7 @@ const sprite = writeHashed('icons', '.svg', Buffer.from(iconSprite((await import
 const icons = {};
 for (const [state, svg] of Object.entries(favicons())) icons[state] = writeHashed(`icon-${state}`, '.svg', Buffer.from(svg));
 
-const workerBuild = track(await esbuild.build({ ...common, entryPoints: ['src/log/worker.ts'], write: false }));
+const workerBuild = track(await esbuild.build({ ...common, entryPoints: ['src/log/worker/worker.ts'], write: false }));
 const worker = writeHashed('log-worker', '.js', Buffer.from(workerBuild.outputFiles[0].contents));
 
 // What everybody loads is one file, not one for each set of pages that share it: each request is a round trip. So what is

@@ -11,8 +11,8 @@ import { ui } from './harness.mjs';
 const NAMES = new Set(['brand-name', 'entry-text', 'secondary', 'with-times']);
 /** Made of a name and a number, or of a state's name: what they begin with, and where. */
 const MADE = [
-  [/^fg\d+$/, 'log/rowview.ts', /`fg\$\{/],
-  [/^bg\d+$/, 'log/rowview.ts', /`bg\$\{/],
+  [/^fg\d+$/, 'log/view/rowview.ts', /`fg\$\{/],
+  [/^bg\d+$/, 'log/view/rowview.ts', /`bg\$\{/],
   [/^line-\d$/, 'pages/resources/History.tsx', /line-\$\{/],
 ];
 

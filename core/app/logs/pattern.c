@@ -22,7 +22,7 @@ struct matcher {
 };
 
 /* The words of an error; those that may also be counted to none. The whole is the same expression
- * as ERROR in ui/src/log/scan.ts: tests/vectors/errors.json holds for both. */
+ * as ERROR in ui/src/log/worker/scan.ts: tests/vectors/errors.json holds for both. */
 #define WORDS                                                                                      \
 	"fatal|panic|traceback|fail|critical|denied|refused|cannot|can't|could not|unable to|"     \
 	"not found|no such|segfault|segmentation fault|core dumped|aborted|killed|interrupted|"    \

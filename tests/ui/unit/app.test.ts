@@ -3,7 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { en, type Words } from '../../../ui/src/i18n/en.ts';
 import { nl } from '../../../ui/src/i18n/nl.ts';
-import { eventText } from '../../../ui/src/log/rowview.ts';
+import { eventText } from '../../../ui/src/log/view/rowview.ts';
 import { rank, score } from '../../../ui/src/lib/fuzzy.ts';
 import { dashboardNow, noteDate } from '../../../ui/src/lib/clock.ts';
 import { allEntries, search } from '../../../ui/src/app/palette/entries.ts';

@@ -1,10 +1,10 @@
 // The worker's engine with a journal behind a transport of its own.
 import assert from 'node:assert/strict';
 import { encodeRecord, Kind, RECORD_STEP_RUN } from '../../../ui/src/proto/record.ts';
-import { Engine } from '../../../ui/src/log/engine.ts';
-import { FetchError, type Transport } from '../../../ui/src/log/loader.ts';
+import { Engine } from '../../../ui/src/log/worker/engine.ts';
+import { FetchError, type Transport } from '../../../ui/src/log/worker/loader.ts';
 import type { FromWorker, Query, Row, ToWorker, View } from '../../../ui/src/log/messages.ts';
-import { viewAfter } from '../../../ui/src/log/view.ts';
+import { viewAfter } from '../../../ui/src/log/window.ts';
 
 const enc = new TextEncoder();
 

@@ -1,8 +1,8 @@
 // The worker's engine with a journal of 40,000 lines.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { plan } from '../../../ui/src/log/loader.ts';
-import { Extent } from '../../../ui/src/log/extent.ts';
+import { plan } from '../../../ui/src/log/worker/loader.ts';
+import { Extent } from '../../../ui/src/log/worker/extent.ts';
 import type { LineRow } from '../../../ui/src/log/messages.ts';
 import { Bench, LINES, LOG, TAIL_FROM, textOf } from './bench.ts';
 

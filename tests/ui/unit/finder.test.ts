@@ -2,12 +2,12 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { encodeRecord, Kind, RECORD_STEP_RUN } from '../../../ui/src/proto/record.ts';
-import { RowFlag } from '../../../ui/src/log/extent.ts';
-import { Journal } from '../../../ui/src/log/journal.ts';
-import { lineAt } from '../../../ui/src/log/rows.ts';
-import { isErrorText, maybeErrors } from '../../../ui/src/log/scan.ts';
-import { matches } from '../../../ui/src/log/search.ts';
-import { isRed } from '../../../ui/src/log/text.ts';
+import { RowFlag } from '../../../ui/src/log/worker/extent.ts';
+import { Journal } from '../../../ui/src/log/worker/journal.ts';
+import { lineAt } from '../../../ui/src/log/worker/rows.ts';
+import { isErrorText, maybeErrors } from '../../../ui/src/log/worker/scan.ts';
+import { matches } from '../../../ui/src/log/worker/search.ts';
+import { isRed } from '../../../ui/src/log/worker/text.ts';
 import type { EventRow, LineRow, Row } from '../../../ui/src/log/messages.ts';
 import { Bench, LINES, TAIL_FROM, textOf, type Log } from './bench.ts';
 

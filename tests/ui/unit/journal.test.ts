@@ -2,9 +2,9 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { encodeRecord, Kind, RECORD_STEP_RUN } from '../../../ui/src/proto/record.ts';
-import { Journal } from '../../../ui/src/log/journal.ts';
-import { RowFlag } from '../../../ui/src/log/extent.ts';
-import { rowText, rowRuns } from '../../../ui/src/log/rows.ts';
+import { Journal } from '../../../ui/src/log/worker/journal.ts';
+import { RowFlag } from '../../../ui/src/log/worker/extent.ts';
+import { rowText, rowRuns } from '../../../ui/src/log/worker/rows.ts';
 
 const enc = new TextEncoder();
 type Out = [step: number, stream: 1 | 2, bytes: Uint8Array | string] | [event: Record<string, unknown>, step?: number];

@@ -2,10 +2,10 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { encodeRecord, Kind } from '../../../ui/src/proto/record.ts';
-import { EXTENT_BYTES, type Extent } from '../../../ui/src/log/extent.ts';
-import { Journal } from '../../../ui/src/log/journal.ts';
-import { gather } from '../../../ui/src/log/loader.ts';
-import { rowText } from '../../../ui/src/log/rows.ts';
+import { EXTENT_BYTES, type Extent } from '../../../ui/src/log/worker/extent.ts';
+import { Journal } from '../../../ui/src/log/worker/journal.ts';
+import { gather } from '../../../ui/src/log/worker/loader.ts';
+import { rowText } from '../../../ui/src/log/worker/rows.ts';
 import { Bench, LINES } from './bench.ts';
 
 // Node.js 20 lacks it; what it does is the same.

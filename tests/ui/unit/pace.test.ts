@@ -1,7 +1,7 @@
 // How often the log is painted, from the frames the browser manages.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { Pace } from '../../../ui/src/log/pace.ts';
+import { Pace } from '../../../ui/src/log/view/pace.ts';
 
 const on = (p: Pace, frames: number, ms = 16.7): number[] => Array.from({ length: frames }, () => (p.frame(ms), p.pause));
 

@@ -1,8 +1,8 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { ScrollMap } from '../../../ui/src/log/scroll.ts';
-import { following, next, pending } from '../../../ui/src/log/follow.ts';
-import { linesHash, parseLines } from '../../../ui/src/log/selection.ts';
+import { ScrollMap } from '../../../ui/src/log/view/scroll.ts';
+import { following, next, pending } from '../../../ui/src/log/view/follow.ts';
+import { linesHash, parseLines } from '../../../ui/src/log/view/selection.ts';
 
 const fixed = { of: () => 20, mean: 20, fixed: true };
 

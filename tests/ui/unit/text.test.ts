@@ -2,9 +2,9 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { applySgr, Attr, PLAIN, safeLink, StyleTable, TRUE_COLOUR } from '../../../ui/src/log/ansi.ts';
-import { decodeText, isRed, lineRuns, runsText } from '../../../ui/src/log/text.ts';
-import { contrast, onColour, readable, rgbOf } from '../../../ui/src/log/colour.ts';
-import { isErrorText, markRuns, queryRegExp } from '../../../ui/src/log/scan.ts';
+import { decodeText, isRed, lineRuns, runsText } from '../../../ui/src/log/worker/text.ts';
+import { contrast, onColour, readable, rgbOf } from '../../../ui/src/log/view/colour.ts';
+import { isErrorText, markRuns, queryRegExp } from '../../../ui/src/log/worker/scan.ts';
 
 const enc = new TextEncoder();
 const runs = (s: string | Uint8Array, moves = false) => lineRuns(typeof s === 'string' ? enc.encode(s) : s, PLAIN, moves);

@@ -1,7 +1,7 @@
 // What the page and the log worker say to each other. The worker owns the bytes; the page only ever
 // sees the rows in its window.
 
-import type { Run } from './text.ts';
+import type { Run } from './worker/text.ts';
 
 export interface LineRow {
   k: 'line';

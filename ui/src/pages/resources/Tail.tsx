@@ -5,12 +5,12 @@ import { useComputed, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { lang, problemWords, t } from '../../i18n/index.ts';
 import { darkNow } from '../../lib/theme.ts';
-import { LogControl } from '../../log/control.ts';
-import type { ListLook } from '../../log/list.ts';
-import { Minimap } from '../../log/Minimap.tsx';
-import { Pill } from '../../log/Pill.tsx';
-import { timestamps, wrapLines } from '../../log/prefs.ts';
-import { Toolbar } from '../../log/Toolbar.tsx';
+import { LogControl } from '../../log/view/control.ts';
+import type { ListLook } from '../../log/view/list.ts';
+import { Minimap } from '../../log/view/Minimap.tsx';
+import { Pill } from '../../log/view/Pill.tsx';
+import { timestamps, wrapLines } from '../../log/view/prefs.ts';
+import { Toolbar } from '../../log/view/Toolbar.tsx';
 import { IconButton } from '../../ui/Button.tsx';
 import { useTailKeys } from './tailKeys.ts';
 

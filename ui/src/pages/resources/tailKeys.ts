@@ -3,10 +3,10 @@
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { useKeys, type Keys } from '../../lib/keys.ts';
-import type { LogControl } from '../../log/control.ts';
-import { closeFind, copyPicked, nextError, nextHit, toggleOnly } from '../../log/acts.ts';
-import { gestures } from '../../log/gestures.ts';
-import { nextTimes, toggleWrap } from '../../log/prefs.ts';
+import type { LogControl } from '../../log/view/control.ts';
+import { closeFind, copyPicked, nextError, nextHit, toggleOnly } from '../../log/view/acts.ts';
+import { gestures } from '../../log/view/gestures.ts';
+import { nextTimes, toggleWrap } from '../../log/view/prefs.ts';
 
 const MARK = '.log.tail';
 

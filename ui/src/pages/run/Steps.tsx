@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { Run, Step } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { listed, now } from '../../lib/format.ts';
-import type { LogControl } from '../../log/control.ts';
+import type { LogControl } from '../../log/view/control.ts';
 import { isActive } from '../../live/store.ts';
 import { Status, tone } from '../../ui/Status.tsx';
 import { Took } from '../../ui/Time.tsx';

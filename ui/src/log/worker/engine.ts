@@ -1,17 +1,17 @@
 // The worker's side: keeps the journal, answers for rows, fetches what the window needs, looks for
 // errors and hits when there is nothing better to do. Knows no worker API, so that it can be tested.
 
-import { RecordError } from '../proto/record.ts';
+import { RecordError } from '../../proto/record.ts';
 import { textBetween } from './copy.ts';
 import { parseEvent } from './events.ts';
 import { RowFlag, type Extent } from './extent.ts';
 import { Finder } from './finder.ts';
 import { Journal, type Place } from './journal.ts';
 import { FetchError, Loader, type Transport } from './loader.ts';
-import type { Around, FromWorker, Point, Row, Size, Stream, Target, ToWorker, View } from './messages.ts';
+import type { Around, FromWorker, Point, Row, Size, Stream, Target, ToWorker, View } from '../messages.ts';
+import { viewAfter } from '../window.ts';
 import { lineAt } from './rows.ts';
 import { edge, isOf, markRuns, type Spot } from './scan.ts';
-import { viewAfter } from './view.ts';
 
 /** Rows beyond the window that are fetched before somebody scrolls there. */
 const AHEAD = 150;

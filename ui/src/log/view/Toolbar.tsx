@@ -1,8 +1,8 @@
-import { t } from '../i18n/index.ts';
-import { bytes, number } from '../lib/format.ts';
-import { lazy } from '../lib/lazy.tsx';
-import { IconButton } from '../ui/Button.tsx';
-import { Icon } from '../ui/Icon.tsx';
+import { t } from '../../i18n/index.ts';
+import { bytes, number } from '../../lib/format.ts';
+import { lazy } from '../../lib/lazy.tsx';
+import { IconButton } from '../../ui/Button.tsx';
+import { Icon } from '../../ui/Icon.tsx';
 import type { LogControl } from './control.ts';
 import type { ToolbarProps } from './More.tsx';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';

@@ -2,7 +2,7 @@
 
 import { Engine } from './engine.ts';
 import { httpTransport } from './loader.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
+import type { FromWorker, ToWorker } from '../messages.ts';
 
 interface Scope {
   postMessage(message: FromWorker): void;

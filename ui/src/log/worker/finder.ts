@@ -6,7 +6,7 @@
 
 import type { Journal } from './journal.ts';
 import type { Transport } from './loader.ts';
-import type { FromWorker, Query, Stream } from './messages.ts';
+import type { FromWorker, Query, Stream } from '../messages.ts';
 import { edge, errorScan, isOf, queryRegExp, queryScan, type Hit, type Scan, type Spot } from './scan.ts';
 import { RowFlag, type Extent } from './extent.ts';
 

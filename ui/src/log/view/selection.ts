@@ -4,7 +4,7 @@
 
 import { signal } from '@preact/signals';
 import type { LogClient } from './client.ts';
-import type { Point } from './messages.ts';
+import type { Point } from '../messages.ts';
 import type { RowElement } from './rowview.ts';
 
 export interface Lines {

@@ -2,7 +2,7 @@
 
 import { lowerBound, RowFlag, type Extent } from './extent.ts';
 import type { Journal } from './journal.ts';
-import type { Query, Stream } from './messages.ts';
+import type { Query, Stream } from '../messages.ts';
 import { lineAt, placeText } from './rows.ts';
 import { exactCase } from './search.ts';
 import { isRed, runsText, type Run } from './text.ts';

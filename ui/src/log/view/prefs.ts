@@ -1,7 +1,7 @@
 // How somebody likes logs to look, remembered.
 
 import { signal } from '@preact/signals';
-import { load, save } from '../lib/storage.ts';
+import { load, save } from '../../lib/storage.ts';
 import type { Times } from './rowview.ts';
 
 const times = load('log.times');

@@ -1,7 +1,7 @@
 // Colours of the log. The sixteen are theme tokens (classes); of the 256 and the true colours, text
 // is moved towards white or black until it can be read on what is behind it.
 
-import { TRUE_COLOUR, type Colour } from './ansi.ts';
+import { TRUE_COLOUR, type Colour } from '../ansi.ts';
 
 export type Rgb = readonly [number, number, number];
 

@@ -2,7 +2,7 @@
 // may be in memory or not; what is known about its rows outlives the bytes, so that nothing moves on
 // the screen when the cache lets go of them.
 
-import { recordStep, recordTime, RECORD_HEADER_BYTES, RECORD_MAX_PAYLOAD } from '../proto/record.ts';
+import { recordStep, recordTime, RECORD_HEADER_BYTES, RECORD_MAX_PAYLOAD } from '../../proto/record.ts';
 import { headBytes, shortened, type PenStates } from './pens.ts';
 
 /** Bytes of most extents' buffers, whether they were fetched or came with the stream: one can have another's. */

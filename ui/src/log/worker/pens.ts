@@ -2,7 +2,7 @@
 // is what the n-th newline ends, whichever pen wrote it. A pen holds the text since its last newline
 // and the style that text starts with.
 
-import { PLAIN, styleAfter, type StyleTable } from './ansi.ts';
+import { PLAIN, styleAfter, type StyleTable } from '../ansi.ts';
 import { joinPieces, type Pieces } from './extent.ts';
 
 /** Of a line that goes on and on without a newline, the first and last bytes are kept. */

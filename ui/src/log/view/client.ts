@@ -2,12 +2,12 @@
 // says, in signals.
 
 import { signal } from '@preact/signals';
-import { EndReason } from '../proto/frame.ts';
-import type { Subscription } from '../live/socket.ts';
-import { onUnauthorized } from '../api/http.ts';
-import { connection, socket } from '../live/store.ts';
-import type { Around, Found, FromWorker, Point, Size, Stream, Target, ToWorker, View } from './messages.ts';
-import { viewAfter } from './view.ts';
+import { EndReason } from '../../proto/frame.ts';
+import type { Subscription } from '../../live/socket.ts';
+import { onUnauthorized } from '../../api/http.ts';
+import { connection, socket } from '../../live/store.ts';
+import type { Around, Found, FromWorker, Point, Size, Stream, Target, ToWorker, View } from '../messages.ts';
+import { viewAfter } from '../window.ts';
 
 /** A log is opened at about so many bytes before its end. */
 const TAIL_BYTES = 512 * 1024;

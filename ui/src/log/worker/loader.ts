@@ -1,7 +1,7 @@
 // Fetches what the window needs and the journal does not hold.
 
 import { Journal } from './journal.ts';
-import type { Query, Stream } from './messages.ts';
+import type { Query, Stream } from '../messages.ts';
 import { exactCase, matches, type Answer } from './search.ts';
 import { CAPACITY, give, take, type Extent } from './extent.ts';
 

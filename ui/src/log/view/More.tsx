@@ -1,13 +1,13 @@
 import { useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { t } from '../i18n/index.ts';
-import { onAway } from '../lib/keys.ts';
-import { IconButton } from '../ui/Button.tsx';
-import { Segmented } from '../ui/Field.tsx';
-import { Icon } from '../ui/Icon.tsx';
+import { t } from '../../i18n/index.ts';
+import { onAway } from '../../lib/keys.ts';
+import { IconButton } from '../../ui/Button.tsx';
+import { Segmented } from '../../ui/Field.tsx';
+import { Icon } from '../../ui/Icon.tsx';
 import { copyLink, copyPicked, readLast } from './acts.ts';
 import type { LogControl } from './control.ts';
-import { STREAMS, type Stream } from './messages.ts';
+import { STREAMS, type Stream } from '../messages.ts';
 
 export interface ToolbarProps {
   control: LogControl;

@@ -1,12 +1,12 @@
 // What a person does with a log now and then, by key or menu: loaded when the log stands.
 
-import type { Step } from '../api/types.ts';
-import { t } from '../i18n/index.ts';
-import { number } from '../lib/format.ts';
-import { copyText, say } from '../ui/toast.ts';
+import type { Step } from '../../api/types.ts';
+import { t } from '../../i18n/index.ts';
+import { number } from '../../lib/format.ts';
+import { copyText, say } from '../../ui/toast.ts';
 import type { LogClient } from './client.ts';
 import type { LogControl } from './control.ts';
-import type { Point } from './messages.ts';
+import type { Point } from '../messages.ts';
 
 /** Lines that are read out by the command for it. */
 const READ_OUT = 20;

@@ -4,7 +4,7 @@
 import { signal } from '@preact/signals';
 import { LogClient } from './client.ts';
 import { LogList, type ListLook } from './list.ts';
-import type { Stream, Target } from './messages.ts';
+import type { Stream, Target } from '../messages.ts';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 import type { Lines } from './selection.ts';
 

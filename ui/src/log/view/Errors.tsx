@@ -1,8 +1,8 @@
 import { useComputed } from '@preact/signals';
-import { t } from '../i18n/index.ts';
-import { number } from '../lib/format.ts';
-import { IconButton } from '../ui/Button.tsx';
-import { Icon } from '../ui/Icon.tsx';
+import { t } from '../../i18n/index.ts';
+import { number } from '../../lib/format.ts';
+import { IconButton } from '../../ui/Button.tsx';
+import { Icon } from '../../ui/Icon.tsx';
 import { nextError } from './acts.ts';
 import type { LogControl } from './control.ts';
 

@@ -1,8 +1,8 @@
 // The log of one run as the viewer knows it: extents in order, from offset 0 to the end seen so far,
 // without holes (what was never fetched is an unknown extent). Owns the bytes; no DOM, no network.
 
-import { recordLine, recordSize, recordVerify } from '../proto/record.ts';
-import { StyleTable } from './ansi.ts';
+import { recordLine, recordSize, recordVerify } from '../../proto/record.ts';
+import { StyleTable } from '../ansi.ts';
 import { CAPACITY, Extent, EXTENT_BYTES, give, take, type RowFilter } from './extent.ts';
 import { indexRecords } from './indexer.ts';
 import { NO_PENS, Pens, samePens } from './pens.ts';

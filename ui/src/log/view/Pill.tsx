@@ -1,6 +1,6 @@
-import { t } from '../i18n/index.ts';
-import { number } from '../lib/format.ts';
-import { Icon } from '../ui/Icon.tsx';
+import { t } from '../../i18n/index.ts';
+import { number } from '../../lib/format.ts';
+import { Icon } from '../../ui/Icon.tsx';
 import type { LogControl } from './control.ts';
 import { pending } from './follow.ts';
 

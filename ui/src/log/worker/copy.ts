@@ -2,7 +2,7 @@
 
 import type { Journal } from './journal.ts';
 import { Loader } from './loader.ts';
-import type { Point, Target } from './messages.ts';
+import type { Point, Target } from '../messages.ts';
 import { lineAt, placeText } from './rows.ts';
 import { RowFlag } from './extent.ts';
 import { runsText } from './text.ts';

@@ -1,8 +1,8 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { t } from '../i18n/index.ts';
-import { bytes, number } from '../lib/format.ts';
-import { IconButton } from '../ui/Button.tsx';
-import { Icon } from '../ui/Icon.tsx';
+import { t } from '../../i18n/index.ts';
+import { bytes, number } from '../../lib/format.ts';
+import { IconButton } from '../../ui/Button.tsx';
+import { Icon } from '../../ui/Icon.tsx';
 import { closeFind, nextHit, search, toggleOnly } from './acts.ts';
 import type { LogControl } from './control.ts';
 

@@ -4,7 +4,7 @@
 import { signal } from '@preact/signals';
 import { following, next, type Follow, type FollowEvent } from './follow.ts';
 import type { LogClient } from './client.ts';
-import type { Around, Row, View } from './messages.ts';
+import type { Around, Row, View } from '../messages.ts';
 import { collect } from './litter.ts';
 import { Pace } from './pace.ts';
 import { drawRow, eventText, makeRow, markRow, type Look, type RowElement } from './rowview.ts';

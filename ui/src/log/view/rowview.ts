@@ -1,17 +1,17 @@
 // One row of the log as elements. Made by hand: thousands of them come and go a second, so a row keeps
 // its elements and what is in them is changed, as far as it differs.
 
-import { bytes, clockMillis, duration, number as formatNumber, offsetTime } from '../lib/format.ts';
-import { t } from '../i18n/index.ts';
-import type { AnyStatus, Step } from '../api/types.ts';
-import { actorName, outcome, signalName, stepName } from '../ui/runText.ts';
-import { STATUS_ICONS } from '../ui/Status.tsx';
-import { Attr } from './ansi.ts';
+import { bytes, clockMillis, duration, number as formatNumber, offsetTime } from '../../lib/format.ts';
+import { t } from '../../i18n/index.ts';
+import type { AnyStatus, Step } from '../../api/types.ts';
+import { actorName, outcome, signalName, stepName } from '../../ui/runText.ts';
+import { STATUS_ICONS } from '../../ui/Status.tsx';
+import { Attr } from '../ansi.ts';
 import { cssOf, onColour, rgbOf, textColour } from './colour.ts';
 import { drew } from './litter.ts';
-import type { EventRow, LineRow, Row } from './messages.ts';
+import type { EventRow, LineRow, Row } from '../messages.ts';
 import { svgNode } from './svg.ts';
-import type { Run } from './text.ts';
+import type { Run } from '../worker/text.ts';
 
 export type Times = 'off' | 'relative' | 'absolute';
 

@@ -1,7 +1,7 @@
 // A search by the server: one JSON object a line as matches are found, the last one says whether there
 // are more than were told.
 
-import type { Query } from './messages.ts';
+import type { Query } from '../messages.ts';
 
 /** Smart case: capitals make it exact. Those of escapes such as \\W do not count. */
 export function exactCase(q: Query): boolean {

@@ -1,8 +1,8 @@
 // Turns the records of an extent into rows. Runs over every byte of a log once, so the inner loop
 // touches nothing but bytes below 0x1c.
 
-import { RECORD_HEADER_BYTES, recordKind, recordLine, recordSize, recordStep, Kind } from '../proto/record.ts';
-import type { StyleTable } from './ansi.ts';
+import { RECORD_HEADER_BYTES, recordKind, recordLine, recordSize, recordStep, Kind } from '../../proto/record.ts';
+import type { StyleTable } from '../ansi.ts';
 import { parseEvent, showsRow } from './events.ts';
 import { joinPieces, RowFlag, type Extent } from './extent.ts';
 import type { Pen, Pens } from './pens.ts';

@@ -1,7 +1,7 @@
 // One line's bytes to styled runs of text: carriage returns and backspaces overwrite, CSI K erases,
 // bytes that are no UTF-8 and control characters are shown, never interpreted.
 
-import { Attr, isRedStyle, parseEscape, PLAIN, type Style } from './ansi.ts';
+import { Attr, isRedStyle, parseEscape, PLAIN, type Style } from '../ansi.ts';
 
 export interface Run {
   text: string;
