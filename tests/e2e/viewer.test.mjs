@@ -259,7 +259,11 @@ describe('the log viewer', () => {
     // by a few rows, and by more than are kept ready
     for (const rows of [300, 4000]) {
       await page.reload();
-      await text(1002).click({ position: { x: 1, y: 10 } });
+      // The row may be another line's by the time of the click, as long as the page is coming.
+      await until('the caret', async () => {
+        await text(1002).click({ position: { x: 1, y: 10 } });
+        return page.evaluate(() => getSelection().anchorNode?.parentElement?.closest('.lr')?.querySelector('.ln').textContent === '1002');
+      });
       await page.evaluate((px) => { document.querySelector('.log-scroll').scrollTop += px; }, rows * 20);
       await page.waitForFunction((n) => Number([...document.querySelectorAll('.lr:not(.pinned):not(.wait) .ln')].at(-1)?.textContent) > n, 1000 + rows);
       await page.locator('.lr.wait').first().waitFor({ state: 'detached' });
