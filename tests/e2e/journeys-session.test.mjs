@@ -1,26 +1,14 @@
 // Who is signed in: wrong passwords, a second factor from its enrolment on, sessions that end under a form, tokens; and the
 // database away under it all.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../integration/lib/agent.mjs';
 import { Dashboard, passwordHash, request } from '../integration/lib/dashboard.mjs';
+import { totp, TOTP_STEP_MS } from '../integration/lib/totp.mjs';
 import { launch, PHONE, Visitor } from './browser.mjs';
 import { startWorkshop } from './workshop.mjs';
-
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-// RFC 6238, six digits, 30 s.
-function totp(secret, at = Date.now()) {
-  const bits = [...secret].map((c) => BASE32.indexOf(c).toString(2).padStart(5, '0')).join('');
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(at / 30000)));
-  const mac = createHmac('sha1', key).update(counter).digest();
-  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, '0');
-}
 
 describe('who is signed in', () => {
   let stack, browser;
@@ -71,7 +59,7 @@ describe('who is signed in', () => {
       await enter(dialog, '123456');
       await dialog.getByText('User, password or code is wrong.').waitFor();
       // A code is good once: signing in three times takes one of the window before, this one and the one behind it.
-      const code = (windows) => totp(secret, Date.now() + windows * 30000);
+      const code = (windows) => totp(secret, Date.now() + windows * TOTP_STEP_MS);
       await until('no new window to begin under our hands', () => Date.now() % 30000 < 27000);
       await enter(dialog, code(-1));
       await dialog.waitFor({ state: 'detached' });
