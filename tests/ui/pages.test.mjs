@@ -530,6 +530,19 @@ journey('sessions are ended, tokens made and revoked, a second factor is proved'
   assert.equal(await page.evaluate(() => document.documentElement.dataset.density), 'compact');
 });
 
+journey('times by UTC and nothing that moves, when that is wanted, also the next time', { at: '/settings' }, async (page) => {
+  await page.getByRole('radio', { name: 'UTC' }).check({ force: true });
+  await page.getByRole('switch', { name: 'Less motion' }).click();
+  assert.equal(await page.locator('.btn').first().evaluate((e) => getComputedStyle(e).transitionProperty), 'none');
+  await page.goto(new URL('/history', page.url()).href);
+  const time = page.locator('.run-when time').first();
+  await time.waitFor();
+  const utc = new Date(await time.getAttribute('datetime')).toISOString();
+  const title = await time.getAttribute('title');
+  assert.ok(title.endsWith(`${utc.slice(11, 19)} UTC`), `${title}, ${utc}`);
+  assert.equal(await page.evaluate(() => document.documentElement.hasAttribute('data-still')), true);
+});
+
 journey('targets of notifications: what they are, how it went, a test of each', { at: '/settings' }, async (page, fixture) => {
   const card = page.locator('section[aria-labelledby=notifications]');
   await card.getByText('3 events wait').waitFor();

@@ -4,6 +4,7 @@ import { App, fetchPage } from './app/App.tsx';
 import { startBadge } from './app/badge.ts';
 import { lang, loadWords } from './i18n/index.ts';
 import { startDensity } from './lib/density.ts';
+import { startMotion } from './lib/motion.ts';
 import { warmFormats } from './lib/format.ts';
 import { startKeys } from './lib/keys.ts';
 import { loadSoon } from './lib/lazy.tsx';
@@ -13,6 +14,7 @@ import { loadSession, runs, startLive } from './live/store.ts';
 
 startTheme();
 startDensity();
+startMotion();
 document.documentElement.lang = lang.value;
 startRouter();
 startKeys();

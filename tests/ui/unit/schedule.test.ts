@@ -3,7 +3,9 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import type { Run, ScheduledFlow } from '../../../ui/src/api/types.ts';
 import { fires, parseCron, zoneOffset } from '../../../ui/src/pages/schedule/cron.ts';
-import { addDays, weekOf, weekStart } from '../../../ui/src/pages/schedule/week.ts';
+import { day, full, hourMinute } from '../../../ui/src/lib/format.ts';
+import { midnight, setZone } from '../../../ui/src/lib/zone.ts';
+import { weekOf, weekStart } from '../../../ui/src/pages/schedule/week.ts';
 
 const at = (line: string, zone: string, from: string, to: string): string[] =>
   fires(parseCron(line)!, zoneOffset(zone), Date.parse(from), Date.parse(to)).map((ms) => new Date(ms).toISOString().slice(0, 16));
@@ -29,15 +31,32 @@ test('what is no cron line fires never', () => {
   for (const line of ['', '* * * *', '60 * * * *', '* 24 * * *', '5-1 * * * *', '* * 0 * *', '*/0 * * * *', '@reboot', 'a * * * *', '1- * * * *']) assert.equal(parseCron(line), null, line);
 });
 
+test('days begin at midnight here, or by UTC', () => {
+  const at = Date.parse('2026-11-26T23:30Z');
+  const here = new Date(at);
+  assert.equal(midnight(at), new Date(here.getFullYear(), here.getMonth(), here.getDate()).getTime());
+  setZone('utc');
+  try {
+    assert.equal(midnight(at), Date.parse('2026-11-26T00:00Z'));
+    assert.equal(midnight(at, 5), Date.parse('2026-12-01T00:00Z'));
+    assert.equal(weekStart(at, 0), Date.parse('2026-11-23T00:00Z'));
+    assert.match(full(at * 1000), /^26 Nov 2026, 23:30:00 UTC$/);
+    assert.equal(hourMinute(at), '23:30');
+    assert.equal(day((at - 86_400_000) * 1000, at), 'Yesterday');
+  } finally {
+    setZone('local');
+  }
+});
+
 test('a week: days from Monday, past runs, and what comes, however often', () => {
   const now = new Date(2026, 10, 26, 12, 0).getTime(); // a Thursday
   const start = weekStart(now, 0);
   assert.equal(new Date(start).getDay(), 1);
-  assert.equal(weekStart(now, 1), addDays(start, 7));
+  assert.equal(weekStart(now, 1), midnight(start, 7));
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const flow = (name: string, cron: string, paused = false) => ({ flow: name, title: name, paused, rules: [{ cron, timezone: zone, next_us: 1 }] }) as unknown as ScheduledFlow;
   const run = (ms: number) => ({ id: String(ms), created_us: ms * 1000 }) as unknown as Run;
-  const days = weekOf(start, now, [run(start + 1), run(start - 1), run(addDays(start, 7)), run(start + 9)], [flow('nightly', '30 2 * * *'), flow('often', '*/5 * * * *'), flow('off', '* * * * *', true)]);
+  const days = weekOf(start, now, [run(start + 1), run(start - 1), run(midnight(start, 7)), run(start + 9)], [flow('nightly', '30 2 * * *'), flow('often', '*/5 * * * *'), flow('off', '* * * * *', true)]);
   assert.deepEqual(days.map((d) => d.past.length), [2, 0, 0, 0, 0, 0, 0]);
   assert.ok(days[0]!.past[0]!.created_us < days[0]!.past[1]!.created_us);
   assert.deepEqual(days.map((d) => d.coming.filter((c) => c.flow.flow === 'nightly').length), [0, 0, 0, 0, 1, 1, 1], 'nothing comes in the past');

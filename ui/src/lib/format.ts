@@ -3,17 +3,20 @@
 import { computed, signal } from '@preact/signals';
 import { lang } from '../i18n/index.ts';
 import { dashboardNow } from './clock.ts';
+import { midnight, zone, zoned } from './zone.ts';
 
 const locale = computed(() => (lang.value === 'nl' ? 'nl-NL' : 'en-GB'));
+/** By the page's language and clock. */
+export const dateTime = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat => new Intl.DateTimeFormat(locale.value, { ...options, ...zoned.value });
 const plain = computed(() => new Intl.NumberFormat(locale.value));
 const one = computed(() => new Intl.NumberFormat(locale.value, { maximumFractionDigits: 1, minimumFractionDigits: 1 }));
-const clockFormat = computed(() => new Intl.DateTimeFormat(locale.value, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }));
-const dayFormat = computed(() => new Intl.DateTimeFormat(locale.value, { weekday: 'long', day: 'numeric', month: 'long' }));
-const fullFormat = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' }));
-const hourMinuteFormat = computed(() => new Intl.DateTimeFormat(locale.value, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }));
-const weekdayFormat = computed(() => new Intl.DateTimeFormat(locale.value, { weekday: 'short' }));
-const dateFormat = computed(() => new Intl.DateTimeFormat(locale.value, { day: 'numeric', month: 'short' }));
-const longDateFormat = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium' }));
+const clockFormat = computed(() => dateTime({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }));
+const dayFormat = computed(() => dateTime({ weekday: 'long', day: 'numeric', month: 'long' }));
+const fullFormat = computed(() => dateTime({ dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' }));
+const hourMinuteFormat = computed(() => dateTime({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }));
+const weekdayFormat = computed(() => dateTime({ weekday: 'short' }));
+const dateFormat = computed(() => dateTime({ day: 'numeric', month: 'short' }));
+const longDateFormat = computed(() => dateTime({ dateStyle: 'medium' }));
 const relative = computed(() => new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto', style: 'narrow' }));
 const listFormat = computed(() => new Intl.ListFormat(locale.value, { type: 'conjunction' }));
 
@@ -67,7 +70,7 @@ export function running(us: number): string {
 }
 
 export const clock = (us: number): string => clockFormat.value.format(us / 1000);
-export const full = (us: number): string => fullFormat.value.format(us / 1000);
+export const full = (us: number): string => `${fullFormat.value.format(us / 1000)}${zone.value === 'utc' ? ' UTC' : ''}`;
 /** 26 Nov 2026 */
 export const date = (us: number): string => longDateFormat.value.format(us / 1000);
 
@@ -119,7 +122,6 @@ export const weekName = (from: number, to: number): string => dateFormat.value.f
 
 /** Today, yesterday, or the day by name. */
 export function day(us: number, nowMs: number): string {
-  const midnight = (ms: number) => new Date(ms).setHours(0, 0, 0, 0);
   const days = Math.round((midnight(nowMs) - midnight(us / 1000)) / 86400000);
   const r = new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto' });
   const s = days > -2 && days < 2 ? r.format(-days, 'day') : dayFormat.value.format(us / 1000);

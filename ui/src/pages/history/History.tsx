@@ -5,6 +5,7 @@ import { t } from '../../i18n/index.ts';
 import { now } from '../../lib/format.ts';
 import { useListKeys } from '../../lib/listKeys.ts';
 import { go, here } from '../../lib/router.ts';
+import { midnight } from '../../lib/zone.ts';
 import { pagePath, runPath } from '../../live/hosts.ts';
 import { loadRuns, runs } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
@@ -43,9 +44,9 @@ export function History() {
   const next = useSignal('');
   const busy = useSignal(false);
   const error = useSignal<unknown>(null);
-  const today = useSignal(new Date(now.peek()).toDateString());
+  const today = useSignal(midnight(now.peek()));
   useSignalEffect(() => {
-    today.value = new Date(now.value).toDateString(); // days turn while the page is open
+    today.value = midnight(now.value); // days turn while the page is open
   });
 
   /** The run whose last lines are shown. */
@@ -121,7 +122,7 @@ export function History() {
         <Days
           list={list}
           timeOf={(r) => r.created_us}
-          nowMs={new Date(today.value).getTime()}
+          nowMs={today.value}
           row={(r) => (
             <RunRow key={r.id} run={r} pick={checkbox(r)}>
               {previewed.value === runPath(r) && <Preview run={r} />}

@@ -3,7 +3,9 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import { lang, t } from '../../i18n/index.ts';
+import { dateTime } from '../../lib/format.ts';
 import { darkNow } from '../../lib/theme.ts';
+import { zone } from '../../lib/zone.ts';
 
 export interface ChartLine {
   label: string;
@@ -27,13 +29,12 @@ const DAY = 24 * HOUR;
 
 /** How moments of a time that long are told. */
 function timeFormat(seconds: number): Intl.DateTimeFormat {
-  const of = lang.value === 'nl' ? 'nl-NL' : 'en-GB';
-  if (seconds <= 26 * HOUR) return new Intl.DateTimeFormat(of, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-  if (seconds <= 60 * DAY) return new Intl.DateTimeFormat(of, { day: 'numeric', month: 'short' });
-  return new Intl.DateTimeFormat(of, { month: 'short', year: '2-digit' });
+  if (seconds <= 26 * HOUR) return dateTime({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  if (seconds <= 60 * DAY) return dateTime({ day: 'numeric', month: 'short' });
+  return dateTime({ month: 'short', year: '2-digit' });
 }
 
-const moment = (ms: number): string => new Intl.DateTimeFormat(lang.value === 'nl' ? 'nl-NL' : 'en-GB', { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' }).format(ms);
+const moment = (ms: number): string => dateTime({ dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' }).format(ms);
 
 /** A canvas knows no custom properties: they are looked up on an element. */
 function colour(element: HTMLElement, name: string): string {
@@ -62,6 +63,8 @@ export function TimeChart({ times, lines, top, format, onZoom }: Props) {
       {
         width: root.clientWidth,
         height: HEIGHT,
+        // Where the axis begins its hours and days.
+        tzDate: (s) => (zone.value === 'utc' ? uPlot.tzDate(new Date(s * 1000), 'UTC') : new Date(s * 1000)),
         legend: { show: false },
         cursor: { sync: { key: 'machine' }, points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
         scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, Math.max(top ?? 0, max > 0 ? max * 1.05 : 1)] } },

@@ -4,6 +4,7 @@ import type { Run, ScheduledFlow } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { dayAndDate, hourMinute, now, weekName } from '../../lib/format.ts';
 import { useKeys } from '../../lib/keys.ts';
+import { midnight } from '../../lib/zone.ts';
 import { hostTitle, runPath, several } from '../../live/hosts.ts';
 import { loadRuns, runs } from '../../live/store.ts';
 import { Button, IconButton } from '../../ui/Button.tsx';
@@ -11,7 +12,7 @@ import { Icon } from '../../ui/Icon.tsx';
 import { Link } from '../../ui/Link.tsx';
 import { Problem } from '../../ui/Notice.tsx';
 import { Status } from '../../ui/Status.tsx';
-import { addDays, weekOf, weekStart, type Day } from './week.ts';
+import { weekOf, weekStart, type Day } from './week.ts';
 
 const PAGE = 200;
 /** Of a week with more runs than this the newest are shown. */
@@ -105,7 +106,7 @@ export function Calendar({ flows, host }: { flows: readonly ScheduledFlow[]; /**
     <section class="card calendar" aria-labelledby="calendar">
       <header class="cal-head">
         <h2 id="calendar" aria-live="polite">
-          {weekName(start, addDays(start, 6))}
+          {weekName(start, midnight(start, 6))}
         </h2>
         {weeks.value !== 0 && (
           <Button small onClick={() => (weeks.value = 0)}>
@@ -118,7 +119,7 @@ export function Calendar({ flows, host }: { flows: readonly ScheduledFlow[]; /**
       {past.error.value !== null && <Problem error={past.error.value} retry={past.retry} />}
       <ul class="cal-week">
         {days.map((d) => (
-          <DayColumn key={d.startMs} day={d} today={minute.value >= d.startMs && minute.value < addDays(d.startMs, 1)} />
+          <DayColumn key={d.startMs} day={d} today={minute.value >= d.startMs && minute.value < midnight(d.startMs, 1)} />
         ))}
       </ul>
     </section>

@@ -1,6 +1,7 @@
 // What a week holds: runs that schedules began, and when they will begin more.
 
 import type { Run, ScheduledFlow } from '../../api/types.ts';
+import { midnight, weekday } from '../../lib/zone.ts';
 import { fires, parseCron, zoneOffset } from './cron.ts';
 
 export interface Coming {
@@ -9,7 +10,7 @@ export interface Coming {
 }
 
 export interface Day {
-  /** Midnight here. */
+  /** Its midnight. */
   startMs: number;
   /** By time. */
   past: Run[];
@@ -21,19 +22,7 @@ export interface Day {
 const NAMED = 3;
 
 /** Monday's midnight of the week that is `weeks` after the one of `nowMs`. */
-export function weekStart(nowMs: number, weeks: number): number {
-  const d = new Date(nowMs);
-  d.setHours(0, 0, 0, 0);
-  d.setDate(d.getDate() - ((d.getDay() + 6) % 7) + weeks * 7);
-  return d.getTime();
-}
-
-/** The midnight after so many days: days are not all 24 hours long. */
-export function addDays(ms: number, days: number): number {
-  const d = new Date(ms);
-  d.setDate(d.getDate() + days);
-  return d.getTime();
-}
+export const weekStart = (nowMs: number, weeks: number): number => midnight(nowMs, weeks * 7 - weekday(nowMs));
 
 function comingOf(flow: ScheduledFlow, fromMs: number, toMs: number): Coming[] {
   const times = new Set<number>();
@@ -45,11 +34,11 @@ function comingOf(flow: ScheduledFlow, fromMs: number, toMs: number): Coming[] {
 }
 
 export function weekOf(startMs: number, nowMs: number, runs: readonly Run[], flows: readonly ScheduledFlow[]): Day[] {
-  const end = addDays(startMs, 7);
+  const end = midnight(startMs, 7);
   const coming = end > nowMs ? flows.filter((f) => !f.paused).map((f) => comingOf(f, Math.max(startMs, nowMs + 1), end)) : [];
   return Array.from({ length: 7 }, (_, i) => {
-    const from = addDays(startMs, i);
-    const to = addDays(startMs, i + 1);
+    const from = midnight(startMs, i);
+    const to = midnight(startMs, i + 1);
     const past = runs.filter((r) => r.created_us >= from * 1000 && r.created_us < to * 1000).sort((a, b) => a.created_us - b.created_us);
     const ahead = coming.flatMap((list) => {
       const today = list.filter((c) => c.atMs >= from && c.atMs < to);

@@ -2,7 +2,9 @@ import { useSignal } from '@preact/signals';
 import { LANGUAGES, lang, setLanguage, t, type Language } from '../../i18n/index.ts';
 import { DENSITIES, density, setDensity, type Density } from '../../lib/density.ts';
 import { setSingleKeys, singleKeys } from '../../lib/keys.ts';
+import { setStill, still } from '../../lib/motion.ts';
 import { setTheme, theme, type Theme } from '../../lib/theme.ts';
+import { setZone, zone, ZONES, type Zone } from '../../lib/zone.ts';
 import { hosts, hostTitle, several } from '../../live/hosts.ts';
 import { hostName, session, signOut, system } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
@@ -54,10 +56,14 @@ export function Settings() {
           <Row label={m.language}>
             <Segmented name="language" label={m.language} value={lang.value} onChange={(v) => void setLanguage(v as Language).catch((e: unknown) => say(errorText(e)))} options={Object.entries(LANGUAGES)} />
           </Row>
+          <Row label={m.zone}>
+            <Segmented name="zone" label={m.zone} value={zone.value} onChange={(v) => setZone(v as Zone)} options={ZONES.map((z) => [z, m.zones[z]] as const)} />
+          </Row>
           <Row label={m.density}>
             <Segmented name="density" label={m.density} value={density.value} onChange={(v) => setDensity(v as Density)} options={DENSITIES.map((d) => [d, m.densities[d]] as const)} />
           </Row>
           <Switch id="single-keys" label={m.singleKeys} hint={m.singleKeysHint} on={singleKeys.value} onChange={setSingleKeys} />
+          <Switch id="still" label={m.still} hint={m.stillHint} on={still.value} onChange={setStill} />
         </Card>
         <Card id="you" title={m.signedIn}>
           <Row label={session.value?.user ?? ''}>
