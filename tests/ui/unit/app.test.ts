@@ -160,6 +160,14 @@ test('an answer says which one it was, whose, and why', () => {
   assert.deepEqual([said(false, 'too early').words, said(false, 'too early').detail], ['gate was rejected', 'ann · too early']);
 });
 
+test('each attempt of a step has its own end and time', () => {
+  const step = { index: 0, id: 'left', uses: '', title: 'Left', phase: 'main', status: 'succeeded', attempt: 2, started_us: 1e6, finished_us: 13e6 };
+  const look = { dark: false, wrap: false, times: 'off', startUs: 0, steps: [step] } as unknown as Parameters<typeof eventText>[1];
+  const begins = (attempt: number, timeUs: number) => eventText({ name: 'step.started', step: 0, timeUs, fields: { step_id: 'left', attempt } } as unknown as Parameters<typeof eventText>[0], look);
+  assert.deepEqual([begins(1, 1e6).tone, begins(1, 1e6).detail], ['step failed', '']);
+  assert.deepEqual([begins(2, 11e6).tone, begins(2, 11e6).detail], ['step succeeded', '2.0\u00a0s']);
+});
+
 test('the fixture that page tests run on answers as the API does', async () => {
   // @ts-expect-error: plain JavaScript
   const { CATALOG, makeRuns, schedule } = (await import('../fixture/data.mjs')) as unknown as { CATALOG: unknown; makeRuns(): { doc: unknown }[]; schedule(runs: unknown[]): unknown };

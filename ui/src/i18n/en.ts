@@ -393,7 +393,7 @@ export const en = {
   density: 'Density',
   densities: { comfortable: 'Comfortable', compact: 'Compact' },
   zone: 'Times',
-  zones: { local: 'Here', utc: 'UTC' },
+  zones: { local: 'Local', utc: 'UTC' },
   still: 'Less motion',
   stillHint: 'Nothing slides or fades, whatever the system says.',
   security: 'Security',

@@ -398,7 +398,7 @@ export const nl: Words = {
   density: 'Dichtheid',
   densities: { comfortable: 'Ruim', compact: 'Compact' },
   zone: 'Tijden',
-  zones: { local: 'Hier', utc: 'UTC' },
+  zones: { local: 'Lokaal', utc: 'UTC' },
   still: 'Minder beweging',
   stillHint: 'Niets schuift of vervaagt, wat het systeem ook zegt.',
   security: 'Beveiliging',

@@ -218,9 +218,10 @@ export function eventText(e: EventRow, look: Look): EventText {
   const name = step ? stepName(step, look.steps) : text(e, 'step_id');
   switch (e.name) {
     case 'step.started': {
-      const status = step?.status ?? 'running';
       const attempt = num(e, 'attempt') ?? 1;
-      const took = step && step.finished_us > 0 ? duration(step.finished_us - step.started_us) : '';
+      const last = !step || attempt >= step.attempt; // the others have failed, or there were no more
+      const status = !last ? 'failed' : (step?.status ?? 'running');
+      const took = last && step && step.finished_us > 0 ? duration(step.finished_us - e.timeUs) : '';
       return { tone: `step ${status}`, icon: STATUS_ICONS[status], words: attempt > 1 ? m.stepAttempt(name, attempt) : name, detail: took };
     }
     case 'step.finished': {
