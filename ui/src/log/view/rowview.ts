@@ -285,7 +285,7 @@ export function markRow(e: RowElement, marks: string): void {
 /** Draws a row when it shows something else than before; its classes come with markRow. */
 export function drawRow(e: RowElement, r: Row, look: Look): void {
   const step = r.k === 'event' ? look.steps[r.step] : undefined;
-  const how = `${look.lang}${look.dark}${look.times}${look.startUs}${step?.status}${step?.finished_us}`;
+  const how = `${look.lang}${look.dark}${look.times}${look.startUs}${step?.status}${step?.attempt}${step?.finished_us}`;
   if (e.shows === r && e.how === how) return;
   e.shows = r;
   e.how = how;
