@@ -407,6 +407,7 @@ export class Engine {
       if (!byLine) this.#reveal(e, hit.row);
       row = byLine ? this.#rowOf({ line: hit.line }) : this.journal.start(this.journal.extents.indexOf(e)) + e.shownOf(hit.row);
     }
+    this.#sendView(); // the page is to know how many rows there are before it goes there
     this.#host.post({ t: 'row', id, row, rank: hit?.rank ?? 0 });
   }
 

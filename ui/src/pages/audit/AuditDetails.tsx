@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import type { AuditEntry } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { full } from '../../lib/format.ts';
@@ -20,7 +20,8 @@ interface Props {
 /** All that is known of one entry. */
 export function AuditDetails({ entry, onClose, newer, older }: Props) {
   const m = t.value;
-  useEffect(() => {
+  // Before the next picture: a key that comes right after it was closed would open it again.
+  useLayoutEffect(() => {
     const onKey = (e: KeyboardEvent) => {
       if (!singleKeys.value || e.ctrlKey || e.metaKey || e.altKey) return;
       if (e.key === 'j') older?.();
