@@ -9,7 +9,7 @@ const cable = (state) => execFileSync('ip', ['link', 'set', 'lo', state]);
 const descriptors = (server) => readdirSync(`/proc/${server.child.pid}/fd`).length;
 
 cable('up');
-const web = await Server.start('http-echo', { idle_ms: 400, body_ms: 400, header_ms: 400, write_ms: 400, linger_ms: 400 });
+const web = await Server.start('http-echo', { idle_ms: 5000, body_ms: 400, header_ms: 5000, write_ms: 400, linger_ms: 400 });
 const ws = await Server.start('ws-echo', { ws_ping_ms: 100, ws_pong_ms: 400, write_ms: 400 });
 const bare = { web: descriptors(web), ws: descriptors(ws) };
 
