@@ -8,7 +8,7 @@ import type { ToolbarProps } from './More.tsx';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 
 const Errors = lazy(() => import('./Errors.tsx').then((m) => m.Errors));
-const Find = lazy(() => import('./Find.tsx').then((m) => m.Find), { soon: true });
+export const Find = lazy(() => import('./Find.tsx').then((m) => m.Find), { soon: true });
 const More = lazy(() => import('./More.tsx').then((m) => m.More), { soon: true });
 
 /** By itself: it changes with each picture of a stream, the rest does not. */

@@ -4,6 +4,7 @@ import type { Run } from '../../api/types.ts';
 import { shownRun } from '../../app/badge.ts';
 import { LogControl } from '../../log/view/control.ts';
 import { LogView } from '../../log/view/LogView.tsx';
+import { Find } from '../../log/view/Toolbar.tsx';
 import { parseLines } from '../../log/view/selection.ts';
 import { watchRun } from '../../live/store.ts';
 import { cancelAsked } from './CancelButton.tsx';
@@ -14,8 +15,10 @@ import { wentWrong } from './wentWrong.ts';
 import { lazy } from '../../lib/lazy.tsx';
 import { keptLine } from '../../lib/places.ts';
 
-const RunHands = lazy(() => import('./RunHands.tsx').then((m) => m.RunHands));
-RunHands.fetch(); // beside the log: whoever is quick with the keys does not wait
+// Beside the log: whoever is quick with the keys does not wait. What is typed right behind / is for the field, so that comes first.
+const RunHands = lazy(() => Promise.all([import('./RunHands.tsx'), import('../../log/view/Find.tsx')]).then(([m]) => m.RunHands));
+Find.fetch();
+RunHands.fetch();
 const Approvals = lazy(() => import('./Approvals.tsx').then((m) => m.Approvals));
 
 /** A failed run opens at the first error of the step that went wrong; where that says none, at its end. */
