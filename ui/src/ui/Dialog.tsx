@@ -14,6 +14,9 @@ interface Props {
   class?: string;
 }
 
+/** Those that are open, the uppermost last. */
+const open: HTMLDialogElement[] = [];
+
 /** A modal dialog; a full-screen sheet on a phone. Focus goes to [data-autofocus] or the first field. */
 export function Dialog({ title, onClose, children, note, fixed, class: extra = '' }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -21,9 +24,11 @@ export function Dialog({ title, onClose, children, note, fixed, class: extra = '
     const d = ref.current!;
     const before = document.activeElement;
     if (!d.open) d.showModal();
+    open.push(d);
     const first = d.querySelector<HTMLElement>('[data-autofocus]') ?? d.querySelector<HTMLElement>('form :is(input:not([type=radio]:not(:checked)), select, textarea, button):not([disabled])');
     first?.focus();
     return () => {
+      open.splice(open.indexOf(d), 1);
       if (d.open) d.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
@@ -35,13 +40,17 @@ export function Dialog({ title, onClose, children, note, fixed, class: extra = '
       aria-labelledby="dialog-title"
       onCancel={(e) => {
         e.preventDefault();
-        if (!fixed) onClose();
+        if (!fixed && ref.current === open.at(-1)) onClose();
       }}
-      // A second Escape closes it without asking.
+      // A second Escape closes it without asking, a third one what is below. What must stay comes back, with those above it.
       onClose={(e) => {
-        if (!e.currentTarget.isConnected) return;
-        if (fixed) e.currentTarget.showModal();
-        else onClose();
+        const d = e.currentTarget;
+        if (!d.isConnected || d.open) return;
+        if (!fixed && d === open.at(-1)) return onClose();
+        for (const above of open.slice(open.indexOf(d))) {
+          above.close();
+          above.showModal();
+        }
       }}
       onClick={(e) => {
         if (e.target === ref.current && !fixed) onClose();
