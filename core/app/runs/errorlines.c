@@ -4,15 +4,16 @@
  *
  * Happy path: kick -> LEASE (of several dashboards one looks) -> NEXT (the newest run that nobody
  * has looked at, and its step that went wrong) -> READ (the log from there, row by row; each is
- * looked through in the thread pool) -> SAVE
- * (into ops.runs, others are notified) -> the run is told anew to whoever watches -> NEXT … until
- * there is none.
+ * looked through in the thread pool) -> SAVE (into ops.runs, others are notified) -> the run is
+ * told anew to whoever watches -> NEXT … until there is none.
  *
  * Failure modes: the database away: the pass is over, the next begins when it is back. A log that
  * cannot be read: the run counts as looked at (once `verify` has copied it again it is not). The
  * server refuses something of one run: the pass goes on with those behind it. Another dashboard has
  * the lease, or a question failed: tried again after ERRORLINES_RETRY_MS. Two that look at the same
  * run find the same.
+ *
+ * Over 500 lines: one pass, whose steps follow each other over the same state.
  */
 #include "core/app/runs/errorlines.h"
 

@@ -95,7 +95,7 @@ test('purging the package takes the way in back, and ends what is open', { skip 
 	try {
 		const script = 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib && mkdir -p /run/systemd/system && mount -t tmpfs none /etc/ssh && mkdir /etc/ssh/sshd_config.d && ' +
 			'touch /etc/ssh/ops-tunnel.keys /etc/ssh/sshd_config.d/ops-tunnel.conf /etc/ssh/sshd_config && mount -t tmpfs none /etc/default && ' +
-			'{ test ! -d /etc/ops-agent || mount -t tmpfs none /etc/ops-agent; } && { sh "$POSTRM" purge 2>&1 || true; } && cd /etc/ssh && find . -type f';
+			'{ test ! -d /etc/ops-agent || mount -t tmpfs none /etc/ops-agent; } && sh "$POSTRM" purge >&2 && cd /etc/ssh && find . -type f';
 		const r = spawnSync('unshare', ['--mount', 'sh', '-c', script], { encoding: 'utf8', timeout: 60000,
 			env: { ...process.env, PATH: `${fakes}:${process.env.PATH}`, POSTRM: fileURLToPath(new URL('../../../deploy/deb/postrm', import.meta.url)), ACCOUNT: String(account), SAID: join(fakes, 'said'), DPKG_ROOT: '' } });
 		assert.equal(r.stdout, './sshd_config\n', r.stderr);
