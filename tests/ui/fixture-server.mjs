@@ -17,6 +17,8 @@ import { accept, chunkFrame, endFrame } from './fixture/ws.mjs';
 const MIME = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png', '.txt': 'text/plain; charset=utf-8', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' };
 const INITIAL_CREDIT = 1 << 20;
 const CHUNK = 64 * 1024;
+/** A cancelled command takes so long to end: long enough to be seen ending on a busy machine. */
+const CANCEL_MS = 2000;
 /** Files of the page as they are sent, by name: the dashboard packs them as well. */
 const packed = new Map();
 const BOOT = '019ab4c5-0000-7000-8000-0000000b0071';
@@ -390,7 +392,7 @@ export class Fixture {
       const us = Date.now() * 1000;
       run.doc.steps.forEach((s, i) => s.status === 'running' && endStep(run, i, us, 'cancelled', { reason: 'cancelled', signal: 15 }));
       endRun(run, us, 'cancelled', { reason: 'cancelled' });
-    }, 300);
+    }, CANCEL_MS);
     this.#send(res, 202, { run: run.doc });
   }
 
