@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/passfd.h"
 
 #define N_FDS 3
 
@@ -42,21 +43,8 @@ int errand_seal(const void *data, size_t n, uint64_t modified_us)
 int errand_send(int fd, const struct errand *errand)
 {
 	const int fds[N_FDS] = {errand->status_fd, errand->worker_fd, errand->relay_fd};
-	union control control = {0};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)words, .iov_len = ERRAND_BYTES};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space),
-	};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
 
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(head), fds, sizeof(fds));
-	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == ERRAND_BYTES ? 0 : -errno;
+	return passfd_send(fd, words, ERRAND_BYTES, fds, N_FDS);
 }
 
 int errand_hear(int fd, char *ret_byte, pid_t *ret_pid)

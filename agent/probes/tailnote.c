@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/passfd.h"
 #include "proto/msg.h"
 
 #define MAX_FDS 4 /* that are taken from one message, to be closed */
@@ -66,25 +67,9 @@ union control {
 int tailnote_send(int fd, const struct tailnote *note, int pass_fd)
 {
 	uint8_t bytes[TAILNOTE_MAX_BYTES];
-	union control control = {0};
 	int n = tailnote_encode(note, bytes, sizeof(bytes));
-	struct iovec part = {.iov_base = bytes, .iov_len = n > 0 ? (size_t)n : 0};
-	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
 
-	if (n < 0)
-		return n;
-	if (pass_fd >= 0) {
-		struct cmsghdr *head;
-
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int));
-		head = CMSG_FIRSTHDR(&msg);
-		head->cmsg_level = SOL_SOCKET;
-		head->cmsg_type = SCM_RIGHTS;
-		head->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(head), &pass_fd, sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == n ? 0 : -errno;
+	return n < 0 ? n : passfd_send(fd, bytes, (size_t)n, &pass_fd, pass_fd >= 0 ? 1 : 0);
 }
 
 /* Keeps the first of the descriptors in *ret_fd, closes all others. */

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/passfd.h"
+
 /* {"type":["container"],"event":[…]}: what changes how a container is; what is executed in one for
  * its health check is not. */
 #define EVENTS                                                                                     \
@@ -112,28 +114,6 @@ void relay_request(const struct relay_ask *ask, char ret_text[RELAY_MAX_REQUEST]
 		endpoint->has_tail ? tails[ask->tail] : "");
 }
 
-static int send_ask(int relay_fd, const uint8_t *bytes, int answer_fd)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = RELAY_ASK_BYTES};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space),
-	};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(head), &answer_fd, sizeof(int));
-	return sendmsg(relay_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == RELAY_ASK_BYTES ? 0 : -errno;
-}
-
 int relay_open(int relay_fd, const struct relay_ask *ask, struct err *err)
 {
 	uint8_t bytes[RELAY_ASK_BYTES];
@@ -144,7 +124,7 @@ int relay_open(int relay_fd, const struct relay_ask *ask, struct err *err)
 		return err_set(err, rc, "the Docker relay knows no such question");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_set_errno(err, -errno, "cannot make a socket pair");
-	rc = send_ask(relay_fd, bytes, pair[1]);
+	rc = passfd_send(relay_fd, bytes, RELAY_ASK_BYTES, &pair[1], 1);
 	close(pair[1]);
 	if (rc == 0)
 		return pair[0];

@@ -18,61 +18,48 @@
 
 /* ---- writing ---- */
 
-static void put_uint(struct buf *buf, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		buf_append_byte(buf, (uint8_t)(v >> (8 * i)));
-}
-
-static void put_str(struct buf *buf, const char *s)
-{
-	put_uint(buf, s != NULL ? strlen(s) : 0, 4);
-	if (s != NULL)
-		buf_append_str(buf, s);
-}
-
 static void put_step(struct buf *buf, const struct plan_step *step)
 {
-	put_str(buf, step->id);
-	put_str(buf, step->uses);
-	put_str(buf, step->title);
-	put_uint(buf, step->phase, 1);
-	put_uint(buf, step->n_needs, 2);
+	buf_append_counted(buf, step->id);
+	buf_append_counted(buf, step->uses);
+	buf_append_counted(buf, step->title);
+	buf_append_le(buf, step->phase, 1);
+	buf_append_le(buf, step->n_needs, 2);
 	for (size_t i = 0; i < step->n_needs; i++)
-		put_uint(buf, step->needs[i], 2);
-	put_uint(buf, step->n_outputs, 2);
+		buf_append_le(buf, step->needs[i], 2);
+	buf_append_le(buf, step->n_outputs, 2);
 	for (size_t i = 0; i < step->n_outputs; i++)
-		put_str(buf, step->outputs[i]);
-	put_uint(buf, step->timeout_us, 8);
-	put_str(buf, step->user);
-	put_str(buf, step->cwd);
-	put_uint(buf, step->approve.prompt != NULL, 1);
-	put_str(buf, step->approve.prompt);
-	put_uint(buf, step->approve.timeout_us, 8);
-	put_uint(buf, step->approve.on_timeout, 1);
+		buf_append_counted(buf, step->outputs[i]);
+	buf_append_le(buf, step->timeout_us, 8);
+	buf_append_counted(buf, step->user);
+	buf_append_counted(buf, step->cwd);
+	buf_append_le(buf, step->approve.prompt != NULL, 1);
+	buf_append_counted(buf, step->approve.prompt);
+	buf_append_le(buf, step->approve.timeout_us, 8);
+	buf_append_le(buf, step->approve.on_timeout, 1);
 }
 
 static void put_plan(struct buf *buf, const struct plan *plan)
 {
 	buf_append(buf, plan->id.bytes, sizeof(plan->id.bytes));
-	put_uint(buf, plan->number, 8);
-	put_uint(buf, plan->is_flow, 1);
-	put_str(buf, plan->name);
-	put_str(buf, plan->title);
-	put_str(buf, plan->host);
-	put_str(buf, plan->actor);
-	put_str(buf, plan->trigger);
-	put_str(buf, plan->config_digest);
-	put_uint(buf, plan->created_us, 8);
-	put_uint(buf, plan->timeout_us, 8);
-	put_uint(buf, plan->max_output, 8);
-	put_uint(buf, plan->n_inputs, 2);
+	buf_append_le(buf, plan->number, 8);
+	buf_append_le(buf, plan->is_flow, 1);
+	buf_append_counted(buf, plan->name);
+	buf_append_counted(buf, plan->title);
+	buf_append_counted(buf, plan->host);
+	buf_append_counted(buf, plan->actor);
+	buf_append_counted(buf, plan->trigger);
+	buf_append_counted(buf, plan->config_digest);
+	buf_append_le(buf, plan->created_us, 8);
+	buf_append_le(buf, plan->timeout_us, 8);
+	buf_append_le(buf, plan->max_output, 8);
+	buf_append_le(buf, plan->n_inputs, 2);
 	for (size_t i = 0; i < plan->n_inputs; i++) {
-		put_str(buf, plan->inputs[i].name);
-		put_str(buf, plan->inputs[i].secret ? META_MASK : plan->inputs[i].value);
-		put_uint(buf, plan->inputs[i].secret, 1);
+		buf_append_counted(buf, plan->inputs[i].name);
+		buf_append_counted(buf, plan->inputs[i].secret ? META_MASK : plan->inputs[i].value);
+		buf_append_le(buf, plan->inputs[i].secret, 1);
 	}
-	put_uint(buf, plan->n_steps, 2);
+	buf_append_le(buf, plan->n_steps, 2);
 	for (size_t i = 0; i < plan->n_steps; i++)
 		put_step(buf, &plan->steps[i]);
 }
@@ -83,7 +70,7 @@ int meta_encode(const struct plan *plan, struct buf *buf)
 	uint32_t crc;
 
 	buf_append(buf, META_MAGIC, META_MAGIC_BYTES);
-	put_uint(buf, 0, 4);
+	buf_append_le(buf, 0, 4);
 	put_plan(buf, plan);
 	if (buf_err(buf) != 0)
 		return buf_err(buf);

@@ -150,25 +150,13 @@ const char *outputs_get(const struct outputs *outputs, uint16_t step, const char
 	return best != NULL ? best->value : NULL;
 }
 
-static void put_uint(struct buf *buf, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		buf_append_byte(buf, (uint8_t)(v >> (8 * i)));
-}
-
-static void put_str(struct buf *buf, const char *s)
-{
-	put_uint(buf, strlen(s), 4);
-	buf_append_str(buf, s);
-}
-
 int outputs_encode(const struct outputs *outputs, size_t first, struct buf *buf)
 {
 	for (size_t i = first; i < outputs->n; i++) {
-		put_uint(buf, outputs->items[i].step, 2);
-		put_uint(buf, outputs->items[i].attempt, 2);
-		put_str(buf, outputs->items[i].name);
-		put_str(buf, outputs->items[i].value);
+		buf_append_le(buf, outputs->items[i].step, 2);
+		buf_append_le(buf, outputs->items[i].attempt, 2);
+		buf_append_counted(buf, outputs->items[i].name);
+		buf_append_counted(buf, outputs->items[i].value);
 	}
 	return buf_err(buf);
 }

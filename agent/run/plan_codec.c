@@ -20,144 +20,130 @@
 
 /* ---- writing ---- */
 
-static void put_uint(struct buf *buf, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		buf_append_byte(buf, (uint8_t)(v >> (8 * i)));
-}
-
-static void put_str(struct buf *buf, const char *s)
-{
-	size_t n = strlen(s);
-
-	put_uint(buf, n, 4);
-	buf_append(buf, s, n);
-}
-
 static void put_opt(struct buf *buf, const char *s)
 {
-	put_uint(buf, s != NULL, 1);
+	buf_append_le(buf, s != NULL, 1);
 	if (s != NULL)
-		put_str(buf, s);
+		buf_append_counted(buf, s);
 }
 
 static void put_strs(struct buf *buf, char *const *list, size_t n)
 {
-	put_uint(buf, n, 2);
+	buf_append_le(buf, n, 2);
 	for (size_t i = 0; i < n; i++)
-		put_str(buf, list[i]);
+		buf_append_counted(buf, list[i]);
 }
 
 static void put_text(struct buf *buf, const struct plan_text *text)
 {
 	put_opt(buf, text->prefix);
-	put_uint(buf, text->ref, 1);
-	put_uint(buf, text->index, 2);
+	buf_append_le(buf, text->ref, 1);
+	buf_append_le(buf, text->index, 2);
 	put_opt(buf, text->name);
 }
 
 static void put_spec(struct buf *buf, const struct input_spec *spec)
 {
-	put_str(buf, spec->name);
-	put_uint(buf, spec->type, 1);
-	put_uint(buf, spec->required, 1);
+	buf_append_counted(buf, spec->name);
+	buf_append_le(buf, spec->type, 1);
+	buf_append_le(buf, spec->required, 1);
 	put_opt(buf, spec->default_value);
 	put_opt(buf, spec->title);
 	put_opt(buf, spec->description);
-	put_uint(buf, spec->has_min, 1);
-	put_uint(buf, spec->has_max, 1);
-	put_uint(buf, (uint64_t)spec->min, 8);
-	put_uint(buf, (uint64_t)spec->max, 8);
-	put_uint(buf, spec->max_length, 4);
+	buf_append_le(buf, spec->has_min, 1);
+	buf_append_le(buf, spec->has_max, 1);
+	buf_append_le(buf, (uint64_t)spec->min, 8);
+	buf_append_le(buf, (uint64_t)spec->max, 8);
+	buf_append_le(buf, spec->max_length, 4);
 	put_opt(buf, spec->pattern);
 	put_strs(buf, spec->values, spec->n_values);
 	put_opt(buf, spec->under);
 	put_strs(buf, spec->schemes, spec->n_schemes);
-	put_uint(buf, spec->allow_dash, 1);
+	buf_append_le(buf, spec->allow_dash, 1);
 }
 
 static void put_codes(struct buf *buf, const uint8_t *codes, size_t n)
 {
-	put_uint(buf, n, 2);
+	buf_append_le(buf, n, 2);
 	buf_append(buf, codes, n);
 }
 
 static void put_graph_extras(struct buf *buf, const struct plan_step *step)
 {
-	put_uint(buf, step->retry.limit, 2);
-	put_uint(buf, step->retry.delay_us, 8);
-	put_uint(buf, step->retry.backoff, 2);
+	buf_append_le(buf, step->retry.limit, 2);
+	buf_append_le(buf, step->retry.delay_us, 8);
+	buf_append_le(buf, step->retry.backoff, 2);
 	put_codes(buf, step->retry.exit_codes, step->retry.n_exit_codes);
 	put_opt(buf, step->approve.prompt);
-	put_uint(buf, step->approve.timeout_us, 8);
-	put_uint(buf, step->approve.on_timeout, 1);
+	buf_append_le(buf, step->approve.timeout_us, 8);
+	buf_append_le(buf, step->approve.on_timeout, 1);
 }
 
 static void put_step(struct buf *buf, const struct plan_step *step)
 {
-	put_str(buf, step->id);
-	put_str(buf, step->uses);
-	put_str(buf, step->title);
-	put_uint(buf, step->phase, 1);
-	put_uint(buf, step->n_needs, 2);
+	buf_append_counted(buf, step->id);
+	buf_append_counted(buf, step->uses);
+	buf_append_counted(buf, step->title);
+	buf_append_le(buf, step->phase, 1);
+	buf_append_le(buf, step->n_needs, 2);
 	for (size_t i = 0; i < step->n_needs; i++)
-		put_uint(buf, step->needs[i], 2);
-	put_uint(buf, step->continue_on_error, 1);
+		buf_append_le(buf, step->needs[i], 2);
+	buf_append_le(buf, step->continue_on_error, 1);
 	put_opt(buf, step->condition);
 	put_graph_extras(buf, step);
-	put_uint(buf, step->n_inputs, 2);
+	buf_append_le(buf, step->n_inputs, 2);
 	for (size_t i = 0; i < step->n_inputs; i++) {
 		put_spec(buf, &step->inputs[i].spec);
 		put_text(buf, &step->inputs[i].value);
-		put_uint(buf, step->inputs[i].present, 1);
+		buf_append_le(buf, step->inputs[i].present, 1);
 	}
-	put_str(buf, step->executable);
-	put_uint(buf, step->n_argv, 2);
+	buf_append_counted(buf, step->executable);
+	buf_append_le(buf, step->n_argv, 2);
 	for (size_t i = 0; i < step->n_argv; i++)
 		put_text(buf, &step->argv[i]);
-	put_uint(buf, step->n_env, 2);
+	buf_append_le(buf, step->n_env, 2);
 	for (size_t i = 0; i < step->n_env; i++) {
-		put_str(buf, step->env[i].name);
+		buf_append_counted(buf, step->env[i].name);
 		put_text(buf, &step->env[i].value);
 		put_opt(buf, step->env[i].secret_path);
 	}
 	put_text(buf, &step->stdin_text);
-	put_str(buf, step->user);
-	put_str(buf, step->cwd);
-	put_uint(buf, step->timeout_us, 8);
-	put_uint(buf, step->kill_after_us, 8);
+	buf_append_counted(buf, step->user);
+	buf_append_counted(buf, step->cwd);
+	buf_append_le(buf, step->timeout_us, 8);
+	buf_append_le(buf, step->kill_after_us, 8);
 	put_codes(buf, step->success_codes, step->n_success_codes);
 	put_strs(buf, step->outputs, step->n_outputs);
-	put_uint(buf, step->leave_children, 1);
-	put_uint(buf, step->new_privileges, 1);
-	put_uint(buf, step->limits.memory, 8);
-	put_uint(buf, step->limits.cpu_percent, 4);
-	put_uint(buf, step->limits.pids, 4);
+	buf_append_le(buf, step->leave_children, 1);
+	buf_append_le(buf, step->new_privileges, 1);
+	buf_append_le(buf, step->limits.memory, 8);
+	buf_append_le(buf, step->limits.cpu_percent, 4);
+	buf_append_le(buf, step->limits.pids, 4);
 }
 
 int plan_encode(const struct plan *plan, struct buf *buf)
 {
-	put_uint(buf, PLAN_MAGIC, 8);
+	buf_append_le(buf, PLAN_MAGIC, 8);
 	buf_append(buf, plan->id.bytes, sizeof(plan->id.bytes));
-	put_uint(buf, plan->number, 8);
-	put_uint(buf, plan->is_flow, 1);
-	put_str(buf, plan->name);
-	put_str(buf, plan->title);
-	put_str(buf, plan->host);
-	put_str(buf, plan->actor);
-	put_str(buf, plan->trigger);
-	put_str(buf, plan->config_digest);
-	put_uint(buf, plan->created_us, 8);
-	put_uint(buf, plan->timeout_us, 8);
-	put_uint(buf, plan->max_output, 8);
+	buf_append_le(buf, plan->number, 8);
+	buf_append_le(buf, plan->is_flow, 1);
+	buf_append_counted(buf, plan->name);
+	buf_append_counted(buf, plan->title);
+	buf_append_counted(buf, plan->host);
+	buf_append_counted(buf, plan->actor);
+	buf_append_counted(buf, plan->trigger);
+	buf_append_counted(buf, plan->config_digest);
+	buf_append_le(buf, plan->created_us, 8);
+	buf_append_le(buf, plan->timeout_us, 8);
+	buf_append_le(buf, plan->max_output, 8);
 	put_opt(buf, plan->default_user_override);
-	put_uint(buf, plan->n_inputs, 2);
+	buf_append_le(buf, plan->n_inputs, 2);
 	for (size_t i = 0; i < plan->n_inputs; i++) {
-		put_str(buf, plan->inputs[i].name);
-		put_str(buf, plan->inputs[i].value);
-		put_uint(buf, plan->inputs[i].secret, 1);
+		buf_append_counted(buf, plan->inputs[i].name);
+		buf_append_counted(buf, plan->inputs[i].value);
+		buf_append_le(buf, plan->inputs[i].secret, 1);
 	}
-	put_uint(buf, plan->n_steps, 2);
+	buf_append_le(buf, plan->n_steps, 2);
 	for (size_t i = 0; i < plan->n_steps; i++)
 		put_step(buf, &plan->steps[i]);
 	return buf_err(buf);

@@ -191,6 +191,23 @@ static void link_problem(struct request *req, int err)
 	free(extra);
 }
 
+void http_input_problem(
+	struct request *req, const char *detail, const char *input, const char *message)
+{
+	json_t *errors = json_pack("[{s:s,s:s}]", "name", input, "message", message);
+	char *text = json_dumps(errors, JSON_COMPACT), *extra = xasprintf("\"errors\":%s", text);
+
+	response_problem_ex(req, &(struct problem){
+					 .status = 422,
+					 .code = "invalid_input",
+					 .detail = detail,
+					 .extra = extra,
+				 });
+	free(text);
+	free(extra);
+	json_decref(errors);
+}
+
 void http_agent_problem(struct request *req, const struct link_reply *reply)
 {
 	struct problem problem = {.status = 502, .code = "agent_error"};

@@ -43,6 +43,9 @@ MUSTCHECK struct host *http_query_host(struct request *req);
 /* Answers that there is no such host, and which there are. */
 void http_unknown_host(struct request *req, const char *name);
 
+/* Answers with 422: this input is not acceptable; detail says of what, as a sentence. */
+void http_input_problem(
+	struct request *req, const char *detail, const char *input, const char *message);
 /* Answers for a reply of host_of()'s agent that is not MSG_OK. */
 void http_agent_problem(struct request *req, const struct link_reply *reply);
 /* Sends a jansson document (not consumed). */

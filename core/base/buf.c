@@ -107,6 +107,20 @@ void buf_append_uint(struct buf *buf, uint64_t v)
 	append_decimal(buf, false, v);
 }
 
+void buf_append_le(struct buf *buf, uint64_t v, unsigned n_bytes)
+{
+	for (unsigned i = 0; i < n_bytes; i++)
+		buf_append_byte(buf, (uint8_t)(v >> (8 * i)));
+}
+
+void buf_append_counted(struct buf *buf, const char *s)
+{
+	size_t n = s != NULL ? strlen(s) : 0;
+
+	buf_append_le(buf, n, 4);
+	buf_append(buf, s, n);
+}
+
 void buf_printf(struct buf *buf, const char *fmt, ...)
 {
 	char small[256];

@@ -33,6 +33,10 @@ void buf_append_byte(struct buf *buf, uint8_t byte);
 /* In decimal. */
 void buf_append_int(struct buf *buf, int64_t v);
 void buf_append_uint(struct buf *buf, uint64_t v);
+/* The lowest n_bytes of v, the lowest first. */
+void buf_append_le(struct buf *buf, uint64_t v, unsigned n_bytes);
+/* A text behind its length in four bytes, as proto/wire.h reads it; NULL is the empty one. */
+void buf_append_counted(struct buf *buf, const char *s);
 void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Drops the first n bytes (n <= len). */
 void buf_consume(struct buf *buf, size_t n);

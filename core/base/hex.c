@@ -13,7 +13,7 @@ void hex_encode(const uint8_t *data, size_t n, char *out)
 	out[2 * n] = '\0';
 }
 
-static int digit(char c)
+int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -29,10 +29,10 @@ int hex_decode(const char *text, size_t text_len, uint8_t *out, size_t n)
 	if (text_len != 2 * n)
 		return -EINVAL;
 	for (size_t i = 0; i < text_len; i++) {
-		if (digit(text[i]) < 0)
+		if (hex_digit(text[i]) < 0)
 			return -EINVAL;
 	}
 	for (size_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
+		out[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
 	return 0;
 }

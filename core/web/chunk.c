@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "core/base/hex.h"
 #include "core/web/head.h"
 #include "core/web/limits.h"
 
@@ -20,17 +21,6 @@ enum state {
 	DONE,
 };
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static int expect(struct chunk_scan *scan, char c, char expected, enum state next)
 {
 	if (c != expected)
@@ -41,7 +31,7 @@ static int expect(struct chunk_scan *scan, char c, char expected, enum state nex
 
 static int on_size(struct chunk_scan *scan, char c)
 {
-	int value = hex_value(c);
+	int value = hex_digit(c);
 
 	if (value >= 0) {
 		if (++scan->digits > 8)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "proto/wire.h"
 
 static void grows_up_to_its_maximum(void **state)
 {
@@ -144,6 +145,31 @@ static void writes_numbers_in_decimal(void **state)
 	buf_fini(&buf);
 }
 
+static void little_endian_numbers_and_counted_texts_are_what_the_wire_reads(void **state)
+{
+	struct wire_reader r;
+	struct buf buf;
+
+	(void)state;
+	buf_init(&buf, 1000);
+	buf_append_le(&buf, 0x1234, 2);
+	buf_append_le(&buf, UINT64_C(0xfedcba9876543210), 8);
+	buf_append_le(&buf, 0x1ff, 1); /* the rest is not asked for */
+	buf_append_counted(&buf, "abc");
+	buf_append_counted(&buf, "");
+	buf_append_counted(&buf, NULL);
+	assert_int_equal(buf_err(&buf), 0);
+	wire_reader_init(&r, buf.data, buf.len);
+	assert_int_equal(wire_get_u16(&r), 0x1234);
+	assert_true(wire_get_u64(&r) == UINT64_C(0xfedcba9876543210));
+	assert_int_equal(wire_get_u8(&r), 0xff);
+	assert_true(wire_str_eq(wire_get_str(&r), "abc"));
+	assert_true(wire_str_eq(wire_get_str(&r), ""));
+	assert_true(wire_str_eq(wire_get_str(&r), ""));
+	assert_int_equal(wire_reader_finish(&r), 0);
+	buf_fini(&buf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +180,7 @@ int main(void)
 		cmocka_unit_test(drops_bytes_at_the_front),
 		cmocka_unit_test(reserved_room_counts_when_it_is_used),
 		cmocka_unit_test(writes_numbers_in_decimal),
+		cmocka_unit_test(little_endian_numbers_and_counted_texts_are_what_the_wire_reads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

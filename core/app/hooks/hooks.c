@@ -169,23 +169,6 @@ static void answer_skipped(struct request *req, const char *reason)
 	json_decref(answer);
 }
 
-static void answer_problem(struct request *req, const struct hook_problem *problem)
-{
-	json_t *errors =
-		json_pack("[{s:s,s:s}]", "name", problem->input, "message", problem->message);
-	char *text = json_dumps(errors, JSON_COMPACT), *extra = xasprintf("\"errors\":%s", text);
-
-	response_problem_ex(req, &(struct problem){
-					 .status = 422,
-					 .code = "invalid_input",
-					 .detail = "The call does not hold what the flow needs.",
-					 .extra = extra,
-				 });
-	free(text);
-	free(extra);
-	json_decref(errors);
-}
-
 /* The call is signed: what it says is looked at. */
 static void take_call(struct request *req, const struct notify_hook *hook,
 	const struct hook_head *head, const char *body, size_t len)
@@ -203,7 +186,8 @@ static void take_call(struct request *req, const struct notify_hook *hook,
 	} else if (!hook_is_meant(hook, head, doc, reason, sizeof(reason))) {
 		answer_skipped(req, reason);
 	} else if ((inputs = hook_inputs(hook, doc, &problem)) == NULL) {
-		answer_problem(req, &problem);
+		http_input_problem(req, "The call does not hold what the flow needs.",
+			problem.input, problem.message);
 	} else {
 		start_flow(req, hook, key, inputs);
 		json_decref(inputs);

@@ -77,27 +77,12 @@ static void on_started(const struct link_reply *reply, void *arg)
 	buf_fini(&body);
 }
 
-static void input_problem(struct request *req, const char *name, const char *message)
-{
-	json_t *errors = json_pack("[{s:s,s:s}]", "name", name, "message", message);
-	char *text = json_dumps(errors, JSON_COMPACT), *extra = xasprintf("\"errors\":%s", text);
-
-	response_problem_ex(req, &(struct problem){
-					 .status = 422,
-					 .code = "invalid_input",
-					 .detail = "Some inputs are not acceptable.",
-					 .extra = extra,
-				 });
-	free(text);
-	free(extra);
-	json_decref(errors);
-}
-
 /* Numbers and booleans become the texts the agent parses by type. Texts made here are kept in
  * numbers, one a pair. */
 static bool collect_inputs(struct request *req, const json_t *inputs, struct msg_run_start *start,
 	char numbers[MSG_MAX_INPUTS][24])
 {
+	static const char detail[] = "Some inputs are not acceptable.";
 	/* jansson iterates over a mutable object only; nothing is changed. */
 	json_t *object = json_incref((json_t *)(uintptr_t)inputs), *value;
 	const char *name;
@@ -108,7 +93,7 @@ static bool collect_inputs(struct request *req, const json_t *inputs, struct msg
 		struct msg_pair *pair = &start->inputs[start->n_inputs];
 
 		if (start->n_inputs == MSG_MAX_INPUTS) {
-			input_problem(req, name, "there are too many inputs");
+			http_input_problem(req, detail, name, "there are too many inputs");
 			ok = false;
 			break;
 		}
@@ -123,7 +108,8 @@ static bool collect_inputs(struct request *req, const json_t *inputs, struct msg
 		} else if (json_is_boolean(value)) {
 			pair->value = wire_str_of(json_is_true(value) ? "true" : "false");
 		} else {
-			input_problem(req, name, "must be a string, an integer or a boolean");
+			http_input_problem(
+				req, detail, name, "must be a string, an integer or a boolean");
 			ok = false;
 			break;
 		}
