@@ -1,5 +1,6 @@
 // From the form to the end of a run: every kind of input, what asks before it runs, what is answered, cancelled, queued, refused.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { processesWith, until } from '../integration/lib/agent.mjs';
 import { DESKTOP, launch, PHONE, Visitor } from './browser.mjs';
@@ -179,13 +180,26 @@ describe('a run, from the form to its end', () => {
     await page.keyboard.press('Shift+X');
     await page.getByRole('alertdialog').waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep running', 'the harmless answer has the focus');
-    // Somebody else has cancelled it by then.
+    // Somebody else has cancelled it by then: a second time ends it at once.
     assert.ok([202, 204].includes((await stack.session.post(`/api/v1/runs/${run.id}/cancel`, {})).status));
     await page.getByTestId('cancel-confirm').click();
-    await page.getByRole('button', { name: 'Cancelling…' }).waitFor();
     await word(visitor, 'Cancelled');
     assert.deepEqual(processesWith(`OPS_RUN_ID=${run.id}`), []);
     assert.equal(await page.locator('.toast').count(), 0, 'nothing went wrong');
+    await visitor.leave();
+  });
+
+  it('that takes its time to end says that it is being cancelled, until it has', async () => {
+    const visitor = await open('/');
+    const { page } = visitor;
+    const run = await stack.session.run('test.deaf');
+    await visitor.goto(`/runs/${run.number}`);
+    await page.getByText('started', { exact: true }).first().waitFor();
+    await page.getByRole('button', { name: 'Cancel run' }).click();
+    await page.getByTestId('cancel-confirm').click();
+    await page.getByRole('button', { name: /^Cancelling… \d+ s/ }).waitFor();
+    writeFileSync(`${stack.dir}/files/enough`, '');
+    await word(visitor, 'Cancelled');
     await visitor.leave();
   });
 

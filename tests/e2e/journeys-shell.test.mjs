@@ -72,7 +72,7 @@ describe('the shell', () => {
   it('hidden is quiet while a run streams and the machine is measured, tells the end in its title, and lacks nothing when it is seen', async () => {
     const visitor = await open('/', { viewport: { width: 1440, height: 6000 } });
     const { page } = visitor;
-    const run = await stack.session.run('test.ticks', { n: 120, gap: '0.05' });
+    const run = await stack.session.run('test.ticks', { n: 200, gap: '0.05' });
     await page.evaluate((to) => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')); }, `/runs/${run.number}`);
     await until('the first lines', async () => (await visitor.lines()).length > 5);
     await hide(page, true);
@@ -82,8 +82,12 @@ describe('the shell', () => {
       const from = watcher.journal.offset;
       await until('more output', () => watcher.journal.offset > from + bytes);
     };
-    await more(400); // what was on its way
-    const at = frames.length;
+    let at;
+    await until('what was on its way to have come', async () => {
+      at = frames.length;
+      await more(300);
+      return !frames.slice(at).includes('bytes');
+    });
     await more(1200);
     const during = frames.slice(at);
     await watcher.finished;
@@ -95,7 +99,7 @@ describe('the shell', () => {
     await hide(page, false);
     const { lines: all } = await stack.session.finished(run.id);
     await until('every line', async () => (await visitor.lines()).length > all);
-    assert.deepEqual((await visitor.lines()).slice(1, all + 1), Array.from({ length: all }, (_, i) => `tick ${i + 1} of 120`));
+    assert.deepEqual((await visitor.lines()).slice(1, all + 1), Array.from({ length: all }, (_, i) => `tick ${i + 1} of 200`));
     await visitor.leave();
   });
 

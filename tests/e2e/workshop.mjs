@@ -8,6 +8,8 @@ const SCRIPTS = {
   say: '#!/bin/sh\nfor a in "$@"; do echo "[$a]"; done\necho "key: ${#SECRET_KEY}"\n',
   // Until it is told to go.
   stay: '#!/bin/sh\necho started\nexec sleep 600\n',
+  // Deaf to SIGTERM until the file $1 is there.
+  deaf: '#!/bin/sh\ntrap "" TERM\necho started\nuntil [ -e "$1" ]; do sleep 0.05; done\n',
   // Says what is wrong, and ends so.
   fails: '#!/bin/sh\ni=0\nwhile [ $i -lt 200 ]; do i=$((i+1)); echo "line $i"; done\necho "ERROR: it broke" >&2\nexit 3\n',
   // $1 lines, one each $2 seconds.
@@ -43,6 +45,10 @@ const commands = (bin, dir) => `
     exec: ["${bin}/stay"]
     group: one
     kill_after: 2s
+  test.deaf:
+    title: Does not listen
+    exec: ["${bin}/deaf", "${dir}/files/enough"]
+    kill_after: 5m
   test.fails:
     title: Fails
     exec: ["${bin}/fails"]
