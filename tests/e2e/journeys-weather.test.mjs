@@ -68,6 +68,14 @@ describe('the page in bad weather', () => {
     const run = await start(60, '0.1');
     const visitor = await watching(stack.dashboard, run);
     const { page } = visitor;
+    const button = page.locator('.entry-row', { hasText: 'host.uptime' }).getByRole('button', { name: /^Run/ });
+    const go = async (key) => {
+      await page.keyboard.press('g');
+      await page.keyboard.press(key);
+    };
+    await go('c');
+    await button.waitFor(); // what it takes to show this page is there
+    await page.goBack();
     await stack.dashboard.kill9();
     await page.locator('.connection .dot.warn').waitFor();
     assert.equal(await page.locator('.banner').count(), 0, 'a short cut is not worth a banner');
@@ -79,11 +87,11 @@ describe('the page in bad weather', () => {
       assert.ok(await cancel.isDisabled());
       assert.match(await cancel.getAttribute('title'), /Not connected/);
     }
-    await page.keyboard.press('g');
-    await page.keyboard.press('c');
-    const button = page.locator('.entry-row', { hasText: 'host.uptime' }).getByRole('button', { name: /^Run/ });
+    await go('c');
     await button.waitFor();
     assert.ok(await button.isDisabled());
+    await page.getByRole('link', { name: 'Schedule' }).first().click();
+    await page.locator('.problem').waitFor(); // this one was never loaded
     const retry = banner.getByRole('button', { name: 'Retry now' });
     await retry.click();
     assert.equal(await banner.count(), 1, 'nobody is there');
@@ -92,6 +100,8 @@ describe('the page in bad weather', () => {
     const gone = banner.waitFor({ state: 'detached' });
     await Promise.race([retry.click(), gone]);
     await gone;
+    await page.getByRole('button', { name: 'Begin maintenance' }).waitFor(); // by itself
+    await page.goBack();
     await until('the button', () => button.isEnabled());
     await page.goBack();
     stack.session = await stack.dashboard.login();

@@ -3,7 +3,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../api/http.ts';
 import { t } from '../i18n/index.ts';
-import { outdated } from '../live/store.ts';
+import { outdated, reconnects } from '../live/store.ts';
 import { Problem } from '../ui/Notice.tsx';
 
 function whenIdle(fn: () => void): void {
@@ -31,7 +31,7 @@ export type Lazy<P> = ComponentType<P> & {
 
 /**
  * What is loaded when it is first shown; with `soon`, when the browser has nothing better to do. A failed load
- * says so and can be tried again.
+ * says so, can be tried again, and is when the dashboard is back.
  */
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, { soon: early = false } = {}): Lazy<P> {
   // A signal, so that whichever instance waits is drawn again, also when another one asked for it.
@@ -51,7 +51,7 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, { 
     const again = () => (outdated.peek() || tried ? location.reload() : (setTried(true), start()));
     useEffect(() => {
       if (!loaded.peek()) start();
-    }, []);
+    }, [reconnects.value]);
     const Page = loaded.value?.page;
     if (Page) return <Page {...props} />;
     return error ? <Problem error={outdated.value ? new Error(t.value.newVersion) : new ApiError(0, 'unreachable', '')} retry={again} /> : null;
