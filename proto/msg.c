@@ -242,6 +242,7 @@ const char *msg_method_name(uint16_t method)
 		[MSG_MAINTENANCE] = "maintenance",
 		[MSG_RUN_CANCEL_ALL] = "run.cancel_all",
 		[MSG_SECRET_ROTATE] = "secret.rotate",
+		[MSG_RUN_STOP] = "run.stop",
 	};
 
 	return method < sizeof(names) / sizeof(names[0]) ? names[method] : NULL;

@@ -45,6 +45,7 @@ enum msg_method {
 	MSG_MAINTENANCE = 18,
 	MSG_RUN_CANCEL_ALL = 19,
 	MSG_SECRET_ROTATE = 20,
+	MSG_RUN_STOP = 21,
 };
 
 enum msg_status {
@@ -287,6 +288,13 @@ struct msg_secret_rotate_reply {
 	uint64_t old_valid_until_us;
 };
 
+/* 21 run.stop */
+struct msg_run_stop {
+	struct wire_str run;
+	uint8_t kill; /* 1: at once, `finally` too; 0: once, however often it is asked for */
+	struct wire_str actor, reason;
+};
+
 /* CHUNK: u64 offset of the first byte, then whole records */
 #define MSG_CHUNK_PREFIX_BYTES 8
 struct msg_chunk {
@@ -356,7 +364,8 @@ struct msg_goaway {
 	X(chunk)                                                                                   \
 	X(end)                                                                                     \
 	X(credit)                                                                                  \
-	X(goaway)
+	X(goaway)                                                                                  \
+	X(run_stop)
 
 MSG_EACH_STRUCT(MSG_CODEC)
 

@@ -64,6 +64,7 @@
 #define FIELDS_run_cancel_all_reply(F, R) F(u32, n_runs)
 #define FIELDS_secret_rotate(F, R) F(str, actor) F(u32, grace_s)
 #define FIELDS_secret_rotate_reply(F, R) F(u64, old_valid_until_us)
+#define FIELDS_run_stop(F, R) F(str, run) R(u8, kill, 0, 1) F(str, actor) F(str, reason)
 #define FIELDS_end(F, R) F(u64, offset) F(u16, reason)
 #define FIELDS_credit(F, R) F(u32, bytes)
 #define FIELDS_goaway(F, R) F(u16, code) F(str, message)
@@ -98,6 +99,7 @@
 	X(secret_rotate_reply)                                                                     \
 	X(end)                                                                                     \
 	X(credit)                                                                                  \
-	X(goaway)
+	X(goaway)                                                                                  \
+	X(run_stop)
 
 #endif

@@ -327,6 +327,16 @@ static void show_steps(const json_t *run)
 	}
 }
 
+static void show_cancel(const json_t *cancel)
+{
+	if (!json_is_object(cancel))
+		return;
+	fputs("\ncancel   asked for by ", stdout);
+	print(text(cancel, "actor"));
+	if (json_is_true(json_object_get(cancel, "kill")))
+		fputs(", at once", stdout);
+}
+
 void show_run(const json_t *run)
 {
 	const json_t *code = json_object_get(run, "exit_code");
@@ -343,6 +353,7 @@ void show_run(const json_t *run)
 		printf("  (%s)", text(run, "reason"));
 	if (json_is_integer(code))
 		printf("  exit %" JSON_INTEGER_FORMAT, json_integer_value(code));
+	show_cancel(json_object_get(run, "cancel"));
 	printf("\nstarted  %s, took %s, by ", started, duration);
 	print(text(run, "actor"));
 	printf("\noutput   %" PRIu64 " bytes, %" PRIu64 " lines%s\n", number(run, "bytes"),

@@ -36,6 +36,7 @@ static const unsigned fields_of[] = {
 	[IMSG_MAINTENANCE] = F_SEQ | F_PEER | F_ACTOR | F_REASON | F_STEP,
 	[IMSG_CANCEL_ALL] = F_SEQ | F_PEER | F_ACTOR | F_REASON,
 	[IMSG_ROTATE] = F_SEQ | F_PEER | F_FIELDS,
+	[IMSG_STOP] = F_SEQ | F_PEER | F_RUN | F_ACTOR | F_REASON | F_STEP,
 };
 
 static bool type_is_known(uint8_t type)

@@ -39,6 +39,7 @@ enum imsg_type {
 	IMSG_MAINTENANCE = 12, /* seq peer actor reason step: none; approve: on or off */
 	IMSG_CANCEL_ALL = 13,  /* seq peer actor reason */
 	IMSG_ROTATE = 14,      /* seq peer fields: as the client sent them: make a new secret */
+	IMSG_STOP = 15,	       /* seq run peer actor reason step: none; approve: kill, or not */
 };
 
 struct imsg_peer {

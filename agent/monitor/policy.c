@@ -132,7 +132,8 @@ void policy_cancel_all(struct monitor *m, const struct imsg *msg)
 		if (rc == 0 && run_status_is_final((enum run_status)state.status))
 			rc = -EEXIST; /* its runner is on its way out */
 		if (rc == 0)
-			rc = requests_cancel(m, dir_fd, &run->id, msg->actor, msg->reason, true);
+			rc = requests_cancel(
+				m, dir_fd, &run->id, msg->actor, msg->reason, CANCEL_AGAIN);
 		if (dir_fd >= 0)
 			close(dir_fd);
 		if (rc == 0)

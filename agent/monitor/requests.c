@@ -127,14 +127,17 @@ static int put_control(int dir_fd, const char *name, struct wire_str actor, stru
 }
 
 int requests_cancel(struct monitor *m, int dir_fd, const struct uuid *run, struct wire_str actor,
-	struct wire_str reason, bool may_kill)
+	struct wire_str reason, enum cancel how)
 {
 	struct err err = {0};
 	struct json *json;
-	bool kill = false;
-	int rc = put_control(dir_fd, RUNDIR_CONTROL_CANCEL, actor, reason);
+	bool kill = how == CANCEL_KILL;
+	int rc;
 
-	if (rc == -EEXIST && may_kill) {
+	if (!kill && faccessat(dir_fd, RUNDIR_CONTROL_KILL, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	rc = put_control(dir_fd, kill ? RUNDIR_CONTROL_KILL : RUNDIR_CONTROL_CANCEL, actor, reason);
+	if (rc == -EEXIST && how == CANCEL_AGAIN) {
 		kill = true;
 		rc = put_control(dir_fd, RUNDIR_CONTROL_KILL, actor, reason);
 	}
@@ -149,7 +152,7 @@ int requests_cancel(struct monitor *m, int dir_fd, const struct uuid *run, struc
 	return 0;
 }
 
-static void handle_cancel(struct monitor *m, const struct imsg *msg)
+static void handle_cancel(struct monitor *m, const struct imsg *msg, enum cancel how)
 {
 	struct run_state state;
 	int dir_fd, rc;
@@ -167,7 +170,7 @@ static void handle_cancel(struct monitor *m, const struct imsg *msg)
 		requests_answer(m, msg->seq, MSG_CONFLICT, "the run has finished already");
 		return;
 	}
-	rc = requests_cancel(m, dir_fd, &msg->run, msg->actor, msg->reason, true);
+	rc = requests_cancel(m, dir_fd, &msg->run, msg->actor, msg->reason, how);
 	close(dir_fd);
 	if (rc == 0 || rc == -EEXIST)
 		requests_answer(m, msg->seq, MSG_OK, "");
@@ -316,7 +319,10 @@ void requests_handle(struct monitor *m, const struct imsg *msg)
 		starts_take(m, msg);
 		break;
 	case IMSG_CANCEL:
-		handle_cancel(m, msg);
+		handle_cancel(m, msg, CANCEL_AGAIN);
+		break;
+	case IMSG_STOP:
+		handle_cancel(m, msg, msg->approve ? CANCEL_KILL : CANCEL_ONCE);
 		break;
 	case IMSG_APPROVE:
 		approve_handle(m, msg);

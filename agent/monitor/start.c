@@ -163,7 +163,7 @@ static void replace_others(struct monitor *m, const struct plan *plan)
 		dir_fd = active_open(&m->active, &other->id);
 		rc = dir_fd < 0 ? dir_fd
 				: requests_cancel(m, dir_fd, &other->id, wire_str_of(plan->actor),
-					  wire_str_of(reason), false);
+					  wire_str_of(reason), CANCEL_ONCE);
 		if (dir_fd >= 0)
 			close(dir_fd);
 		if (rc != 0 && rc != -EEXIST)

@@ -82,10 +82,16 @@ void config_start_watching(struct monitor *m);
 
 /* Handles one message of the worker. */
 void requests_handle(struct monitor *m, const struct imsg *msg);
-/* Asks a run to end, and with may_kill to end at once when it was asked before; writes the ledger.
- * 0; -EEXIST: there is nothing more to ask for; or another negative errno. */
+enum cancel {
+	CANCEL_ONCE,  /* asked before: nothing */
+	CANCEL_AGAIN, /* asked before: at once */
+	CANCEL_KILL,  /* at once */
+};
+
+/* Asks a run to end; writes the ledger. 0; -EEXIST: there is nothing more to ask for; or another
+ * negative errno. */
 MUSTCHECK int requests_cancel(struct monitor *m, int dir_fd, const struct uuid *run,
-	struct wire_str actor, struct wire_str reason, bool may_kill);
+	struct wire_str actor, struct wire_str reason, enum cancel how);
 /* Answers the question of this number. */
 void requests_answer(struct monitor *m, uint32_t seq, enum msg_status status, const char *message);
 /* Answers invalid_input. */

@@ -214,7 +214,7 @@ void ask_start(struct stream *stream, const struct msg_request *request)
 	plan_free(plan);
 }
 
-/* ---- run.cancel, run.release, reload ---- */
+/* ---- run.cancel, run.stop, run.approve, run.release, reload ---- */
 
 static void on_done(struct stream *stream, const struct imsg *answer, struct pending *pending)
 {
@@ -232,31 +232,59 @@ static struct run *find_run(struct stream *stream, struct wire_str ref)
 	return run;
 }
 
+/* Checks who asks and why; answers and returns false when that cannot be. */
+static bool may_ask(struct stream *stream, struct wire_str actor, struct wire_str reason)
+{
+	if (!imsg_actor_is_valid(actor, stream->conn->peer.uid))
+		stream_respond(stream, MSG_FORBIDDEN, "an actor that cannot be", NULL, 0);
+	else if (reason.len > IMSG_MAX_REASON)
+		stream_respond(stream, MSG_LIMIT, "a reason of more than 512 bytes", NULL, 0);
+	else
+		return true;
+	return false;
+}
+
+/* msg says the rest of what the monitor is asked. */
+static void ask_end(struct stream *stream, struct imsg *msg, struct wire_str ref)
+{
+	struct run *run;
+
+	if (!may_ask(stream, msg->actor, msg->reason))
+		return;
+	run = find_run(stream, ref);
+	if (run == NULL)
+		return;
+	msg->run = run->id;
+	ask(stream, msg, &(struct pending){.answered = on_done});
+}
+
 void ask_cancel(struct stream *stream, const struct msg_request *request)
 {
 	struct imsg msg = {.type = IMSG_CANCEL, .peer = stream->conn->peer};
 	struct msg_run_cancel cancel;
-	struct run *run;
 
 	if (msg_run_cancel_decode(request->fields, request->fields_len, &cancel) != 0) {
 		methods_malformed(stream);
 		return;
 	}
-	if (!imsg_actor_is_valid(cancel.actor, stream->conn->peer.uid)) {
-		stream_respond(stream, MSG_FORBIDDEN, "an actor that cannot be", NULL, 0);
-		return;
-	}
-	if (cancel.reason.len > IMSG_MAX_REASON) {
-		stream_respond(stream, MSG_LIMIT, "a reason of more than 512 bytes", NULL, 0);
-		return;
-	}
-	run = find_run(stream, cancel.run);
-	if (run == NULL)
-		return;
-	msg.run = run->id;
 	msg.actor = cancel.actor;
 	msg.reason = cancel.reason;
-	ask(stream, &msg, &(struct pending){.answered = on_done});
+	ask_end(stream, &msg, cancel.run);
+}
+
+void ask_stop(struct stream *stream, const struct msg_request *request)
+{
+	struct imsg msg = {.type = IMSG_STOP, .peer = stream->conn->peer};
+	struct msg_run_stop stop;
+
+	if (msg_run_stop_decode(request->fields, request->fields_len, &stop) != 0) {
+		methods_malformed(stream);
+		return;
+	}
+	msg.actor = stop.actor;
+	msg.reason = stop.reason;
+	msg.approve = stop.kill != 0;
+	ask_end(stream, &msg, stop.run);
 }
 
 void ask_approve(struct stream *stream, const struct msg_request *request)
@@ -356,18 +384,6 @@ void ask_reload(struct stream *stream, const struct msg_request *request)
 }
 
 /* ---- what concerns the agent as a whole ---- */
-
-/* Checks who asks and why; answers and returns false when that cannot be. */
-static bool may_ask(struct stream *stream, struct wire_str actor, struct wire_str reason)
-{
-	if (!imsg_actor_is_valid(actor, stream->conn->peer.uid))
-		stream_respond(stream, MSG_FORBIDDEN, "an actor that cannot be", NULL, 0);
-	else if (reason.len > IMSG_MAX_REASON)
-		stream_respond(stream, MSG_LIMIT, "a reason of more than 512 bytes", NULL, 0);
-	else
-		return true;
-	return false;
-}
 
 /* Something was switched on or off. */
 static void on_switched(struct stream *stream, const struct imsg *answer, struct pending *pending)

@@ -6,6 +6,7 @@
 
 void ask_start(struct stream *stream, const struct msg_request *request);
 void ask_cancel(struct stream *stream, const struct msg_request *request);
+void ask_stop(struct stream *stream, const struct msg_request *request);
 void ask_approve(struct stream *stream, const struct msg_request *request);
 void ask_release(struct stream *stream, const struct msg_request *request);
 void ask_pause(struct stream *stream, const struct msg_request *request);

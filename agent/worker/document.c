@@ -1,8 +1,15 @@
 #include "agent/worker/document.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/run/meta.h"
+#include "agent/run/rundir.h"
+#include "core/base/utf8.h"
 
 static const char *const phase_names[] = {"main", "on_failure", "finally"};
 
@@ -79,8 +86,22 @@ static void write_inputs(struct json *json, const struct plan *meta)
 	json_close_object(json);
 }
 
+static void write_cancel(struct json *json, const struct document_cancel *cancel)
+{
+	if (!cancel->asked) {
+		json_kv_null(json, "cancel");
+		return;
+	}
+	json_key(json, "cancel");
+	json_open_object(json);
+	json_kv_str(json, "actor", cancel->actor);
+	kv_time(json, "time_us", cancel->time_us);
+	json_kv_bool(json, "kill", cancel->kill);
+	json_close_object(json);
+}
+
 void document_write(struct json *json, const struct plan *meta, const struct run_state *state,
-	const struct outputs *outputs)
+	const struct outputs *outputs, const struct document_cancel *cancel)
 {
 	static const struct step_state pending = {.exit_code = -1, .offset = UINT64_MAX};
 	char id[UUID_TEXT_BYTES];
@@ -107,6 +128,7 @@ void document_write(struct json *json, const struct plan *meta, const struct run
 	json_kv_uint(json, "size", state->size);
 	json_kv_uint(json, "durable_offset", state->durable_offset);
 	json_kv_bool(json, "truncated", state->truncated);
+	write_cancel(json, cancel);
 	json_key(json, "steps");
 	json_open_array(json);
 	for (uint16_t i = 0; i < meta->n_steps; i++)
@@ -116,10 +138,47 @@ void document_write(struct json *json, const struct plan *meta, const struct run
 	json_close_object(json);
 }
 
+/* What the monitor wrote into control/ (agent/monitor/requests.c): the actor is its first line. */
+static bool read_order(int run_dir_fd, const char *name, struct document_cancel *cancel)
+{
+	int fd = openat(run_dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	char text[DOCUMENT_ACTOR_BYTES];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	if (utf8_is_valid(text, strlen(text)))
+		snprintf(cancel->actor, sizeof(cancel->actor), "%s", text);
+	if (fstat(fd, &st) == 0)
+		cancel->time_us =
+			(uint64_t)st.st_mtim.tv_sec * 1000000 + (uint64_t)st.st_mtim.tv_nsec / 1000;
+	close(fd);
+	return true;
+}
+
+static void read_cancel(
+	int run_dir_fd, const struct run_state *state, struct document_cancel *ret_cancel)
+{
+	/* Without an order it is the host that shuts down (agent/runner/runner.c). */
+	*ret_cancel = (struct document_cancel){.actor = "host"};
+	if (run_status_is_final((enum run_status)state->status))
+		return;
+	ret_cancel->asked = state->cancel_requested;
+	if (read_order(run_dir_fd, RUNDIR_CONTROL_CANCEL, ret_cancel))
+		ret_cancel->asked = true;
+	if (read_order(run_dir_fd, RUNDIR_CONTROL_KILL, ret_cancel))
+		ret_cancel->asked = ret_cancel->kill = true;
+}
+
 int document_compose(int run_dir_fd, struct json *json, struct err *err)
 {
 	struct run_state state;
 	struct outputs outputs;
+	struct document_cancel cancel;
 	struct plan *meta = meta_read(run_dir_fd, err);
 	int rc;
 
@@ -131,8 +190,10 @@ int document_compose(int run_dir_fd, struct json *json, struct err *err)
 		err_set_errno(err, rc, "cannot read the run's state");
 	else
 		rc = outputs_read(run_dir_fd, &outputs, err);
-	if (rc == 0)
-		document_write(json, meta, &state, &outputs);
+	if (rc == 0) {
+		read_cancel(run_dir_fd, &state, &cancel);
+		document_write(json, meta, &state, &outputs, &cancel);
+	}
 	outputs_fini(&outputs);
 	meta_free(meta);
 	return rc;

@@ -321,6 +321,7 @@ static const struct method {
 	{MSG_MAINTENANCE, ask_maintenance},
 	{MSG_RUN_CANCEL_ALL, ask_cancel_all},
 	{MSG_SECRET_ROTATE, ask_secret_rotate},
+	{MSG_RUN_STOP, ask_stop},
 };
 
 void methods_dispatch(struct stream *stream, const struct msg_request *request)

@@ -55,7 +55,8 @@ static const char expected[] =
 	"\"inputs\":{\"db\":\"app\",\"key\":\"***\"},\"actor\":\"user:anna\",\"trigger\":"
 	"\"manual\","
 	"\"config_digest\":\"c0ffee\",\"created_us\":10,\"started_us\":11,\"finished_us\":null,"
-	"\"bytes\":5,\"lines\":1,\"size\":500,\"durable_offset\":0,\"truncated\":true,\"steps\":["
+	"\"bytes\":5,\"lines\":1,\"size\":500,\"durable_offset\":0,\"truncated\":true,\"cancel\":"
+	"null,\"steps\":["
 	"{\"index\":0,\"id\":\"dump\",\"uses\":\"pg.dump\",\"title\":\"Dump\",\"phase\":\"main\","
 	"\"needs\":[],\"status\":\"failed\",\"attempt\":2,\"reason\":\"exit\",\"exit_code\":3,"
 	"\"signal\":null,\"started_us\":12,\"finished_us\":13,\"offset\":0,"
@@ -94,7 +95,7 @@ static void a_run_is_composed_of_meta_state_and_outputs(void **state)
 	run->steps[1] = (struct step_state){.exit_code = -1, .offset = UINT64_MAX};
 	buf_init(&buf, DOCUMENT_MAX_BYTES);
 	json_init(&json, &buf);
-	document_write(&json, meta, run, &outputs);
+	document_write(&json, meta, run, &outputs, &(struct document_cancel){0});
 	buf_append_byte(&buf, 0);
 	assert_int_equal(buf_err(&buf), 0);
 	assert_string_equal((const char *)buf.data, expected);
@@ -115,11 +116,41 @@ static void steps_the_state_does_not_know_yet_are_pending(void **state)
 	run->exit_code = -1;
 	buf_init(&buf, DOCUMENT_MAX_BYTES);
 	json_init(&json, &buf);
-	document_write(&json, meta, run, &outputs);
+	document_write(&json, meta, run, &outputs, &(struct document_cancel){0});
 	buf_append_byte(&buf, 0);
 	assert_non_null(strstr((const char *)buf.data, "\"id\":\"dump\""));
 	assert_non_null(strstr((const char *)buf.data, "\"status\":\"pending\""));
 	buf_fini(&buf);
+	plan_free(meta);
+	free(run);
+}
+
+static void says_who_asked_it_to_end(void **state)
+{
+	static const struct {
+		struct document_cancel cancel;
+		const char *says;
+	} cases[] = {
+		{{.asked = true, .time_us = 7, .actor = "user:anna"},
+			"\"cancel\":{\"actor\":\"user:anna\",\"time_us\":7,\"kill\":false}"},
+		{{.asked = true, .kill = true, .actor = "host"},
+			"\"cancel\":{\"actor\":\"host\",\"time_us\":null,\"kill\":true}"},
+	};
+	struct run_state *run = xcalloc(1, sizeof(*run));
+	struct outputs outputs = {0};
+	struct plan *meta = some_meta();
+	struct json json;
+	struct buf buf;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		buf_init(&buf, DOCUMENT_MAX_BYTES);
+		json_init(&json, &buf);
+		document_write(&json, meta, run, &outputs, &cases[i].cancel);
+		buf_append_byte(&buf, 0);
+		assert_non_null(strstr((const char *)buf.data, cases[i].says));
+		buf_fini(&buf);
+	}
 	plan_free(meta);
 	free(run);
 }
@@ -129,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_run_is_composed_of_meta_state_and_outputs),
 		cmocka_unit_test(steps_the_state_does_not_know_yet_are_pending),
+		cmocka_unit_test(says_who_asked_it_to_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,10 +252,10 @@ static void run_start_is_bounded_as_a_whole(void **state)
 static void methods_and_statuses_have_names(void **state)
 {
 	(void)state;
-	for (uint16_t i = MSG_HELLO; i <= MSG_SECRET_ROTATE; i++)
+	for (uint16_t i = MSG_HELLO; i <= MSG_RUN_STOP; i++)
 		assert_non_null(msg_method_name(i));
 	assert_null(msg_method_name(0));
-	assert_null(msg_method_name(MSG_SECRET_ROTATE + 1));
+	assert_null(msg_method_name(MSG_RUN_STOP + 1));
 	assert_null(msg_method_name(UINT16_MAX));
 	assert_string_equal(msg_method_name(MSG_RUN_CANCEL_ALL), "run.cancel_all");
 	for (uint16_t i = MSG_OK; i <= MSG_UNSUPPORTED; i++)

@@ -73,6 +73,8 @@ const rows = [
 	['credit', 'one mebibyte', u32('bytes', 1048576)],
 	['goaway', 'malformed', u16('code', 1), str('message', 'frame of an unknown type')],
 	['goaway', 'shutting down', u16('code', 0), str('message', '')],
+	['run_stop', 'in its own time', run(), u8('kill', 0), actor(), str('reason', '')],
+	['run_stop', 'at once', run(), u8('kill', 1), actor(), str('reason', 'it hangs')],
 ];
 
 function encodeInt(value, bits) {

@@ -21,6 +21,8 @@
 #include "core/base/log.h"
 #include "core/base/utf8.h"
 
+#define MAX_REASON 200 /* bytes of why a run is cancelled */
+
 void runs_catalog(struct request *req)
 {
 	struct hosts *hosts = server_of(req)->hosts;
@@ -184,11 +186,28 @@ void runs_get(struct request *req)
 	runfind_request(req, get_from);
 }
 
+/* What a person asked for; of the heap, until it is answered. */
+struct cancel {
+	struct request *req;
+	struct link *link;
+	bool says_how, kill; /* without it: as run.cancel does */
+	char id[UUID_TEXT_BYTES], actor[CALLER_ACTOR_BYTES], reason[MAX_REASON + 1];
+};
+
+static void ask_cancel(struct cancel *cancel);
+
 static void on_cancelled(const struct link_reply *reply, void *arg)
 {
-	struct request *req = arg;
 	static const char body[] = "{\"cancel\":\"requested\"}";
+	struct cancel *cancel = arg;
+	struct request *req = cancel->req;
 
+	if (reply->err == 0 && reply->status == MSG_UNSUPPORTED && cancel->says_how) {
+		cancel->says_how = false; /* an older agent */
+		ask_cancel(cancel);
+		return;
+	}
+	free(cancel);
 	if (reply->err == 0 && reply->status == MSG_OK)
 		response_send(req, 202, "application/json", body, sizeof(body) - 1);
 	else if (reply->err == 0 && reply->status == MSG_CONFLICT)
@@ -197,16 +216,30 @@ static void on_cancelled(const struct link_reply *reply, void *arg)
 		http_agent_problem(req, reply);
 }
 
+static void ask_cancel(struct cancel *cancel)
+{
+	struct wire_str id = wire_str_of(cancel->id), actor = wire_str_of(cancel->actor),
+			reason = wire_str_of(cancel->reason);
+	struct msg_run_cancel by_count = {id, actor, reason};
+	struct msg_run_stop by_word = {id, cancel->kill, actor, reason};
+	uint8_t fields[1024];
+	int n = cancel->says_how ? msg_run_stop_encode(&by_word, fields, sizeof(fields))
+				 : msg_run_cancel_encode(&by_count, fields, sizeof(fields));
+
+	if (n < 0)
+		abort(); /* all of it is bounded above */
+	link_request(cancel->link, cancel->says_how ? MSG_RUN_STOP : MSG_RUN_CANCEL,
+		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_cancelled, cancel);
+}
+
 static void cancel_at(struct request *req, struct host *host)
 {
-	static const char *const names[] = {"reason", NULL};
+	static const char *const names[] = {"reason", "kill", NULL};
 	const char *id = caller_run(req), *reason;
-	char actor[CALLER_ACTOR_BYTES];
-	uint8_t fields[1024];
-	struct msg_run_cancel cancel;
+	const json_t *kill;
+	struct cancel *cancel;
 	json_t *body;
 	bool ok = true;
-	int n;
 
 	if (host == NULL) {
 		response_problem(
@@ -217,23 +250,28 @@ static void cancel_at(struct request *req, struct host *host)
 	if (body == NULL)
 		return;
 	reason = http_string(body, "reason", &ok);
-	if (!ok || (reason != NULL && strlen(reason) > 200)) {
+	kill = json_object_get(body, "kill");
+	if (!ok || (reason != NULL && strlen(reason) > MAX_REASON) ||
+		(kill != NULL && !json_is_boolean(kill))) {
 		json_decref(body);
-		response_problem(
-			req, 422, "invalid_input", "reason must be a text of at most 200 bytes.");
+		response_problem(req, 422, "invalid_input",
+			"reason must be a text of at most 200 bytes, kill true or false.");
 		return;
 	}
-	snprintf(actor, sizeof(actor), "%s", caller_actor(req));
-	caller_note(req, "run.cancel", id, id);
-	cancel = (struct msg_run_cancel){wire_str_of(id), wire_str_of(actor), wire_str_of(reason)};
-	n = msg_run_cancel_encode(&cancel, fields, sizeof(fields));
+	cancel = xcalloc(1, sizeof(*cancel));
+	*cancel = (struct cancel){.req = req,
+		.link = host->link,
+		.says_how = kill != NULL,
+		.kill = json_is_true(kill)};
+	snprintf(cancel->id, sizeof(cancel->id), "%s", id);
+	snprintf(cancel->actor, sizeof(cancel->actor), "%s", caller_actor(req));
+	snprintf(cancel->reason, sizeof(cancel->reason), "%s", reason != NULL ? reason : "");
 	json_decref(body);
-	if (n < 0)
-		abort(); /* all of it is bounded above */
+	caller_note(req, "run.cancel", id, id);
 	log_info(LOG_EV("run.cancel"), LOG_STR("run", id), LOG_STR("host", host_name(host)),
-		LOG_STR("actor", actor), LOG_STR("request_id", request_id(req)));
-	link_request(host->link, MSG_RUN_CANCEL,
-		&(struct wire_str){(const char *)fields, (uint32_t)n}, 0, on_cancelled, req);
+		LOG_INT("kill", cancel->kill), LOG_STR("actor", cancel->actor),
+		LOG_STR("request_id", request_id(req)));
+	ask_cancel(cancel);
 }
 
 void runs_cancel(struct request *req)

@@ -11,7 +11,7 @@ export const FRAME = {
 export const METHOD = {
 	HELLO: 1, CATALOG: 2, RUN_START: 3, RUN_GET: 4, RUN_LIST: 5, RUN_TAIL: 6, RUN_CANCEL: 7, RUN_APPROVE: 8,
 	RUN_LOCATE: 9, RUN_RELEASE: 10, EVENTS: 11, STATUS: 12, STATUS_WATCH: 13, SCHEDULE: 14, RELOAD: 15,
-	TAIL_OPEN: 16, SCHEDULE_PAUSE: 17, MAINTENANCE: 18, RUN_CANCEL_ALL: 19, SECRET_ROTATE: 20,
+	TAIL_OPEN: 16, SCHEDULE_PAUSE: 17, MAINTENANCE: 18, RUN_CANCEL_ALL: 19, SECRET_ROTATE: 20, RUN_STOP: 21,
 };
 export const STATUS = [
 	'ok', 'malformed', 'unauthorized', 'forbidden', 'not_found', 'conflict', 'invalid_input', 'limit',
@@ -335,6 +335,11 @@ export class AgentClient extends EventEmitter {
 
 	async cancel(run, { actor = 'user:test', reason = '' } = {}) {
 		(await this.call(METHOD.RUN_CANCEL, new Writer().str(String(run)).str(actor).str(reason).done())).finish();
+	}
+
+	// As whoever presses wants it: in its own time, asked for as often as one likes, or at once.
+	async stop(run, { kill = false, actor = 'user:test', reason = '' } = {}) {
+		(await this.call(METHOD.RUN_STOP, new Writer().str(String(run)).u8(kill ? 1 : 0).str(actor).str(reason).done())).finish();
 	}
 
 	async approve(run, step, yes, { actor = 'user:test', comment = '' } = {}) {

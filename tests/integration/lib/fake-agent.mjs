@@ -294,6 +294,11 @@ export class FakeAgent {
 				const offset = run.index.filter((at) => at <= Math.max(from, 0)).at(-1);
 				return respond(OK, new Writer().u64(offset).u64(0).u64(0).done());
 			}
+			case METHOD.RUN_CANCEL: {
+				if (!this.cancels) return respond(UNSUPPORTED);
+				this.cancels.push({ run: fields.str(), actor: fields.str(), reason: fields.str() });
+				return respond(OK);
+			}
 			case METHOD.RUN_RELEASE: {
 				const run = this.runs.get(fields.str());
 				const digest = fields.str();

@@ -94,6 +94,15 @@ export interface AuditList {
   chain: AuditListChain;
 }
 
+/** The run was asked to end, and has not ended yet. Of an older agent it is not there. */
+export interface CancelAsked {
+  /** Who asked last; host: it is shutting down. */
+  actor: string;
+  time_us: number;
+  /** At once, finally too. */
+  kill: boolean;
+}
+
 /** What may be run: the agents' whitelists together. config_digest and config_error are the primary host's; whether an agent is there says the topic system. */
 export interface Catalogue {
   /** Hex SHA-256 of the files; empty: not known yet. */
@@ -343,6 +352,7 @@ export interface Run {
   durable_offset: number | null;
   /** Output beyond max_output was dropped. */
   truncated: boolean;
+  cancel: CancelAsked | null;
   first_error: FirstError | null;
   steps: Step[];
 }
@@ -396,6 +406,7 @@ export interface RunSummary {
   durable_offset: number | null;
   /** Output beyond max_output was dropped. */
   truncated: boolean;
+  cancel: CancelAsked | null;
   first_error: FirstError | null;
 }
 
@@ -578,6 +589,7 @@ export interface Documents {
   ArchiverPart: ArchiverPart;
   AuditEntry: AuditEntry;
   AuditList: AuditList;
+  CancelAsked: CancelAsked;
   Catalogue: Catalogue;
   CatalogueCommand: CatalogueCommand;
   CatalogueFlow: CatalogueFlow;
@@ -626,6 +638,7 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   ArchiverPart: { state: '#ArchiverPartState', since_us: 'n', catching_up: 'b', behind_runs: 'n', behind_bytes: 'n', damaged_runs: 'n?', problem: 's?' },
   AuditEntry: { id: 'n', time_us: 'n', source: '#AuditEntrySource', event: 's', actor: 's?', address: 's?', request_id: 's?', run: 's?', host: 's?', data: 'o' },
   AuditList: { entries: '[@AuditEntry', next: 's?', chain: '#AuditListChain' },
+  CancelAsked: { actor: 's', time_us: 't?', kill: 'b' },
   Catalogue: { config_digest: 's', hosts: '[?@CatalogueHostsItem', commands: '[@CatalogueCommand', flows: '[@CatalogueFlow', config_error: 's?' },
   CatalogueCommand: { host: 's?', id: 's', title: 's', description: 's?', group: 's?', icon: 's?', inputs: '[@Input', confirm: 'b', danger: '#Danger', timeout_us: 'n', kill_after_us: 'n', user: 's', argv_shape: '[s', outputs: '[s' },
   CatalogueFlow: { host: 's?', id: 's', title: 's', description: 's?', icon: 's?', inputs: '[@Input', confirm: 'b', danger: '#Danger', timeout_us: 'n', schedule: '[?@ScheduleRule', steps: '[@CatalogueStep' },
@@ -646,10 +659,10 @@ export const TABLES: { readonly [K in keyof Documents]: { readonly [F in keyof D
   NotifyTestAnswerResultsItem: { target: 's', ok: 'b', message: 's' },
   Plan: { plan: '[@PlanStep' },
   PlanStep: { step: 's', argv: '[s', user: 's', cwd: 's?', timeout_us: 't?' },
-  Run: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', first_error: '@?FirstError', steps: '[@Step' },
+  Run: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', cancel: '@?CancelAsked', first_error: '@?FirstError', steps: '[@Step' },
   RunList: { runs: '[@RunSummary', next: 's?', agent: '#RunListAgent', hosts: '[?@RunListHostsItem', history: '#RunListHistory' },
   RunListHostsItem: { host: 's', agent: '#RunListHostsItemAgent' },
-  RunSummary: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', first_error: '@?FirstError' },
+  RunSummary: { id: 's', number: 'n', host: 's', kind: '#RunKind', name: 's', title: 's', status: '#RunStatus', reason: 's?', exit_code: 'n?', signal: 'n?', inputs: '{s', actor: 's', trigger: 's', config_digest: 's', created_us: 'n', started_us: 't?', finished_us: 't?', bytes: 'n', lines: 'n', size: 'n', durable_offset: 'n?', truncated: 'b', cancel: '@?CancelAsked', first_error: '@?FirstError' },
   Schedule: { flows: '[@ScheduleFlowsItem', maintenance: 'b', maintenance_reason: 's?', hosts: '[?@ScheduleHostsItem' },
   ScheduleFlowsItem: { host: 's?', flow: 's', title: 's', rules: '[@ScheduleRule', next_us: 't?', last_run: '@?RunSummary', paused: 'b', paused_by: 's?', reason: 's?' },
   ScheduleHostsItem: { host: 's', maintenance: 'b', maintenance_reason: 's?', error: 's?', as_of_us: 't?' },
