@@ -180,27 +180,44 @@ describe('a run, from the form to its end', () => {
     await page.keyboard.press('Shift+X');
     await page.getByRole('alertdialog').waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep running', 'the harmless answer has the focus');
-    // Somebody else has cancelled it by then: a second time ends it at once.
-    assert.ok([202, 204].includes((await stack.session.post(`/api/v1/runs/${run.id}/cancel`, {})).status));
+    // Somebody else has cancelled it by then.
+    assert.ok([202, 204].includes((await stack.session.post(`/api/v1/runs/${run.id}/cancel`, { kill: false })).status));
     await page.getByTestId('cancel-confirm').click();
     await word(visitor, 'Cancelled');
     assert.deepEqual(processesWith(`OPS_RUN_ID=${run.id}`), []);
     assert.equal(await page.locator('.toast').count(), 0, 'nothing went wrong');
+    await page.locator('.lr', { hasText: 'Cancelled by' }).first().waitFor();
+    assert.equal(await page.locator('.lr', { hasText: 'Cancelled by' }).count(), 1, 'asked twice, it is one request');
     await visitor.leave();
   });
 
-  it('that takes its time to end says that it is being cancelled, until it has', async () => {
-    const visitor = await open('/');
-    const { page } = visitor;
-    const run = await stack.session.run('test.deaf');
-    await visitor.goto(`/runs/${run.number}`);
-    await page.getByText('started', { exact: true }).first().waitFor();
-    await page.getByRole('button', { name: 'Cancel run' }).click();
-    await page.getByTestId('cancel-confirm').click();
-    await page.getByRole('button', { name: /^Cancelling… \d+ s/ }).waitFor();
-    writeFileSync(`${stack.dir}/files/enough`, '');
-    await word(visitor, 'Cancelled');
-    await visitor.leave();
+  it('that takes its time to end says so to everybody, tidies up when it has, and skips that only for whom asks for it', async () => {
+    for (const [atOnce, viewport] of [[false, DESKTOP], [true, PHONE]]) {
+      const [visitor, other] = [await open('/', { viewport }), await open('/')];
+      const { page } = visitor;
+      const run = await stack.session.run('test.tidy', { label: `t${atOnce}` }, { kind: 'flow' });
+      await visitor.goto(`/runs/${run.number}`);
+      await page.getByText('started', { exact: true }).first().waitFor();
+      await page.getByRole('button', { name: 'Cancel run' }).click();
+      await page.getByTestId('cancel-confirm').click();
+      await page.getByRole('button', { name: /^Cancelling… \d+ s/ }).waitFor();
+      // Who comes now sees it as well, and is asked something else.
+      await other.goto(`/runs/${run.number}`);
+      const cancelling = other.page.getByRole('button', { name: /^Cancelling… \d+ s/ });
+      await cancelling.click();
+      await other.page.getByRole('alertdialog').getByText('admin has cancelled it.').waitFor();
+      if (atOnce) {
+        await other.page.getByRole('button', { name: 'End now' }).click();
+      } else {
+        await other.page.getByRole('button', { name: 'Keep waiting' }).click();
+        writeFileSync(`${stack.dir}/files/enough-t${atOnce}`, '');
+      }
+      await word(visitor, 'Cancelled');
+      const tidied = (await stack.session.get(`/api/v1/runs/${run.id}`)).json.run.steps.find((s) => s.phase === 'finally');
+      assert.equal(tidied.status, atOnce ? 'skipped' : 'succeeded');
+      await other.leave();
+      await visitor.leave();
+    }
   });
 
   it('waits in a queue, says so, goes on when it is its turn, and can be taken out of it', async () => {

@@ -8,8 +8,8 @@ const SCRIPTS = {
   say: '#!/bin/sh\nfor a in "$@"; do echo "[$a]"; done\necho "key: ${#SECRET_KEY}"\n',
   // Until it is told to go.
   stay: '#!/bin/sh\necho started\nexec sleep 600\n',
-  // Deaf to SIGTERM until the file $1 is there.
-  deaf: '#!/bin/sh\ntrap "" TERM\necho started\nuntil [ -e "$1" ]; do sleep 0.05; done\n',
+  // Deaf to SIGTERM until there is a file of its label.
+  deaf: '#!/bin/sh\ntrap "" TERM\necho started\nuntil [ -e "$1-$2" ]; do sleep 0.05; done\n',
   // Says what is wrong, and ends so.
   fails: '#!/bin/sh\ni=0\nwhile [ $i -lt 200 ]; do i=$((i+1)); echo "line $i"; done\necho "ERROR: it broke" >&2\nexit 3\n',
   // $1 lines, one each $2 seconds.
@@ -47,7 +47,9 @@ const commands = (bin, dir) => `
     kill_after: 2s
   test.deaf:
     title: Does not listen
-    exec: ["${bin}/deaf", "${dir}/files/enough"]
+    exec: ["${bin}/deaf", "${dir}/files/enough", "\${inputs.label}"]
+    inputs:
+      label: { type: slug, required: true }
     kill_after: 5m
   test.fails:
     title: Fails
@@ -69,6 +71,17 @@ steps:
   - { id: after, uses: demo.work, needs: [gate], with: { label: after, seconds: "0" } }
 `;
 
+const TIDY = `version: 1
+id: test.tidy
+title: Tidies up
+inputs:
+  label: { type: slug, required: true }
+steps:
+  - { id: work, uses: test.deaf, with: { label: "\${inputs.label}" } }
+finally:
+  - { uses: demo.work, with: { label: tidy, seconds: "0" } }
+`;
+
 export function catalogue(dir, example) {
   const bin = join(dir, 'bin');
   mkdirSync(bin);
@@ -80,7 +93,7 @@ export function catalogue(dir, example) {
   }
   return {
     commands: example.commands.replace('\ncommands:\n', '\ngroups:\n  one: { max_concurrent: 1, queue: 2 }\n\ncommands:\n').trimEnd() + commands(bin, dir),
-    flows: { ...example.flows, 'test.ask': ASK },
+    flows: { ...example.flows, 'test.ask': ASK, 'test.tidy': TIDY },
   };
 }
 

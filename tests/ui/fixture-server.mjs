@@ -50,6 +50,10 @@ export class Fixture {
       this.tails.set(topic, journal);
     }
     this.canSearch = true;
+    /** Cancelled runs end when endCancelled() says so, not by themselves. */
+    this.stubborn = false;
+    /** Of an agent that does not tell that a run is being cancelled. */
+    this.silent = false;
     this.without = new Set();
     /** First parts of routes whose every answer is that it cannot be asked now. */
     this.failing = new Set();
@@ -238,7 +242,7 @@ export class Fixture {
     if (!run) return this.#problem(res, 404, 'not_found', 'There is no such run.');
     if (m[1] === 'GET' && !m[3]) return this.#send(res, 200, { run: run.doc });
     if (m[3] === '/approve') return this.#approve(res, run, body);
-    if (m[3] === '/cancel') return this.#cancel(res, run);
+    if (m[3] === '/cancel') return this.#cancel(res, run, body);
     if (m[3] === '/log/locate') return this.#send(res, 200, run.journal.locateLine(Number(url.searchParams.get('line'))));
     if (m[3] === '/log/search' && this.canSearch) return this.#search(res, run, url.searchParams);
     if (m[3] === '/log') return this.#log(res, run, url.searchParams);
@@ -385,15 +389,22 @@ export class Fixture {
     run.timers.add(timer);
   }
 
-  #cancel(res, run) {
+  #cancel(res, run, { kill }) {
     if (run.doc.finished_us) return this.#problem(res, 409, 'finished', 'The run has ended already.');
-    run.journal.event('run.cancel_requested', { actor: 'user:admin', reason: null, kill: false });
-    setTimeout(() => {
-      const us = Date.now() * 1000;
-      run.doc.steps.forEach((s, i) => s.status === 'running' && endStep(run, i, us, 'cancelled', { reason: 'cancelled', signal: 15 }));
-      endRun(run, us, 'cancelled', { reason: 'cancelled' });
-    }, CANCEL_MS);
-    this.#send(res, 202, { run: run.doc });
+    if (!run.doc.cancel || (kill && !run.doc.cancel.kill)) {
+      run.journal.event('run.cancel_requested', { actor: 'user:admin', reason: null, kill: kill === true });
+      if (!this.silent) run.doc.cancel = { actor: 'user:admin', time_us: Date.now() * 1000, kill: kill === true };
+      this.tell(run);
+    }
+    if (!this.stubborn) setTimeout(() => this.endCancelled(run), CANCEL_MS);
+    this.#send(res, 202, { cancel: 'requested' });
+  }
+
+  endCancelled(run) {
+    const us = Date.now() * 1000;
+    if (run.doc.finished_us) return;
+    run.doc.steps.forEach((s, i) => s.status === 'running' && endStep(run, i, us, 'cancelled', { reason: 'cancelled', signal: 15 }));
+    endRun(run, us, 'cancelled', { reason: 'cancelled' });
   }
 
   #search(res, run, query) {

@@ -165,7 +165,7 @@ journey('a lost answer is tried again with the same key, so that nothing runs tw
   assert.equal([...fixture.runs.values()].filter((r) => r.doc.name === 'demo.flood' && r.doc.inputs.mib === '2').length, 1);
 });
 
-journey('cancel asks in place and then says so until the end', { prepare: (f) => f.add(liveBackup()), at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page) => {
+journey('cancel asks in place and then says so until the end, also of an older agent', { prepare: (f) => { f.add(liveBackup()); f.stubborn = f.silent = true; }, at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page, fixture) => {
   await page.waitForSelector('.lr');
   await page.keyboard.press('Shift+X');
   assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), 'Keep running');
@@ -174,10 +174,51 @@ journey('cancel asks in place and then says so until the end', { prepare: (f) =>
   await page.getByRole('button', { name: 'Cancel run' }).click();
   await sees(page, '#cancel-how', 'Steps marked “finally” still run.');
   await page.getByTestId('cancel-confirm').click();
-  await sees(page, '.btn', 'Cancelling');
+  await sees(page, '.btn', /^Cancelling…/);
+  assert.ok(await page.getByRole('button', { name: /^Cancelling/ }).isDisabled());
+  fixture.endCancelled(fixture.byName('backup'));
   await sees(page, 'h1 .status', 'Cancelled');
   await sees(page, '.lr.event', 'Cancelled by admin');
   await page.getByRole('button', { name: 'Run again' }).waitFor();
+});
+
+journey('a run that is being cancelled says so to everybody; to end it at once is asked for separately', { prepare: (f) => { f.add(liveBackup()); f.stubborn = true; }, at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page, fixture) => {
+  await page.waitForSelector('.lr');
+  await page.keyboard.press('Shift+X');
+  await page.getByTestId('cancel-confirm').click();
+  await sees(page, '.btn', /^Cancelling…/);
+  // Whoever comes now, and who comes back.
+  await page.reload();
+  await page.waitForSelector('.lr');
+  await sees(page, '.btn', /^Cancelling…/);
+  await page.keyboard.press('Shift+X');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), 'Keep waiting');
+  await sees(page, '.popover', 'at once?');
+  await sees(page, '#cancel-how', 'admin has cancelled it.');
+  await sees(page, '#cancel-how', 'Steps marked “finally” do not run.');
+  await page.keyboard.press('Enter');
+  await page.locator('.popover').waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: /^Cancelling/ }).click();
+  await page.getByRole('button', { name: 'End now' }).click();
+  await sees(page, '.btn', 'Ending…');
+  assert.equal(fixture.byName('backup').doc.cancel.kill, true);
+  fixture.endCancelled(fixture.byName('backup'));
+  await sees(page, 'h1 .status', 'Cancelled');
+});
+
+journey('what is asked stays what it was when somebody else cancels meanwhile', { prepare: (f) => { f.add(liveBackup()); f.stubborn = true; }, at: (f) => `/runs/${f.byName('backup').doc.number}` }, async (page, fixture) => {
+  await page.waitForSelector('.lr');
+  await page.getByRole('button', { name: 'Cancel run' }).click();
+  const run = fixture.byName('backup');
+  run.doc.cancel = { actor: 'opsctl:0', time_us: Date.now() * 1000, kill: false };
+  fixture.tell(run);
+  await page.getByRole('button', { name: /^Cancelling/ }).waitFor();
+  assert.match(await page.locator('#cancel-question').innerText(), /^Cancel /);
+  await page.getByTestId('cancel-confirm').click();
+  await page.locator('.popover').waitFor({ state: 'detached' });
+  assert.equal(run.doc.cancel.kill, false);
+  fixture.endCancelled(run);
+  await sees(page, 'h1 .status', 'Cancelled');
 });
 
 journey('run again opens the form with the values of then', { at: (f) => `/runs/${f.byName('demo.flood').doc.number}` }, async (page) => {

@@ -71,6 +71,17 @@ export function findEntry(kind: string, id: string, host: string): CatalogEntry 
   return catalog.value?.entries.find((e) => (kind === '' || e.kind === kind) && e.id === id && sameHost(e.host, host));
 }
 
+/** What a run was started from. */
+export const entryOf = ({ kind, name, host }: Run): CatalogEntry | undefined => findEntry(kind, name, host);
+
+/** How long (in µs) what runs has between being asked to end and being killed; 0: that is not known. */
+export function grace(run: Run): number {
+  const running = run.steps.filter((s) => s.status === 'running' && s.phase !== 'finally').map((s) => s.id);
+  const entry = entryOf(run);
+  const uses = (entry?.steps ?? []).filter((s) => running.includes(s.id)).map((s) => findEntry('command', s.uses, run.host));
+  return Math.max(0, ...[entry, ...uses].map((e) => e?.kill_after_us ?? 0));
+}
+
 /** Tells entries apart that bear one id on several machines. */
 export const entryKey = (e: Pick<CatalogEntry, 'kind' | 'id' | 'host'>): string => `${e.kind} ${e.id} ${e.host}`;
 

@@ -173,8 +173,9 @@ export async function startRun(body: Record<string, unknown>, key: string): Prom
   return run;
 }
 
-export async function cancelRun(id: string): Promise<void> {
-  await act('POST', `/runs/${id}/cancel`, { body: {} });
+/** In its own time, however often and from how many windows; with kill at once, "finally" too. */
+export async function cancelRun(id: string, kill = false): Promise<void> {
+  await act('POST', `/runs/${id}/cancel`, { body: { kill } });
 }
 
 /** Answers a step that waits for a person. */

@@ -27,6 +27,9 @@ export function tone(s: AnyStatus): 'ok' | 'err' | 'run' | 'warn' | 'quiet' {
   return 'quiet';
 }
 
+/** Whether a run or a step is why something has to be looked at. */
+export const wentWrong = ({ status }: { status: AnyStatus }): boolean => tone(status) === 'err';
+
 /** Moves an eighth of a turn with the clock's tick: nothing animates in between. */
 function Turning() {
   const turn = useComputed(() => `rotate(${(Math.floor(now.value / 1000) % 8) * 45} 12 12)`);

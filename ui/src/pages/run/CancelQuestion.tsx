@@ -1,37 +1,35 @@
 import { type Signal, useSignal } from '@preact/signals';
-import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Run } from '../../api/types.ts';
 import { ApiError } from '../../api/http.ts';
 import { t } from '../../i18n/index.ts';
-import { running } from '../../lib/format.ts';
-import { findEntry } from '../../live/hosts.ts';
+import { now, running } from '../../lib/format.ts';
+import { grace } from '../../live/hosts.ts';
 import { cancelRun } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { errorText } from '../../ui/Notice.tsx';
+import { actorName } from '../../ui/runText.ts';
 import { say } from '../../ui/toast.ts';
 
 interface Props {
   run: Run;
-  /** Once the run was told to end: when (in ms) what is left of it is killed. */
-  sent: Signal<number>;
+  sent: Signal<{ at: number; kill: boolean }>;
   onClose: () => void;
 }
 
-/** How long (in µs) what runs has between being asked to end and being killed; 0: that is not known. */
-function grace(run: Run): number {
-  const of = (kind: string, id: string) => findEntry(kind, id, run.host);
-  const running = run.steps.filter((s) => s.status === 'running').map((s) => s.id);
-  const entry = of(run.kind, run.name);
-  const uses = entry?.steps.filter((s) => running.includes(s.id)).map((s) => of('command', s.uses)) ?? [];
-  return Math.max(0, entry?.kill_after_us ?? 0, ...uses.map((e) => e?.kill_after_us ?? 0));
-}
-
-/** Whether one is sure; the harmless answer has the focus. */
+/**
+ * Whether one is sure; the harmless answer has the focus. Of a run that is being cancelled: whether it is to end at
+ * once. What is asked stays what it was when it was opened, whatever somebody else does meanwhile.
+ */
 export function CancelQuestion({ run, sent, onClose }: Props) {
   const m = t.value;
   const box = useRef<HTMLDivElement>(null);
   const busy = useSignal(false);
+  const [before] = useState(run.cancel);
+  const kill = before !== null;
   const left = grace(run);
+  const name = run.title || run.name;
+  const flow = run.kind === 'flow';
 
   // At once, so that a key that follows lands in it.
   useLayoutEffect(() => box.current?.querySelector<HTMLElement>('[data-autofocus]')?.focus(), []);
@@ -39,8 +37,8 @@ export function CancelQuestion({ run, sent, onClose }: Props) {
   const cancel = async () => {
     busy.value = true;
     try {
-      await cancelRun(run.id);
-      sent.value = Date.now() + left / 1000;
+      await cancelRun(run.id, kill);
+      sent.value = { at: now.peek(), kill };
     } catch (e) {
       // It was faster: the run has ended already.
       if (!(e instanceof ApiError && e.status === 409)) say(errorText(e));
@@ -53,17 +51,25 @@ export function CancelQuestion({ run, sent, onClose }: Props) {
   return (
     <div class="popover" ref={box} role="alertdialog" aria-labelledby="cancel-question" aria-describedby="cancel-how">
       <p id="cancel-question">
-        <b>{m.cancelQuestion(run.title || run.name)}</b>
+        <b>{before ? m.endQuestion(name) : m.cancelQuestion(name)}</b>
       </p>
       <p id="cancel-how" class="muted small">
-        {left > 0 ? m.cancelSignals(running(left)) : m.cancelHow} {run.kind === 'flow' && m.cancelFinally}
+        {before ? (
+          <>
+            {m.endHow(actorName(before.actor))} {flow && m.endFinally}
+          </>
+        ) : (
+          <>
+            {left > 0 ? m.cancelSignals(running(left)) : m.cancelHow} {flow && m.cancelFinally}
+          </>
+        )}
       </p>
       <div class="popover-actions">
         <Button small autoFocus onClick={onClose}>
-          {m.keepRunning}
+          {before ? m.keepWaiting : m.keepRunning}
         </Button>
         <Button small look="danger-solid" busy={busy.value} onClick={() => void cancel()} testId="cancel-confirm">
-          {m.cancelRun}
+          {before ? m.endNow : m.cancelRun}
         </Button>
       </div>
     </div>

@@ -2,7 +2,7 @@
 
 import { useSignal, type ReadonlySignal, type Signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import type { Run, Step } from '../../api/types.ts';
+import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { duration } from '../../lib/format.ts';
 import { useKeys } from '../../lib/keys.ts';
@@ -11,7 +11,8 @@ import type { LogControl } from '../../log/view/control.ts';
 import { gestures } from '../../log/view/gestures.ts';
 import { goNeighbour } from '../../live/hosts.ts';
 import { isActive } from '../../live/store.ts';
-import { stepName } from '../../ui/runText.ts';
+import { actorName, stepName } from '../../ui/runText.ts';
+import { wentWrong } from '../../ui/Status.tsx';
 
 /** The second Ctrl+F within a moment is the browser's own. */
 const SECOND_FIND_MS = 1000;
@@ -24,14 +25,14 @@ interface Props {
   /** Of the page: with imports of their own they would be a file of their own. */
   cancelAsked: Signal<boolean>;
   runAgain: (run: Run) => void;
-  wentWrong: (step: Step) => boolean;
 }
 
 /** What has happened between two documents of a run, in words. */
-export function news(before: Run, after: Run, wentWrong: Props['wentWrong']): string[] {
+export function news(before: Run, after: Run): string[] {
   const m = t.value;
   const was = new Map(before.steps.map((s) => [s.index, s.status]));
   const said = after.steps.filter((s) => wentWrong(s) && was.has(s.index) && was.get(s.index) !== s.status).map((s) => m.stepEnded(stepName(s, after.steps), m.status[s.status].toLowerCase()));
+  if (!before.cancel && after.cancel) said.push(m.eventCancel(actorName(after.cancel.actor)));
   if (before.status !== after.status) {
     const status = m.status[after.status].toLowerCase();
     said.push(after.finished_us > 0 && after.started_us > 0 ? m.runEnded(status, duration(after.finished_us - after.started_us)) : m.runIsNow(status));
@@ -40,7 +41,7 @@ export function news(before: Run, after: Run, wentWrong: Props['wentWrong']): st
 }
 
 /** Says what happens to the run, once every few seconds at most. */
-function Voice({ run, wentWrong }: Pick<Props, 'run' | 'wentWrong'>) {
+function Voice({ run }: Pick<Props, 'run'>) {
   const words = useSignal('');
   useEffect(() => {
     let before = run.value;
@@ -54,7 +55,7 @@ function Voice({ run, wentWrong }: Pick<Props, 'run' | 'wentWrong'>) {
       timer = setTimeout(speak, SPEECH_MS);
     };
     const stop = run.subscribe((r) => {
-      waiting.push(...news(before, r, wentWrong));
+      waiting.push(...news(before, r));
       before = r;
       if (!timer) speak();
     });
@@ -70,7 +71,7 @@ function Voice({ run, wentWrong }: Pick<Props, 'run' | 'wentWrong'>) {
   );
 }
 
-export function RunHands({ control, run, cancelAsked, runAgain, wentWrong }: Props) {
+export function RunHands({ control, run, cancelAsked, runAgain }: Props) {
   const { nextTimes, toggleWrap } = control.prefs;
   useEffect(() => gestures(control), []);
   useEffect(() => {
@@ -137,5 +138,5 @@ export function RunHands({ control, run, cancelAsked, runAgain, wentWrong }: Pro
       removeEventListener('keydown', onFind);
     };
   }, []);
-  return <Voice run={run} wentWrong={wentWrong} />;
+  return <Voice run={run} />;
 }

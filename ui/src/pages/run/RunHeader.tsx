@@ -2,7 +2,7 @@ import type { ReadonlySignal } from '@preact/signals';
 import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
 import { clock, full } from '../../lib/format.ts';
-import { hostTitle, several } from '../../live/hosts.ts';
+import { entryOf, hostTitle, several } from '../../live/hosts.ts';
 import { isActive } from '../../live/store.ts';
 import { Button } from '../../ui/Button.tsx';
 import { Link } from '../../ui/Link.tsx';
@@ -10,7 +10,7 @@ import { Status, tone } from '../../ui/Status.tsx';
 import { Took } from '../../ui/Time.tsx';
 import { actorName, outcome } from '../../ui/runText.ts';
 import { CancelButton } from './CancelButton.tsx';
-import { entryOf, runAgain } from './runAgain.ts';
+import { runAgain } from './runAgain.ts';
 
 function Facts({ run }: { run: Run }) {
   const m = t.value;

@@ -7,11 +7,11 @@ import { LogView } from '../../log/view/LogView.tsx';
 import { Find } from '../../log/view/Toolbar.tsx';
 import { parseLines } from '../../log/view/selection.ts';
 import { watchRun } from '../../live/store.ts';
+import { wentWrong } from '../../ui/Status.tsx';
 import { cancelAsked } from './CancelButton.tsx';
 import { runAgain } from './runAgain.ts';
 import { RunHeader } from './RunHeader.tsx';
 import { Steps } from './Steps.tsx';
-import { wentWrong } from './wentWrong.ts';
 import { lazy } from '../../lib/lazy.tsx';
 import { keptLine } from '../../lib/places.ts';
 
@@ -84,7 +84,7 @@ export function RunView({ first }: { first: Run }) {
         {withSteps.value && <Steps run={run} control={control} />}
         <LogView control={control} run={run} />
       </div>
-      <RunHands control={control} run={run} cancelAsked={cancelAsked} runAgain={runAgain} wentWrong={wentWrong} />
+      <RunHands control={control} run={run} cancelAsked={cancelAsked} runAgain={runAgain} />
     </div>
   );
 }

@@ -5,10 +5,9 @@ import { t } from '../../i18n/index.ts';
 import { listed, now } from '../../lib/format.ts';
 import type { LogControl } from '../../log/view/control.ts';
 import { isActive } from '../../live/store.ts';
-import { Status, tone } from '../../ui/Status.tsx';
+import { Status, tone, wentWrong } from '../../ui/Status.tsx';
 import { Took } from '../../ui/Time.tsx';
 import { outcome, stepName } from '../../ui/runText.ts';
-import { wentWrong } from './wentWrong.ts';
 
 /** When the step ran within the run, as a bar. */
 function Bar({ step, run }: { step: Step; run: Run }) {

@@ -1,13 +1,8 @@
-import type { CatalogEntry, Run } from '../../api/types.ts';
+import type { Run } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
-import { findEntry } from '../../live/hosts.ts';
+import { entryOf } from '../../live/hosts.ts';
 import { say } from '../../ui/toast.ts';
 import { openRunForm } from '../commands/start.ts';
-
-/** What it was started from; undefined: that is no longer in the catalogue. */
-export function entryOf(run: Run): CatalogEntry | undefined {
-  return findEntry(run.kind, run.name, run.host);
-}
 
 /** Through the same form as the first time, filled in as it was then. */
 export function runAgain(run: Run): void {
