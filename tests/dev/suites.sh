@@ -7,6 +7,8 @@ FAILED_SUITES=""
 ALL_SUITES="lint unit ui api integration e2e sanitize"
 # Only when they are asked for.
 MORE_SUITES="smoke"
+# Files at once of suites that mostly wait: for intervals, restarts and what is to happen.
+WAITING=$(($(nproc) + ($(nproc) + 1) / 2))
 
 # count SUITE PASSED FAILED
 count() {
@@ -35,12 +37,31 @@ last_number() {
 	sed -n "s/^# $2 //p" "$1" | tail -n 1
 }
 
-# run_node SUITE BUILD_DIR FILE…: node's own test runner, a process a file and as many files at once as
-# there are processors (the tests mostly wait); the daemons come from BUILD_DIR. The reports go to files,
-# of which the failures are shown; a file that hangs fails after a quarter of an hour.
+# The files that take longest, which begin first; the others by their size. So no long one is left for the end.
+LONGEST="deploy/deb deploy/update"
+
+# longest_first FILE…: each ended by a NUL.
+longest_first() {
+	local file long rank size
+	for file in "$@"; do
+		rank=0
+		for long in $LONGEST; do
+			case $file in *"/$long.test.mjs") rank=1 ;; esac
+		done
+		size=$(stat -c %s "$file")
+		printf '%s %s %s\0' "$rank" "$size" "$file"
+	done | sort -z -k1,1rn -k2,2rn | cut -z -d' ' -f3-
+}
+
+# run_node SUITE BUILD_DIR AT_ONCE FILE…: node's own test runner, a process a file and so many files at once;
+# the daemons come from BUILD_DIR. The reports go to files, of which the failures are shown. A file ends with its
+# last test, whatever that has left behind (a failed one leaves daemons and sockets, and they are ended with
+# their file); one that hangs before fails after a quarter of an hour.
 run_node() {
-	local suite=$1 build=$2 dir report passed cancelled skipped fail pass=0 failed=0
-	shift 2
+	local suite=$1 build=$2 at_once=$3 dir report passed cancelled skipped fail pass=0 failed=0 options="--test-reporter=tap"
+	shift 3
+	# node 18 cannot
+	if node --help | grep -q -e --test-force-exit; then options+=" --test-force-exit"; fi
 	if [ $# -eq 0 ]; then
 		say "no test files found for $suite"
 		count "$suite" 0 1
@@ -49,10 +70,10 @@ run_node() {
 	dir=$ROOT/$build/test-$suite
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	# The largest first, so that no long one is left for the end.
-	find "$@" -maxdepth 0 -printf '%s %p\0' | sort -z -rn | cut -z -d' ' -f2- | OPS_BUILD_DIR=$ROOT/$build xargs -0 -n 1 -P "$(nproc)" bash -c '
+	# shellcheck disable=SC2016
+	longest_first "$@" | OPS_BUILD_DIR=$ROOT/$build NODE_TEST_ARGS=$options xargs -0 -n 1 -P "$at_once" bash -c '
 		report=$0/$(printf %s "$1" | tr / -).tap
-		timeout -k 10 900 node --test --test-reporter=tap "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"' "$dir"
+		timeout -k 10 900 node --test $NODE_TEST_ARGS "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"' "$dir"
 	for report in "$dir"/*.tap; do
 		passed=$(last_number "$report" pass)
 		cancelled=$(last_number "$report" cancelled)
@@ -86,29 +107,29 @@ suite_unit() {
 suite_ui() {
 	if (cd ui && npx tsc --noEmit) >&2; then count types 1 0; else count types 0 1; fi
 	mapfile -t files < <(test_files tests/ui)
-	run_node ui build "${files[@]}"
+	run_node ui build "$(nproc)" "${files[@]}"
 }
 
 suite_api() {
 	mapfile -t files < <(test_files tests/api)
-	run_node api build "${files[@]}"
+	run_node api build "$(nproc)" "${files[@]}"
 }
 
 suite_integration() {
 	mapfile -t files < <(test_files tests/integration)
-	run_node integration build "${files[@]}"
+	run_node integration build "$WAITING" "${files[@]}"
 }
 
 suite_e2e() {
 	mapfile -t files < <(test_files tests/e2e)
-	run_node e2e build "${files[@]}"
+	run_node e2e build "$(nproc)" "${files[@]}"
 }
 
 # The page in Firefox and WebKitGTK, which are installed for it.
 suite_smoke() {
 	deps_for smoke
 	mapfile -t files < <(test_files tests/smoke)
-	run_node smoke build "${files[@]}"
+	run_node smoke build "$(nproc)" "${files[@]}"
 }
 
 # The same unit and integration tests against daemons built with AddressSanitizer and UBSan; a finding
@@ -118,8 +139,9 @@ suite_sanitize() {
 	export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:disable_coredump=0
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	run_meson sanitize-unit build-asan
-	mapfile -t files < <(test_files tests/integration)
-	run_node sanitize-integration build-asan "${files[@]}"
+	# What starts no program of ours is as the first time.
+	mapfile -t files < <(test_files tests/integration | grep -vE '/deploy/(deb|drills|runbooks|update)\.test\.mjs$')
+	run_node sanitize-integration build-asan "$WAITING" "${files[@]}"
 	unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
