@@ -59,12 +59,14 @@ const FAKES = {
 	sshd: 'exit 0',
 	pkill: 'exit 127',
 };
+// An account that nobody has: everything of it is killed, also what another run of these tests would have.
+const accountOf = (n) => 1000000 + 2 * process.pid + n;
 const IN_OWN_MOUNTS = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system && mount -t tmpfs none /etc/ssh && mount -t tmpfs none /etc/default && ' +
 	'echo "OPS_AGENT_PEERS=1000,$ACCOUNT" >/etc/default/ops-agent && touch /etc/ssh/ops-tunnel.keys && bash "$TUNNEL" refuse && ' +
 	'cat /etc/default/ops-agent && ls /etc/ssh';
 
 test('refuse ends what is open, also where no sshd can be reloaded and without procps', { skip }, async () => {
-	const account = 54321;
+	const account = accountOf(1);
 	const fakes = mkdtempSync('/var/tmp/ops-tunnel-'); // /run is another one for the script
 	chmodSync(fakes, 0o755);
 	for (const [name, text] of Object.entries(FAKES)) writeFileSync(join(fakes, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -86,7 +88,7 @@ test('refuse ends what is open, also where no sshd can be reloaded and without p
 });
 
 test('purging the package takes the way in back, and ends what is open', { skip }, async () => {
-	const account = 54322;
+	const account = accountOf(2);
 	const fakes = mkdtempSync('/var/tmp/ops-tunnel-');
 	chmodSync(fakes, 0o755);
 	for (const [name, text] of Object.entries({ ...FAKES, 'deb-systemd-helper': 'exit 0' })) writeFileSync(join(fakes, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -170,7 +172,7 @@ test('the unit is no more exposed than 2.0', () => {
 	assert.equal(r.status, 0, `${r.error ?? r.stdout.match(/→.*/)}`);
 });
 
-describe('through the tunnel', { skip, timeout: 120000 }, () => {
+describe('through the tunnel', { skip, timeout: 600000 }, () => {
 	let agent, sshd, port, ssh;
 	const socket = at('tunnel/db1/agent.sock');
 
@@ -198,14 +200,18 @@ describe('through the tunnel', { skip, timeout: 120000 }, () => {
 		});
 	}
 
-	// sshd's process for the tunnel, which runs as its account
-	const sessions = () => execFileSync('ps', ['-eo', 'pid,ppid,user,args'], { encoding: 'utf8' }).split('\n')
-		.filter((line) => /nobody\s+sshd(-session)?: nobody/.test(line)).map((line) => Number(line.trim().split(/\s+/)[0]));
+	// This sshd's processes for the tunnel, which run as its account, below one that still is root
+	const sessions = () => {
+		const all = execFileSync('ps', ['-eo', 'pid,ppid,user,args'], { encoding: 'utf8' }).trim().split('\n').slice(1)
+			.map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line)).map(([, pid, ppid, what]) => ({ pid: Number(pid), ppid: Number(ppid), what }));
+		const ours = new Set(all.filter((one) => one.ppid === sshd.pid).map((one) => one.pid));
+		return all.filter((one) => ours.has(one.ppid) && /^nobody\s+sshd(-session)?: nobody/.test(one.what)).map((one) => one.pid);
+	};
 
 	// Other uses of the same key, as somebody who took the dashboard's host over would try them.
 	const attempt = (...args) => spawnSync('ssh', ['-F', 'none', '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes', '-o', 'HostKeyAlias=db1',
 		'-o', `UserKnownHostsFile=${at('etc/ops-agent-tunnel/db1.known_hosts')}`, '-i', at('etc/ops-agent-tunnel/key'), '-o', 'IdentitiesOnly=yes',
-		'-o', 'ExitOnForwardFailure=yes', '-o', 'ConnectTimeout=5', '-p', String(port), ...args], { uid: NOBODY, gid: NOBODY, encoding: 'utf8', timeout: 20000, input: 'x' });
+		'-o', 'ExitOnForwardFailure=yes', '-o', 'ConnectTimeout=5', '-p', String(port), ...args], { uid: NOBODY, gid: NOBODY, encoding: 'utf8', timeout: 120000, input: 'x' });
 
 	before(async () => {
 		agent = await Agent.start({ commands: commandsYml(makeScripts()), env: { OPS_AGENT_PEERS: String(NOBODY) } });
@@ -343,7 +349,7 @@ describe('through the tunnel', { skip, timeout: 120000 }, () => {
 		const file = at('etc/ops-agent-tunnel/db1.known_hosts'), pinned = readFileSync(file, 'utf8');
 		writeFileSync(file, `db1 ${readFileSync(at('impostor.pub'), 'utf8')}`);
 		const [program, ...args] = commandLine();
-		const r = spawnSync(program, args.map((arg) => arg.replace('/db1/agent.sock', '/db1/second.sock')), { uid: NOBODY, gid: NOBODY, encoding: 'utf8', timeout: 20000 });
+		const r = spawnSync(program, args.map((arg) => arg.replace('/db1/agent.sock', '/db1/second.sock')), { uid: NOBODY, gid: NOBODY, encoding: 'utf8', timeout: 120000 });
 		writeFileSync(file, pinned);
 		assert.equal(r.status, 255);
 		assert.match(r.stderr, /verification failed/);
