@@ -82,7 +82,7 @@ describe('two agents', () => {
 		await dashboard.connected({ database: true });
 		session = await dashboard.login();
 		await allConnected(session, 'web1', 'db1');
-		await until('both catalogues', async () => (await session.get('/api/v1/catalog')).json?.hosts?.every((h) => h.digest));
+		await session.catalogued();
 	});
 	after(async () => {
 		const code = await dashboard?.stop();
@@ -420,7 +420,7 @@ describe('an agent that is not well', () => {
 		await dashboard.connected({ database: true });
 		session = await dashboard.login();
 		await allConnected(session, 'web1', 'db1');
-		await until('both catalogues', async () => (await session.get('/api/v1/catalog')).json?.hosts?.every((h) => h.digest));
+		await session.catalogued();
 	});
 	after(async () => {
 		const code = await dashboard?.stop();

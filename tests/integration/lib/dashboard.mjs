@@ -203,9 +203,23 @@ export class Session {
 		});
 	}
 
+	// What an agent can do is fetched once it is connected; until then a start is answered 503.
+	async catalogued() {
+		await until('the catalogues of who is connected', async () => {
+			const { hosts } = (await this.get('/api/v1/hosts')).json;
+			const known = new Set((await this.get('/api/v1/catalog')).json.hosts?.filter((h) => h.digest).map((h) => h.host));
+			return hosts.every((h) => h.state !== 'connected' || known.has(h.host));
+		});
+	}
+
 	// Starts a run and returns its document.
 	async run(id, inputs = {}, more = {}) {
-		const answer = await this.post('/api/v1/runs', { kind: 'command', id, inputs, ...more });
+		const start = () => this.post('/api/v1/runs', { kind: 'command', id, inputs, ...more });
+		let answer = await start();
+		if (answer.status === 503) {
+			await this.catalogued();
+			answer = await start();
+		}
 		if (answer.status !== 201) throw new Error(`start: ${answer.status} ${answer.text}`);
 		return answer.json.run;
 	}
