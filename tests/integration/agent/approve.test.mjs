@@ -27,7 +27,7 @@ const refused = (status, message) => (error) => {
 	return true;
 };
 
-describe('approvals', { timeout: 120000 }, () => {
+describe('approvals', { timeout: 600000 }, () => {
 	let agent, client;
 
 	before(async () => {

@@ -12,7 +12,7 @@ commands:
   zeros: { title: z, exec: [/usr/bin/head, -c, "100000", /dev/zero] }
 `;
 
-describe('care for the disk', { timeout: 60000 }, () => {
+describe('care for the disk', { timeout: 600000 }, () => {
   let agent, client;
 
   before(async () => {

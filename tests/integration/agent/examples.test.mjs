@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { Agent, until } from '../lib/agent.mjs';
 import { exampleCatalogue } from '../lib/stack.mjs';
 
-describe('the examples', { timeout: 120000 }, () => {
+describe('the examples', { timeout: 600000 }, () => {
 	it('run steps in parallel, try again, wait for a person, clean up', async (t) => {
 		const dir = mkdtempSync(join(tmpdir(), 'ops-examples-'));
 		chmodSync(dir, 0o755);

@@ -16,7 +16,7 @@ commands:
 // AddressSanitizer's leak checker and strace do not get along.
 const skip = process.getuid() !== 0 || spawnSync('strace', ['-V']).status !== 0 || (process.env.ASAN_OPTIONS ?? '') !== '';
 
-describe('a system call fails', { timeout: 240000 }, () => {
+describe('a system call fails', { timeout: 600000 }, () => {
 	let agent, client;
 	const straces = [];
 

@@ -22,7 +22,7 @@ const refused = (status) => (error) => {
 	return true;
 };
 
-describe('the agent guards its socket', { timeout: 180000 }, () => {
+describe('the agent guards its socket', { timeout: 600000 }, () => {
 	let agent, client;
 
 	before(async () => {
@@ -251,7 +251,7 @@ describe('the agent guards its socket', { timeout: 180000 }, () => {
 	});
 });
 
-describe('configuration', { timeout: 180000 }, () => {
+describe('configuration', { timeout: 600000 }, () => {
 	let agent, client;
 
 	before(async () => {
@@ -316,7 +316,7 @@ describe('configuration', { timeout: 180000 }, () => {
 	});
 });
 
-describe('starting', { timeout: 180000 }, () => {
+describe('starting', { timeout: 600000 }, () => {
 	const tryStart = (agent, env = {}) => spawnSync(AGENT, ['serve'], {
 		env: { ...agent.env, ...env }, encoding: 'utf8', timeout: 30000,
 	});

@@ -19,7 +19,7 @@ steps: [{ id: s, uses: t }]
 // Every time a process goes to sleep it was awake.
 const sleeps = (pid) => Number(/^voluntary_ctxt_switches:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 
-it('sleeps when there is nothing to do, a client connected and a schedule waiting', { timeout: 120000 }, async () => {
+it('sleeps when there is nothing to do, a client connected and a schedule waiting', { timeout: 600000 }, async () => {
 	const agent = await Agent.start({ commands, flows: { yearly: flow } });
 	const client = await agent.connect();
 	await client.events();

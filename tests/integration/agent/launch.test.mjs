@@ -18,7 +18,7 @@ const commands = `${commandsYml(makeScripts()).trimEnd()}
     kill_after: 2m
 `;
 
-describe('runs that systemd starts', { timeout: 180000 }, () => {
+describe('runs that systemd starts', { timeout: 600000 }, () => {
 	let agent, client, manager;
 
 	before(async () => {

@@ -8,7 +8,7 @@ import { AGENT, Agent, BUILD_DIR, processesWith, until, verify } from '../lib/ag
 
 const hostile = join(BUILD_DIR, 'tests/children/hostile');
 
-describe('a runner that is killed', { timeout: 120000 }, () => {
+describe('a runner that is killed', { timeout: 600000 }, () => {
 	let agent;
 
 	before(async () => {

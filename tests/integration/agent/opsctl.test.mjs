@@ -33,7 +33,7 @@ steps:
 };
 const VERBS = ['list', 'run', 'logs', 'runs', 'show', 'cancel', 'approve', 'status', 'reload'];
 
-describe('opsctl', { timeout: 120000 }, () => {
+describe('opsctl', { timeout: 600000 }, () => {
 	let agent, client;
 
 	before(async () => {

@@ -88,7 +88,7 @@ describe('the manual pages', () => {
 	});
 });
 
-describe('completion', { timeout: 60000 }, () => {
+describe('completion', { timeout: 600000 }, () => {
 	// What bash offers for this command line, the cursor at its end.
 	const complete = (env, program, ...words) => {
 		const script = `. "${fileURLToPath(new URL(`deploy/ops-agent/completion/${program}`, root))}"

@@ -121,7 +121,7 @@ test('they go with the monitor, killed or stopped', async () => {
 	await only(pid);
 });
 
-test('probes that do not end when they are asked to are killed', { timeout: 60000 }, async () => {
+test('probes that do not end when they are asked to are killed', { timeout: 600000 }, async () => {
 	const pid = await only();
 	process.kill(pid, 'SIGSTOP'); // as deaf as if somebody else had taken it over
 	agent.configure({ commands, status: status.replace('1s', '3s') });
@@ -159,7 +159,7 @@ time.sleep(3600)
 `;
 
 for (const [how, end] of [['lets-go', async () => {}], ['talks', (other) => other.stop()]]) {
-	test(`who took their place and ${how} at its end is killed`, { timeout: 30000 }, async (t) => {
+	test(`who took their place and ${how} at its end is killed`, { timeout: 600000 }, async (t) => {
 		const at = join(dir, `${how}.sock`), said = join(dir, `${how}.log`);
 		const fd = openSync(said, 'a');
 		const listens = spawn('systemd-socket-activate', ['--accept', '--seqpacket', '--inetd', `--listen=${at}`, '/usr/bin/python3', '-c', TAKEN_OVER, how], { stdio: ['ignore', fd, fd] });

@@ -42,7 +42,7 @@ inputs: { gate: { type: slug, required: true } }
 steps: [{ id: s, uses: plain, with: { gate: "\${inputs.gate}" } }]
 `;
 
-describe('runs that wait for each other', { timeout: 120000 }, () => {
+describe('runs that wait for each other', { timeout: 600000 }, () => {
   let agent, client;
 
   before(async () => {

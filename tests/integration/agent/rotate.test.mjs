@@ -17,7 +17,7 @@ commands:
 `;
 const isRoot = userInfo().uid === 0;
 
-describe('a new secret', { timeout: 120000 }, () => {
+describe('a new secret', { timeout: 600000 }, () => {
 	let agent;
 
 	beforeEach(async () => { agent = await Agent.start({ commands }); });

@@ -13,7 +13,7 @@ const refused = (status) => (error) => {
 	return true;
 };
 
-describe('runs', { timeout: 120000 }, () => {
+describe('runs', { timeout: 600000 }, () => {
 	let agent, client;
 
 	before(async () => {

@@ -33,7 +33,7 @@ const clock = (shift) => ({
   ...(process.env.ASAN_OPTIONS ? { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS}:verify_asan_link_order=0` } : {}),
 });
 
-describe('schedules', { timeout: 120000 }, () => {
+describe('schedules', { timeout: 600000 }, () => {
   let agent, client;
 
   before(async () => {
@@ -144,7 +144,7 @@ describe('schedules', { timeout: 120000 }, () => {
   });
 });
 
-describe('a reload', { timeout: 120000 }, () => {
+describe('a reload', { timeout: 600000 }, () => {
   let agent, client;
   const shift = at(0, 57);
 

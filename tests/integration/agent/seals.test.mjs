@@ -71,7 +71,7 @@ function keepCrc(rec, wanted) {
 		if (bits >> BigInt(bit) & 1n) rec.payload[rec.payload.length - 8 + (bit >> 3)] ^= 1 << (bit & 7);
 }
 
-describe('a seal', { timeout: 120000 }, () => {
+describe('a seal', { timeout: 600000 }, () => {
 	let agent, run;
 
 	before(async () => {
@@ -201,7 +201,7 @@ describe('a seal', { timeout: 120000 }, () => {
 	});
 });
 
-describe('sealing', { timeout: 240000 }, () => {
+describe('sealing', { timeout: 600000 }, () => {
 	let agent;
 
 	before(async () => { agent = await Agent.start({ commands }); });

@@ -13,7 +13,7 @@ commands:
   s: { title: s, exec: [/bin/sleep, "600"] }
 `;
 
-describe('the agent', { timeout: 240000 }, () => {
+describe('the agent', { timeout: 600000 }, () => {
 	let agent, client;
 
 	beforeEach(async () => {

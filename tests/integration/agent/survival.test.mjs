@@ -25,7 +25,7 @@ async function followThrough(agent, runId, journal) {
 	return journal;
 }
 
-describe('a run survives', { timeout: 180000 }, () => {
+describe('a run survives', { timeout: 600000 }, () => {
 	let agent;
 
 	before(async () => { agent = await Agent.start({ commands: commandsYml(bin) }); });

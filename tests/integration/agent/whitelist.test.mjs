@@ -54,7 +54,7 @@ steps:
 `,
 };
 
-describe('a value', { timeout: 120000 }, () => {
+describe('a value', { timeout: 600000 }, () => {
 	let agent, client;
 
 	before(async () => {

@@ -228,8 +228,8 @@ test('moments are written by the minute and when the daemon stops; unknown items
 	const hurried = await Dashboard.start({ agent, databaseUrl: pg.url, env: HURRY });
 	await hurried.connected({ database: true });
 	const count = async () => Number(await pg.psql(`select count(*) from ops.metric_samples where host = 'fake' and metric = 'host/cpu used_pct' and resolution_s = 10 and average = 33`));
-	await until('a batch', async () => (await count()) >= 6, { timeout: 60000 });
-	await until('minutes', async () => (await pg.psql(`select count(*) from ops.metric_samples where resolution_s = 60 and average = 33`)) !== '0', { timeout: 60000 });
+	await until('a batch', async () => (await count()) >= 6);
+	await until('minutes', async () => (await pg.psql(`select count(*) from ops.metric_samples where resolution_s = 60 and average = 33`)) !== '0');
 	cpu = 44;
 	const log = () => hurried.log();
 	await until('another moment', async () => {
@@ -238,7 +238,7 @@ test('moments are written by the minute and when the daemon stops; unknown items
 		if (got !== '0') return true;
 		await hurried.restart();
 		return null;
-	}, { timeout: 60000 });
+	});
 	assert.doesNotMatch(log(), /samples\.(refused|dropped)/);
 	await hurried.destroy();
 	// PostgreSQL's own numbers may happen to be these as well.
@@ -251,7 +251,7 @@ test('two dashboards write each moment once', async () => {
 	cpu = 55;
 	const two = [];
 	for (let i = 0; i < 2; i++) two.push(await (await Dashboard.start({ agent, databaseUrl: pg.url, env: HURRY })).connected({ database: true }));
-	await until('moments of both', async () => Number(await pg.psql(`select count(*) from ops.metric_samples where average = 55 and resolution_s = 10`)) >= 12, { timeout: 60000 });
+	await until('moments of both', async () => Number(await pg.psql(`select count(*) from ops.metric_samples where average = 55 and resolution_s = 10`)) >= 12);
 	for (const d of two) {
 		await d.stop();
 		assert.doesNotMatch(d.log(), /samples\.|sanitizer/i);
@@ -264,12 +264,12 @@ test('PostgreSQL away: moments wait, are written when it is back, and the oldest
 	cpu = 66;
 	const hurried = await (await Dashboard.start({ agent, databaseUrl: pg.url, env: { ...HURRY, SHIFT_CLOCK_RATE: '60' } })).connected({ database: true });
 	await pg.stop();
-	await until('moments to be dropped', () => /samples\.dropped/.test(hurried.log()), { timeout: 120000 });
+	await until('moments to be dropped', () => /samples\.dropped/.test(hurried.log()));
 	cpu = 77;
 	await pg.startAgain();
 	const of = async (value) => Number(await pg.psql(`select count(*) from ops.metric_samples where average = ${value} and resolution_s = 10`));
-	await until('what was held', async () => (await of(66)) >= 60, { timeout: 60000 });
-	await until('what came then', async () => (await of(77)) > 0, { timeout: 60000 });
+	await until('what was held', async () => (await of(66)) >= 60);
+	await until('what came then', async () => (await of(77)) > 0);
 	assert.ok((await of(66)) <= 96, `${await of(66)}`);
 	const metrics = await (await hurried.login()).get('/metrics');
 	assert.match(metrics.text, /samples_dropped_total\{host="[^"]*"\} [1-9]/);

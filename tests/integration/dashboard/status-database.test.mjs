@@ -42,7 +42,7 @@ const read = () => until('the document', async () => {
 	return json;
 });
 const item = async (id) => (await read()).sections.database.find((i) => i.id === id);
-const wait = (what, check) => until(what, async () => (await check()) || null, { timeout: 60000 });
+const wait = (what, check) => until(what, async () => (await check()) || null);
 
 test('the section stands beside the agent\'s', async () => {
 	const server = await wait('the database', async () => item('server').then((i) => (i?.level === 'ok' ? i : null)));

@@ -25,13 +25,14 @@ export const OPSCTL = join(BUILD_DIR, 'agent/opsctl');
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// Waits until probe() returns something true (or a promise of it); throws after a minute.
+// Waits until probe() returns something true (or a promise of it); throws after two minutes: on a busy machine, and
+// with sanitizers, what takes a second elsewhere may take one of them.
 export async function until(what, probe) {
-	const end = Date.now() + 60000;
+	const end = Date.now() + 120000;
 	for (;;) {
 		const found = await probe();
 		if (found) return found;
-		if (Date.now() > end) throw new Error(`waited a minute for: ${what}`);
+		if (Date.now() > end) throw new Error(`waited two minutes for: ${what}`);
 		await sleep(10);
 	}
 }

@@ -25,11 +25,11 @@ export class Archive extends Tool {
 
 	// Until the archiver says so (a condition on its status).
 	async until(what, condition) {
-		const end = Date.now() + 60000;
+		const end = Date.now() + 120000;
 		for (;;) {
 			const status = await this.status();
 			if (condition(status)) return status;
-			if (Date.now() > end) throw new Error(`waited a minute for: ${what}\n${JSON.stringify(status)}\n${this.errors}`);
+			if (Date.now() > end) throw new Error(`waited two minutes for: ${what}\n${JSON.stringify(status)}\n${this.errors}`);
 			await sleep(20);
 		}
 	}

@@ -419,12 +419,12 @@ export class Subscription {
 
 	// Waits until probe() says something true.
 	async until(what, probe) {
-		const deadline = Date.now() + 60000;
+		const deadline = Date.now() + 120000;
 		for (;;) {
 			const found = probe();
 			if (found) return found;
 			if (this.live.closed) throw new Error(`closed (${this.live.closeCode}) before: ${what}`);
-			if (Date.now() > deadline) throw new Error(`waited a minute for: ${what}`);
+			if (Date.now() > deadline) throw new Error(`waited two minutes for: ${what}`);
 			await Promise.race([new Promise((resolve) => this.waiters.push(resolve)), sleep(1000)]);
 		}
 	}
