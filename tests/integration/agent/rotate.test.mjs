@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
-	chmodSync, chownSync, existsSync, readFileSync, renameSync, statSync, symlinkSync, unlinkSync,
+	chmodSync, chownSync, existsSync, readFileSync, renameSync, statSync, symlinkSync, unlinkSync, writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { userInfo } from 'node:os';
@@ -53,24 +53,35 @@ describe('a new secret', { timeout: 600000 }, () => {
 		return async () => { on = false; return done; };
 	}
 
-	it('refuses nobody who has the old or the new one, and ends the old one in time', async () => {
+	it('refuses nobody who has the old or the new one meanwhile', async () => {
 		for (let round = 0; round < 3; round++) {
 			const old = inFile();
 			const holder = await agent.connect(old);
 			await holder.hello();
 			const stops = [loop(() => old), loop(inFile), loop(inFile)];
-			await rotate('--grace', '5s');
+			await rotate('--grace', '1h');
 			assert.notEqual(inFile(), old);
 			assert.match(inFile(), /^[0-9a-f]{64}$/);
 			const seen = [];
 			for (let i = 0; i < 8; i++) { await holder.hello(); seen.push(ask(old), ask(inFile())); }
 			await Promise.all(seen);
 			for (const stop of stops) assert.ok(await stop() > 0, 'it asked all the while');
+			await rotate('--now');
 			assert.equal((await holder.whenClosed()).code, GOAWAY.UNAUTHORIZED, 'who never came with the new one is sent away');
 			assert.ok(await isRefused(old));
 			await ask(inFile());
 			await until('the old one to be gone', () => !existsSync(oldFile()));
 		}
+	});
+
+	it('ends the old one in time', async () => {
+		const holder = await agent.connect();
+		await holder.hello();
+		await rotate('--grace', '1s');
+		assert.equal((await holder.whenClosed()).code, GOAWAY.UNAUTHORIZED, 'who never came with the new one is sent away');
+		assert.ok(await isRefused(agent.secret));
+		await ask(inFile());
+		await until('the old one to be gone', () => !existsSync(oldFile()));
 	});
 
 	it('keeps those connected who came with the new one meanwhile', async () => {
@@ -116,8 +127,9 @@ describe('a new secret', { timeout: 600000 }, () => {
 	});
 
 	it('an agent that is restarted, or killed, still knows the old one, and when it ends', async () => {
-		await rotate('--grace', '15s');
+		await rotate('--grace', '1h');
 		const fresh = inFile(), old = agent.secret;
+		const kept = readFileSync(oldFile(), 'utf8');
 		agent.secret = fresh;
 		await agent.restart();
 		await ask(old);
@@ -125,6 +137,13 @@ describe('a new secret', { timeout: 600000 }, () => {
 		await agent.spawn();
 		await ask(old);
 		await ask(fresh);
+		// the hour goes on; here its end is brought near
+		assert.equal(readFileSync(oldFile(), 'utf8'), kept);
+		const [from, end] = kept.split('\n').map(Number);
+		assert.equal(end - from, 3600e6);
+		await agent.kill9Both();
+		writeFileSync(oldFile(), kept.replace(`\n${end}\n`, `\n${Date.now() * 1000 + 1e6}\n`));
+		await agent.spawn();
 		await until('the end of the old one', () => isRefused(old));
 		await ask(fresh);
 		await agent.stop();
