@@ -19,7 +19,9 @@ commands:
 `;
 
 const dirOf = (agent, run) => join(agent.stateDir, 'runs', run.id);
-const sealed = (agent, run) => until('the seal', () => existsSync(join(dirOf(agent, run), 'sealed')));
+// Who seals runs while nobody else wants to: beside other tests that takes its time.
+const PATIENCE = 8;
+const sealed = (agent, run) => until('the seal', () => existsSync(join(dirOf(agent, run), 'sealed')), PATIENCE);
 
 async function finish(agent, id) {
 	const client = await agent.connect();
@@ -228,14 +230,18 @@ describe('sealing', { timeout: 600000 }, () => {
 		assert.match(execFileSync('ionice', ['-p', String(pid)], { encoding: 'utf8' }), /idle/);
 		assert.ok(await finish(agent, 't'), 'a run starts and ends meanwhile');
 		await sealed(agent, big);
-		await until('it to end', () => !isAlive(pid));
+		await until('it to end', () => !isAlive(pid), PATIENCE);
 		assert.match(verify(agent), /0 damaged/);
 	});
 
 	it('of what ended just before the agent was killed is done by the next one', async () => {
-		const run = await finish(agent, 't');
-		await agent.kill9Both();
-		assert.ok(!existsSync(join(dirOf(agent, run), 'sealed')), 'it is too early for that');
+		let run;
+		for (;;) {
+			run = await finish(agent, 't');
+			await agent.kill9Both();
+			if (!existsSync(join(dirOf(agent, run), 'sealed'))) break;
+			await agent.spawn(); // too late for this one
+		}
 		assert.match(verify(agent), /2 of them sealed|\(\d+ of them sealed\)/);
 		await agent.spawn();
 		await sealed(agent, run);
@@ -287,6 +293,8 @@ describe('sealing', { timeout: 600000 }, () => {
 		renameSync(join(agent.stateDir, 'ledger'), join(agent.dir, 'ledger.old'));
 		await agent.spawn();
 		await sealed(agent, run);
-		await until('all of them', () => judge(agent).stdout.match(/runs: (\d+) good \(\1 of them sealed\), 0 not finished, 0 damaged/));
+		const runs = readdirSync(join(agent.stateDir, 'runs')).length;
+		await until('all of them', () => eventsOf(agent).filter((e) => e.event === 'run.sealed').length === runs, PATIENCE);
+		assert.match(judge(agent).stdout, /runs: (\d+) good \(\1 of them sealed\), 0 not finished, 0 damaged/);
 	});
 });

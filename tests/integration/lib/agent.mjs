@@ -27,12 +27,12 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Waits until probe() returns something true (or a promise of it); throws after two minutes: on a busy machine, and
 // with sanitizers, what takes a second elsewhere may take one of them.
-export async function until(what, probe) {
-	const end = Date.now() + 120000;
+export async function until(what, probe, minutes = 2) {
+	const end = Date.now() + minutes * 60000;
 	for (;;) {
 		const found = await probe();
 		if (found) return found;
-		if (Date.now() > end) throw new Error(`waited two minutes for: ${what}`);
+		if (Date.now() > end) throw new Error(`waited ${minutes} minutes for: ${what}`);
 		await sleep(10);
 	}
 }
