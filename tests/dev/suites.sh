@@ -38,7 +38,7 @@ last_number() {
 }
 
 # The files that take longest, which begin first; the others by their size. So no long one is left for the end.
-LONGEST="deploy/deb deploy/update"
+LONGEST="system/promises deploy/update agent/seals dashboard/samples dashboard/network agent/guard agent/docker deploy/deb"
 
 # longest_first FILE…: each ended by a NUL.
 longest_first() {
@@ -73,7 +73,8 @@ run_node() {
 	# shellcheck disable=SC2016
 	longest_first "$@" | OPS_BUILD_DIR=$ROOT/$build NODE_TEST_ARGS=$options xargs -0 -n 1 -P "$at_once" bash -c '
 		report=$0/$(printf %s "$1" | tr / -).tap
-		timeout -k 10 900 node --test $NODE_TEST_ARGS "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"' "$dir"
+		timeout -k 10 900 node --test $NODE_TEST_ARGS "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"
+		echo "# seconds $SECONDS" >>"$report"' "$dir"
 	for report in "$dir"/*.tap; do
 		passed=$(last_number "$report" pass)
 		cancelled=$(last_number "$report" cancelled)
