@@ -77,6 +77,19 @@ function kill(pid, signal) {
 	}
 }
 
+// Asks a daemon to end and waits for it. One that does not is killed, and that is an error: else its file would hang.
+export async function askToEnd(child, exited, signal = 'SIGTERM') {
+	let late = false;
+	const timer = setTimeout(() => {
+		late = true;
+		child.kill('SIGKILL');
+	}, 120000);
+	kill(child.pid, signal);
+	await exited;
+	clearTimeout(timer);
+	if (late) throw new Error(`${child.spawnargs.join(' ')} did not end within two minutes of ${signal}`);
+}
+
 const started = new Set();
 process.on('exit', () => { for (const agent of started) agent.destroySync(); });
 
@@ -191,8 +204,7 @@ export class Agent {
 	}
 
 	async stop() {
-		kill(this.monitor.pid, 'SIGTERM');
-		await this.exited;
+		await askToEnd(this.monitor, this.exited);
 		return this.monitor.exitCode;
 	}
 

@@ -18,7 +18,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BUILD_DIR, sleep, until } from './agent.mjs';
+import { askToEnd, BUILD_DIR, sleep, until } from './agent.mjs';
 import { FRAME, Journal } from './agent-client.mjs';
 
 export const DASHBOARD = process.env.OPS_DASHBOARD ?? join(BUILD_DIR, 'core/ops-dashboard');
@@ -124,8 +124,7 @@ export class Dashboard {
 
 	async stop(signal = 'SIGTERM') {
 		if (!this.isAlive) return this.child.exitCode;
-		this.child.kill(signal);
-		await this.exited;
+		await askToEnd(this.child, this.exited, signal);
 		return this.child.exitCode;
 	}
 
