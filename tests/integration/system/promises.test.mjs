@@ -2,14 +2,15 @@
 // daemons, the example catalogue; and everything is killed in the middle.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isAlive, processesWith, sleep, until } from '../lib/agent.mjs';
 import { Stack } from '../lib/stack.mjs';
 
 const MIB = 1 << 20;
-const FLOOD = 200;
+const FLOOD = 100; // above every limit on its way
 
 // How many bytes of output `demo.flood` writes, and that each of its numbered lines is the next one.
 function assertFlood(finished, mib) {
@@ -17,17 +18,38 @@ function assertFlood(finished, mib) {
   assert.equal(finished.bytes, mib * MIB);
 }
 
+// The flood as it is, but it stops half way while hold(stack) holds it: it is still going when what watches it is killed,
+// however slow that is.
+const holdable = {
+  catalogue: (dir, example) => {
+    writeFileSync(join(dir, 'libexec/demo-flood'), `#!/bin/sh
+set -eu
+seq 100000000 999999999 | head -c "$1M" | { head -c ${FLOOD / 2}M; while [ -e "${dir}/hold" ]; do sleep 0.05; done; cat; }
+`);
+    return example;
+  },
+};
+function hold(stack) {
+  writeFileSync(join(stack.dir, 'hold'), '');
+  return () => rmSync(join(stack.dir, 'hold'), { force: true });
+}
+
 describe('a run outlives the dashboard', () => {
   let stack;
-  before(async () => { stack = await Stack.start(); });
+  before(async () => { stack = await Stack.start(holdable); });
   after(() => stack.destroy());
 
   it('kill -9 of the dashboard in a flood: the client that resumes ends with the digest, and so does PostgreSQL', async () => {
+    const letOn = hold(stack);
     const run = await stack.session.run('demo.flood', { mib: FLOOD });
     const watcher = stack.watch(run.id);
-    await watcher.received(8 * MIB);
-    await stack.dashboard.kill9();
-    assert.ok(stack.agent.runnerPid(run.id), 'the runner died with the dashboard');
+    try {
+      await watcher.received(8 * MIB);
+      await stack.dashboard.kill9();
+      assert.ok(stack.agent.runnerPid(run.id), 'the runner died with the dashboard');
+    } finally {
+      letOn();
+    }
     await stack.dashboard.restart();
     assertFlood(await watcher.finished, FLOOD);
     assert.ok(watcher.connections >= 2, 'the watcher was never cut off');
@@ -76,17 +98,22 @@ describe('a run outlives the dashboard', () => {
 
 describe('a run outlives the agent', () => {
   let stack;
-  before(async () => { stack = await Stack.start(); });
+  before(async () => { stack = await Stack.start(holdable); });
   after(() => stack.destroy());
 
   const survives = async (kill) => {
+    const letOn = hold(stack);
     const run = await stack.session.run('demo.flood', { mib: FLOOD });
     const watcher = stack.watch(run.id);
-    await watcher.received(8 * MIB);
-    const runner = stack.agent.runnerPid(run.id);
-    assert.ok(runner);
-    await kill();
-    assert.ok(isAlive(runner), 'the runner died with the agent');
+    try {
+      await watcher.received(8 * MIB);
+      const runner = stack.agent.runnerPid(run.id);
+      assert.ok(runner);
+      await kill();
+      assert.ok(isAlive(runner), 'the runner died with the agent');
+    } finally {
+      letOn();
+    }
     assertFlood(await watcher.finished, FLOOD);
     assert.equal(await stack.comparedWithJournal(run.id), watcher.journal.offset);
     const { json } = await stack.session.get(`/api/v1/runs/${run.id}`);
