@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Agent, isAlive, processesWith, until, verify } from '../lib/agent.mjs';
 import { Journal } from '../lib/agent-client.mjs';
-import { commandsYml, makeScripts } from '../lib/commands.mjs';
+import { commandsYml, hold, makeScripts } from '../lib/commands.mjs';
 import { Manager } from '../lib/manager.mjs';
 
-const commands = `${commandsYml(makeScripts()).trimEnd()}
+const bin = makeScripts();
+const commands = `${commandsYml(bin).trimEnd()}
   daemon:
     title: Leaves a child
     exec: [/bin/true]
@@ -78,15 +79,17 @@ describe('runs that systemd starts', { timeout: 600000 }, () => {
 	});
 
 	it('kill -9 of the monitor: the next one adopts the run by its lock', async () => {
-		const run = await going(150);
+		const letOn = hold(bin);
+		const run = await going(100);
 		client.destroy();
 		await agent.kill9Monitor();
 		await agent.spawn();
 		client = await agent.connect();
 		assert.equal((await client.get(run.id)).status, 'running');
+		letOn();
 		const journal = new Journal();
 		await client.follow(run.id, 0, { journal });
-		assert.equal(journal.text(), Array.from({ length: 150 }, (_, i) => `tick ${i}\n`).join(''));
+		assert.equal(journal.text(), Array.from({ length: 100 }, (_, i) => `tick ${i}\n`).join(''));
 	});
 
 	// That what it left is killed is systemd's part, and shown on a real one.

@@ -1,9 +1,9 @@
 // What a run survives: worker, monitor and both killed; and what happens when its runner is.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { Agent, isAlive, processesWith, until, verify } from '../lib/agent.mjs';
 import { END, GOAWAY, Journal } from '../lib/agent-client.mjs';
-import { commandsYml, makeScripts } from '../lib/commands.mjs';
+import { commandsYml, hold, makeScripts } from '../lib/commands.mjs';
 
 const bin = makeScripts();
 
@@ -29,16 +29,19 @@ describe('a run survives', { timeout: 600000 }, () => {
 	let agent;
 
 	before(async () => { agent = await Agent.start({ commands: commandsYml(bin) }); });
+	afterEach(() => hold(bin)()); // also of a test that failed
 	after(() => agent.destroy());
 
+	// It does not end before letOn().
 	async function startedTicks(n) {
+		const letOn = hold(bin);
 		const client = await agent.connect();
 		const { run } = await client.start('ticks', { n });
 		const journal = new Journal();
 		const done = followThrough(agent, run.id, journal);
 		await until('some output', () => journal.bytes > 50);
 		client.destroy();
-		return { run, journal, done };
+		return { run, journal, done, letOn };
 	}
 
 	function isWhole(journal, n) {
@@ -47,15 +50,16 @@ describe('a run survives', { timeout: 600000 }, () => {
 	}
 
 	it('kill -9 of the worker: another one takes over, the socket stays', async () => {
-		const { journal, done } = await startedTicks(100);
+		const { journal, done, letOn } = await startedTicks(100);
 		const old = agent.kill9Worker();
 		await until('another worker', () => agent.workerPid && agent.workerPid !== old);
 		assert.ok(!journal.finished, 'it was killed while the run was going on');
+		letOn();
 		isWhole(await done, 100);
 	});
 
 	it('kill -9 of the monitor: the worker goes, a new agent adopts the run', async () => {
-		const { run, journal, done } = await startedTicks(150);
+		const { run, journal, done, letOn } = await startedTicks(150);
 		const worker = agent.workerPid, runner = agent.runnerPid(run.id);
 		await agent.kill9Monitor();
 		await until('the worker to notice', () => !isAlive(worker));
@@ -63,19 +67,21 @@ describe('a run survives', { timeout: 600000 }, () => {
 		await agent.restart();
 		assert.match(agent.log(), /run\.adopted/);
 		assert.ok(!journal.finished, 'it was killed while the run was going on');
+		letOn();
 		isWhole(await done, 150);
 	});
 
 	it('kill -9 of both', async () => {
-		const { journal, done } = await startedTicks(150);
+		const { journal, done, letOn } = await startedTicks(150);
 		await agent.kill9Both();
 		await agent.restart();
 		assert.ok(!journal.finished, 'they were killed while the run was going on');
+		letOn();
 		isWhole(await done, 150);
 	});
 
 	it('a stop and a start of the agent', async () => {
-		const { run, journal, done } = await startedTicks(150);
+		const { run, journal, done, letOn } = await startedTicks(150);
 		const client = await agent.connect();
 		const goaway = client.whenClosed();
 		const tail = await client.tail(run.id);
@@ -83,6 +89,7 @@ describe('a run survives', { timeout: 600000 }, () => {
 		assert.equal((await goaway).code, GOAWAY.SHUTDOWN);
 		assert.equal(tail.end, null);
 		await agent.restart();
+		letOn();
 		isWhole(await done, 150);
 		assert.ok(journal.finished);
 	});

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { Agent, sleep, until } from '../lib/agent.mjs';
 import { Journal } from '../lib/agent-client.mjs';
-import { commandsYml, makeScripts } from '../lib/commands.mjs';
+import { commandsYml, hold, makeScripts } from '../lib/commands.mjs';
 import { Dashboard, request } from '../lib/dashboard.mjs';
 
 const bin = makeScripts();
@@ -207,7 +207,8 @@ describe('what survives', () => {
 	});
 
 	it('kill -9 of the agent: the socket stays, topics and logs go on by themselves', async () => {
-		const run = await session.run('ticks', { n: 150 });
+		const letOn = hold(bin);
+		const run = await session.run('ticks', { n: 100 });
 		const live = await session.live();
 		const log = live.subscribe(`run/${run.id}/log`, { offset: 0 });
 		const runs = live.subscribe('runs'), system = live.subscribe('system');
@@ -215,6 +216,7 @@ describe('what survives', () => {
 		await agent.kill9Both();
 		await system.until('the agent to be away', () => system.messages.find((m) => m.data?.agent?.state === 'away'));
 		await agent.spawn();
+		letOn();
 		await log.ended();
 		assert.equal(log.end.reason, 1);
 		const journal = log.journal();

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { after, before, describe, it, test } from 'node:test';
 import { Agent, isAlive, until } from '../lib/agent.mjs';
 import { AgentClient, Journal } from '../lib/agent-client.mjs';
-import { commandsYml, makeScripts } from '../lib/commands.mjs';
+import { commandsYml, hold, makeScripts } from '../lib/commands.mjs';
 
 const TUNNEL = fileURLToPath(new URL('../../../deploy/ops-agent/tunnel/', import.meta.url));
 const skip = process.getuid() !== 0 && 'sshd changes accounts and roots as root only';
@@ -174,6 +174,7 @@ test('the unit is no more exposed than 2.0', () => {
 
 describe('through the tunnel', { skip, timeout: 600000 }, () => {
 	let agent, sshd, port, ssh;
+	const bin = makeScripts();
 	const socket = at('tunnel/db1/agent.sock');
 
 	// The command line of the unit, with this test's folders.
@@ -214,7 +215,7 @@ describe('through the tunnel', { skip, timeout: 600000 }, () => {
 		'-o', 'ExitOnForwardFailure=yes', '-o', 'ConnectTimeout=5', '-p', String(port), ...args], { uid: NOBODY, gid: NOBODY, encoding: 'utf8', timeout: 120000, input: 'x' });
 
 	before(async () => {
-		agent = await Agent.start({ commands: commandsYml(makeScripts()), env: { OPS_AGENT_PEERS: String(NOBODY) } });
+		agent = await Agent.start({ commands: commandsYml(bin), env: { OPS_AGENT_PEERS: String(NOBODY) } });
 		const root = join(agent.dir, 'run');
 		chmodSync(root, 0o755);
 		chmodSync(agent.socket, 0o666);
@@ -272,7 +273,8 @@ describe('through the tunnel', { skip, timeout: 600000 }, () => {
 
 	it('the connection is cut in the middle of a run: ssh ends, and the next one goes on where it was', async () => {
 		let client = await AgentClient.connect(socket, agent.secret);
-		const { run } = await client.start('ticks', { n: 200 });
+		const letOn = hold(bin);
+		const { run } = await client.start('ticks', { n: 50 });
 		const journal = new Journal();
 		const cut = assert.rejects(client.follow(run.id, 0, { journal }));
 		await until('some of it', () => journal.offset > 0);
@@ -284,6 +286,7 @@ describe('through the tunnel', { skip, timeout: 600000 }, () => {
 		assert.equal(code, 255, 'systemd starts it again');
 		await connectTunnel();
 		client = await AgentClient.connect(socket, agent.secret);
+		letOn();
 		await client.follow(run.id, journal.offset, { journal });
 		assert.equal(journal.finished.status, 'succeeded');
 		client.destroy();

@@ -9,8 +9,8 @@ const SCRIPTS = {
 	speak: '#!/bin/sh\necho out\necho err >&2\nexit "$1"\n',
 	// $1 lines of 100 bytes each
 	flood: '#!/bin/sh\nyes "$(printf %099d 7)" | head -n "$1"\n',
-	// a line each 20 ms, $1 of them
-	ticks: '#!/bin/sh\ni=0\nwhile [ $i -lt "$1" ]; do echo "tick $i"; i=$((i+1)); sleep 0.02; done\n',
+	// a line each 20 ms, $1 of them; the last one waits while hold() holds it
+	ticks: '#!/bin/sh\ni=0\nwhile [ $i -lt "$1" ]; do echo "tick $i"; i=$((i+1)); sleep 0.02; [ $((i+1)) -ne "$1" ] || while [ -e "$0.hold" ]; do sleep 0.02; done; done\n',
 	// stays until it is told to go, and has a child that stays as well
 	stay: '#!/bin/sh\nsleep 600 &\necho started\nwait\n',
 };
@@ -25,6 +25,13 @@ export function makeScripts() {
 	}
 	process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 	return join(dir, 'bin');
+}
+
+// `ticks` does not end before what this returns is called, so that what is to happen meanwhile has its time.
+export function hold(bin) {
+	const path = join(bin, 'ticks.hold');
+	writeFileSync(path, '');
+	return () => rmSync(path, { force: true });
 }
 
 export function commandsYml(bin) {
