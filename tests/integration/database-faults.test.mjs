@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -14,6 +13,7 @@ import { Archive, assertArchived, flood, tools } from './lib/archive.mjs';
 import { FakeAgent, FakeRun } from './lib/fake-agent.mjs';
 import { Postgres } from './lib/postgres.mjs';
 import { Proxy } from './lib/proxy.mjs';
+import { freePort } from './lib/ports.mjs';
 
 const run = promisify(execFile);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -21,14 +21,6 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 let pg;
 let agent;
 let proxy;
-
-async function freePort() {
-	const server = net.createServer().listen(0, '127.0.0.1');
-	await new Promise((resolve) => server.once('listening', resolve));
-	const { port } = server.address();
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
 
 before(async () => {
 	pg = await Postgres.start({ tcpPort: await freePort(), settings: { max_connections: '12', superuser_reserved_connections: '3' } });

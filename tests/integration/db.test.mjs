@@ -1,10 +1,12 @@
 // core/db against a real PostgreSQL: absent, late, restarted, killed, hung, read-only.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 
+import { freePort } from './lib/ports.mjs';
 import { Postgres } from './lib/postgres.mjs';
 import { Tool } from './lib/tool.mjs';
 
@@ -12,7 +14,7 @@ let pg;
 const tools = [];
 
 before(async () => {
-	pg = await Postgres.start({ tcpPort: 3160 });
+	pg = await Postgres.start({ tcpPort: await freePort() });
 });
 
 after(async () => {
@@ -230,18 +232,18 @@ test('target_session_attrs finds the server that takes writes', async () => {
 });
 
 test('a port that accepts and says nothing is given up, and the loop goes on meanwhile', async () => {
-	const silent = net.createServer(() => {}).listen(3161, '127.0.0.1');
-	const db = new Db('postgresql://ops@127.0.0.1:3161/ops');
+	const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
+	await once(silent, 'listening');
+	const { port } = silent.address();
+	const db = new Db(`postgresql://ops@127.0.0.1:${port}/ops`);
 	const [, reason] = await db.seen(/^state down 0 (.*)$/);
 	assert.match(reason, /PostgreSQL did not accept the connection within 5.0 s/);
 	assert.ok(Number((await db.info()).ticks) > 50);
 	await db.quit();
-	silent.close();
-	const swallowed = net.createServer(() => {}).listen(3161, '127.0.0.1');
-	const beside = new Db(`postgresql://ops@127.0.0.1:3161,127.0.0.1:${pg.tcpPort}/ops`);
+	const beside = new Db(`postgresql://ops@127.0.0.1:${port},127.0.0.1:${pg.tcpPort}/ops`);
 	await beside.seen(/^state ready/);
 	await beside.quit();
-	swallowed.close();
+	silent.close();
 });
 
 test('a statement past its deadline ends, and the next one works', async () => {

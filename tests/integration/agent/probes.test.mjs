@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { assertIs } from '../../api/document.mjs';
 import { Agent, until } from '../lib/agent.mjs';
+import { freePort } from '../lib/ports.mjs';
 
 const dir = mkdtempSync(join(tmpdir(), 'ops-probes-'));
 const at = (...parts) => join(dir, ...parts);
@@ -40,15 +41,6 @@ function leaf(name, { days, host = 'localhost' }) {
 	const stamp = (d) => new Date(Date.now() + d * 86400000).toISOString().replace(/[-:T]/g, '').slice(0, 14) + 'Z';
 	openssl('ca', '-batch', '-config', `${name}.cnf`, '-cert', 'middle.pem', '-keyfile', 'middle.key', '-in', `${name}.csr`, '-out', `${name}.pem`,
 		'-notext', '-startdate', stamp(-400), '-enddate', stamp(days));
-}
-
-async function freePort() {
-	const server = net.createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const { port } = server.address();
-	server.close();
-	await once(server, 'close');
-	return port;
 }
 
 async function serve(name, { chain = true } = {}) {

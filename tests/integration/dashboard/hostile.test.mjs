@@ -10,6 +10,7 @@ import { Dashboard } from '../lib/dashboard.mjs';
 import { FakeAgent, FakeRun } from '../lib/fake-agent.mjs';
 import { Postgres } from '../lib/postgres.mjs';
 import { Proxy } from '../lib/proxy.mjs';
+import { freePort } from '../lib/ports.mjs';
 
 let pg, proxy, agent, dashboard, session, run;
 
@@ -235,11 +236,3 @@ describe('a database far away', () => {
 		}
 	});
 });
-
-async function freePort() {
-	const server = net.createServer().listen(0, '127.0.0.1');
-	await new Promise((resolve) => server.once('listening', resolve));
-	const { port } = server.address();
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}

@@ -12,6 +12,7 @@ import { after, before, describe, it, test } from 'node:test';
 import { Agent, isAlive, until } from '../lib/agent.mjs';
 import { AgentClient, Journal } from '../lib/agent-client.mjs';
 import { commandsYml, hold, makeScripts } from '../lib/commands.mjs';
+import { freePort } from '../lib/ports.mjs';
 
 const TUNNEL = fileURLToPath(new URL('../../../deploy/ops-agent/tunnel/', import.meta.url));
 const skip = process.getuid() !== 0 && 'sshd changes accounts and roots as root only';
@@ -219,11 +220,7 @@ describe('through the tunnel', { skip, timeout: 600000 }, () => {
 		const root = join(agent.dir, 'run');
 		chmodSync(root, 0o755);
 		chmodSync(agent.socket, 0o666);
-		const server = net.createServer().listen(0, '127.0.0.1');
-		await once(server, 'listening');
-		({ port } = server.address());
-		server.close();
-		await once(server, 'close');
+		port = await freePort();
 		mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
 		writeFileSync(at('sshd_config'), `Port ${port}\nListenAddress 127.0.0.1\nHostKey ${at('host_key')}\nPidFile none\nUsePAM no\nLogLevel VERBOSE\n${
 			readFileSync(join(TUNNEL, 'sshd.conf'), 'utf8').replace('Match User ops-tunnel', 'Match User nobody').replace('/run/ops-agent', root)

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { askToEnd, BUILD_DIR, sleep, until } from './agent.mjs';
 import { FRAME, Journal } from './agent-client.mjs';
+import { freePort } from './ports.mjs';
 
 export const DASHBOARD = process.env.OPS_DASHBOARD ?? join(BUILD_DIR, 'core/ops-dashboard');
 export const PASSWORD = 'a long enough password';
@@ -30,15 +31,6 @@ export function passwordHash() {
 		.trim()
 		.replace('AUTH_PASSWORD_HASH=', '');
 	return hash;
-}
-
-async function freePort() {
-	const server = net.createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const { port } = server.address();
-	server.close();
-	await once(server, 'close');
-	return port;
 }
 
 const started = new Set();
