@@ -2,13 +2,13 @@
 
 #include <stdlib.h>
 
-/* As libuv reads it. */
+/* As libuv reads it: what is below zero is very large to it, and so its maximum. */
 static unsigned pool_size(void)
 {
 	const char *text = getenv("UV_THREADPOOL_SIZE");
-	int n = text != NULL ? atoi(text) : THREADS_DEFAULT;
+	unsigned n = text != NULL ? (unsigned)atoi(text) : THREADS_DEFAULT;
 
-	return n <= 0 ? 1 : MIN((unsigned)n, THREADS_MAX);
+	return n == 0 ? 1 : MIN(n, THREADS_MAX);
 }
 
 /* A thread of the trial waits for the others to be made. */
