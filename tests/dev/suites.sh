@@ -61,7 +61,7 @@ run_node() {
 	local suite=$1 build=$2 at_once=$3 dir report passed cancelled skipped fail pass=0 failed=0 options="--test-reporter=tap"
 	shift 3
 	# node 18 cannot
-	if node --help | grep -q -e --test-force-exit; then options+=" --test-force-exit"; fi
+	if node --help | grep -e --test-force-exit >/dev/null; then options+=" --test-force-exit"; fi
 	if [ $# -eq 0 ]; then
 		say "no test files found for $suite"
 		count "$suite" 0 1
