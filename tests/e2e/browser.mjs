@@ -60,6 +60,42 @@ export class Visitor {
     await this.page.getByText('Live', { exact: true }).first().waitFor({ state: 'attached' });
   }
 
+  // As who has signed in before, with a session of its own: where signing in is not what is looked at.
+  async arrive(path = '/') {
+    const { url, user, password } = this.dashboard;
+    const session = this.dashboard.session();
+    const answer = await session.post('/api/v1/login', { user, password }, { host: new URL(url).host });
+    assert.equal(answer.status, 200, answer.text);
+    await this.context.addCookies(Object.entries(session.cookies).map(([name, value]) => ({ name, value, url })));
+    await this.goto(path);
+    await this.page.getByRole('heading', { level: 1 }).waitFor();
+    await this.page.getByText('Live', { exact: true }).first().waitFor({ state: 'attached' });
+  }
+
+  // The document of the run that the page is at. A list would lack the newest while its agent is slow to answer.
+  async run(session) {
+    await this.page.waitForURL(/\/runs\/\d+/);
+    const answer = await session.get(`/api/v1${new URL(this.page.url()).pathname}`);
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json.run;
+  }
+
+  // The log rolls no more: for so many pictures it begins with the same line.
+  rests() {
+    return this.page.evaluate(() => new Promise((resolve) => {
+      const first = () => document.querySelector('.lr:not(.pinned) .ln')?.textContent;
+      let [was, same] = [first(), 0];
+      const look = () => {
+        const is = first();
+        same = is === was ? same + 1 : 0;
+        was = is;
+        if (same > 20) resolve();
+        else requestAnimationFrame(look);
+      };
+      look();
+    }));
+  }
+
   // The lines that the viewer shows, by their number.
   lines() {
     return this.page.evaluate(() => {

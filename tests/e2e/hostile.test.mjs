@@ -82,7 +82,7 @@ describe('the page shows as text', () => {
   for (const [name, viewport] of [['on a desk', TALL], ['on a phone', { ...PHONE, height: 6000 }]]) {
     it(`what a command prints, ${name}`, async () => {
       const visitor = await Visitor.open(browser, dashboard, { viewport });
-      await visitor.signIn(`/runs/${run.number}`);
+      await visitor.arrive(`/runs/${run.number}`);
       await until('the last line', async () => (await visitor.lines()).some((line) => line?.trim() === 'the end'));
       const lines = await visitor.lines();
       for (const line of LINES) assert.ok(lines.some((shown) => shown?.trim() === line), `${line}: ${JSON.stringify(lines)}`);
@@ -94,7 +94,7 @@ describe('the page shows as text', () => {
 
   it('what runs and steps are called, and what is asked for in the address', async () => {
     const visitor = await Visitor.open(browser, dashboard);
-    await visitor.signIn('/history');
+    await visitor.arrive('/history');
     await visitor.page.getByText(MARKUP).first().waitFor();
     await assertHarmless(visitor);
     for (const path of [`/history?q=${encodeURIComponent(MARKUP)}`, `/runs/${encodeURIComponent(MARKUP)}`, `/nowhere/${encodeURIComponent(MARKUP)}`, `/#${MARKUP}`, '/login?next=javascript:globalThis.pwned=11', '/login?next=//evil.example/']) {

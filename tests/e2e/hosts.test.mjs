@@ -56,7 +56,7 @@ describe('two machines', { skip: schemas.HostName ? false : 'this dashboard know
   it('are on one page, and each has one of its own', async () => {
     const visitor = await Visitor.open(browser, dashboard);
     const { page } = visitor;
-    await visitor.signIn('/');
+    await visitor.arrive('/');
     for (const name of ['Web server', 'Database']) await page.locator('.host-card', { hasText: name }).locator('.metric-value', { hasText: '%' }).first().waitFor();
     await hosts(page).getByRole('link', { name: 'Database connected' }).click();
     await page.waitForURL(/\/\?host=db1$/);
@@ -70,7 +70,7 @@ describe('two machines', { skip: schemas.HostName ? false : 'this dashboard know
   it('run what is theirs; a number that both have is asked about', async () => {
     const visitor = await Visitor.open(browser, dashboard);
     const { page } = visitor;
-    await visitor.signIn('/commands');
+    await visitor.arrive('/commands');
     await row(page, 'Database · only-db1', 'only-db1').getByRole('button').click();
     await page.waitForURL(/\/runs\/1\?host=db1$/);
     await page.getByText('this is db1').waitFor();
@@ -97,7 +97,7 @@ describe('two machines', { skip: schemas.HostName ? false : 'this dashboard know
   it('have schedules, maintenance and audits of their own', async () => {
     const visitor = await Visitor.open(browser, dashboard, { viewport: PHONE });
     const { page } = visitor;
-    await visitor.signIn('/schedule');
+    await visitor.arrive('/schedule');
     const flow = page.locator('.schedule-row', { hasText: 'Database' });
     await flow.getByRole('button', { name: /^Pause/ }).click();
     await flow.getByText('Paused').waitFor();
@@ -119,7 +119,7 @@ describe('two machines', { skip: schemas.HostName ? false : 'this dashboard know
   it('do not disturb each other: one away is named, the other runs, and what was away comes back', async () => {
     const visitor = await Visitor.open(browser, dashboard);
     const { page } = visitor;
-    await visitor.signIn('/commands');
+    await visitor.arrive('/commands');
     await db.stop();
     await page.locator('.banner', { hasText: 'Database cannot be reached' }).waitFor({ timeout: 60000 });
     assert.ok(await row(page, 'Database · only-db1', 'only-db1').getByRole('button').isDisabled());

@@ -21,12 +21,11 @@ describe('a run, from the form to its end', () => {
   const word = ({ page }, text) => page.locator('h1').getByText(text).waitFor({ timeout: 60000 });
   const row = ({ page }, id) => page.locator('.entry-row', { hasText: id });
   const press = (visitor, id) => row(visitor, id).getByRole('button', { name: /^Run/ }).click();
-  const newest = async () => (await stack.session.get('/api/v1/runs?limit=1')).json.runs[0];
   const nothingRuns = () => until('nothing to run', async () => (await stack.session.get('/api/v1/runs?limit=20')).json.runs.every((r) => r.finished_us));
 
   async function open(path, options) {
     const visitor = await Visitor.open(browser, stack.dashboard, options);
-    await visitor.signIn(path);
+    await visitor.arrive(path);
     return visitor;
   }
 
@@ -40,7 +39,7 @@ describe('a run, from the form to its end', () => {
       await dialog.getByTestId('start').click();
       assert.match(await wrong('text').innerText(), /required/);
       assert.match(await wrong('key').innerText(), /required/);
-      assert.equal(await page.evaluate(() => document.activeElement.id), 'input-text', 'the first that is wrong has the focus');
+      await until('the first that is wrong to have the focus', () => page.evaluate(() => document.activeElement.id === 'input-text'));
 
       const bad = {
         text: ['thirteen chars', /At most 12/], slug: ['a b', /Letters, digits/], count: ['10', /1 to 9/], file: ['../x', /without/], host: ['a_b', /host name/],
@@ -61,14 +60,14 @@ describe('a run, from the form to its end', () => {
       await dialog.getByTestId('start').click();
       await wrong('file').waitFor();
       assert.match(await wrong('file').innerText(), /exist|no such|not/i);
-      assert.equal(await page.evaluate(() => document.activeElement.id), 'input-file');
+      await until('the file to have the focus', () => page.evaluate(() => document.activeElement.id === 'input-file'));
       await dialog.locator('#input-file').fill('there.txt');
       await dialog.getByText('What exactly will run').click();
       await dialog.locator('.argv').waitFor();
       assert.ok(!(await dialog.innerText()).includes('a-long-secret'), 'the secret is not shown');
       await dialog.getByTestId('start').click();
       await word(visitor, 'Succeeded');
-      const run = await newest();
+      const run = await visitor.run(stack.session);
       await stack.session.finished(run.id);
       await page.getByText('key: 13').first().waitFor();
       const said = (await visitor.lines()).slice(1).filter((line) => line.startsWith('['));
@@ -95,11 +94,11 @@ describe('a run, from the form to its end', () => {
     await page.locator('dialog[open]').getByText('asks for a confirmation').waitFor();
     await page.keyboard.press('Escape');
     await page.locator('dialog[open]').waitFor({ state: 'detached' });
-    assert.match(await page.evaluate(() => document.activeElement.closest('.entry-row')?.textContent ?? ''), /backup\.prune/, 'the focus is where it was');
+    await until('the focus to be where it was', () => page.evaluate(() => document.activeElement.closest('.entry-row')?.textContent.includes('backup.prune')));
     await press(visitor, 'backup.prune');
     await page.getByTestId('start').click();
     await page.waitForURL(/\/runs\/\d+/);
-    assert.equal((await newest()).name, 'backup.prune');
+    assert.equal((await visitor.run(stack.session)).name, 'backup.prune');
     await nothingRuns();
     await visitor.leave();
   });
@@ -226,7 +225,7 @@ describe('a run, from the form to its end', () => {
     const first = await stack.session.run('test.stay');
     await press(visitor, 'test.stay');
     await word(visitor, 'Queued');
-    const second = await newest();
+    const second = await visitor.run(stack.session);
     const third = await stack.session.run('test.stay');
     await visitor.goto(`/runs/${third.number}`);
     await word(visitor, 'Queued');
@@ -261,7 +260,7 @@ describe('a run, from the form to its end', () => {
     assert.equal((await stack.session.post('/api/v1/maintenance', { on: false })).status, 200);
     await dialog.getByTestId('start').click();
     await word(visitor, 'Succeeded');
-    assert.equal((await newest()).inputs.count, '3');
+    assert.equal((await visitor.run(stack.session)).inputs.count, '3');
     await visitor.leave();
   });
 
@@ -281,7 +280,7 @@ describe('a run, from the form to its end', () => {
     assert.equal(await dialog.locator('#input-count').inputValue(), '4');
     await dialog.getByTestId('start').click();
     await word(visitor, 'Succeeded');
-    assert.equal((await newest()).inputs.count, '4');
+    assert.equal((await visitor.run(stack.session)).inputs.count, '4');
     await visitor.leave();
   });
 
@@ -314,7 +313,7 @@ describe('a run, from the form to its end', () => {
     await keyboard.type('only keys');
     await keyboard.press('Enter');
     await word(visitor, 'Succeeded');
-    const { inputs } = await newest();
+    const { inputs } = await visitor.run(stack.session);
     assert.deepEqual([inputs.text, inputs.dry, inputs.where, inputs.region], ['keys', 'true', 'production', 'mad']);
 
     const run = await stack.session.run('test.stay');

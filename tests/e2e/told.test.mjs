@@ -31,7 +31,7 @@ describe('what went wrong', () => {
   it('a run that fails says why in the list, as one watches, and opens there', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
     const { page } = visitor;
-    await visitor.signIn('/');
+    await visitor.arrive('/');
     await stack.session.post('/api/v1/runs', { kind: 'command', id: 'test.list', inputs: { what: '/no/such/folder' } });
     const why = page.locator('.run-row .why bdi');
     await why.waitFor();
@@ -46,7 +46,7 @@ describe('what went wrong', () => {
 
   it('on a phone in Dutch an item of the agent\u2019s is told in Dutch, by what the agent sends', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: PHONE });
-    await visitor.signIn('/');
+    await visitor.arrive('/');
     await visitor.page.evaluate(() => localStorage.setItem('ops.lang', 'nl'));
     await visitor.page.reload();
     const card = visitor.page.locator('.attention-card', { hasText: 'nightly' });
