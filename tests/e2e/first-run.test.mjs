@@ -4,14 +4,14 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { processesWith, until } from '../integration/lib/agent.mjs';
-import { Stack } from '../integration/lib/stack.mjs';
 import { DESKTOP, launch, PHONE, TALL, Visitor } from './browser.mjs';
+import { colours, startWorkshop } from './workshop.mjs';
 
 describe('the page', () => {
   let stack, browser;
 
   before(async () => {
-    stack = await Stack.start();
+    stack = await startWorkshop();
     writeFileSync(`${stack.dir}/pg_service.conf`, `[ops]\nhost=${stack.pg.sockets}\nuser=ops\ndbname=ops\n`, { mode: 0o644 });
     browser = await launch();
   });
@@ -41,7 +41,17 @@ describe('the page', () => {
 
   const shown = async (visitor) => (await visitor.lines()).slice(1).map((line) => line.trimEnd());
 
-  const runId = async () => (await stack.session.get('/api/v1/runs?limit=1')).json.runs[0].id;
+  const runId = async (visitor) => (await visitor.run(stack.session)).id;
+
+  // All of them, and nothing else.
+  async function shows(visitor, expected) {
+    const there = until('all lines to be shown', async () => {
+      const lines = await shown(visitor);
+      return lines.length >= expected.length && lines.filter(Boolean).length >= expected.filter(Boolean).length;
+    });
+    await there.catch(async (e) => assert.deepEqual(await shown(visitor), expected, e.message));
+    assert.deepEqual(await shown(visitor), expected);
+  }
 
   it('refuses a wrong password, and says so', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
@@ -54,13 +64,15 @@ describe('the page', () => {
 
   it('follows a run on when the window grows, as it does when a notice above the log goes away', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: { ...DESKTOP, height: 480 } });
-    const { run } = (await stack.session.post('/api/v1/runs', { kind: 'command', id: 'demo.work', inputs: { label: 'x', seconds: 60 } })).json;
-    await visitor.signIn(`/runs/${run.number}`);
-    const line = (n) => visitor.page.locator('.lr .lx').getByText(`x: ${n} of 60`, { exact: true }).waitFor({ state: 'attached', timeout: 40000 });
-    await line(24);
-    assert.equal((await visitor.lines())[1] ?? null, null, 'more than the window shows');
+    const run = await stack.session.run('test.ticks', { n: 100000, gap: '0.05' });
+    await visitor.arrive(`/runs/${run.number}`);
+    const last = async () => (await visitor.lines()).length - 1;
+    await until('more than the window shows', async () => (await last()) > 24 && (await visitor.lines())[1] === undefined);
     await visitor.page.setViewportSize({ ...DESKTOP, height: 540 });
-    await line(44);
+    const then = await last();
+    await until('it to go on', async () => (await last()) > then + 40);
+    await stack.session.post(`/api/v1/runs/${run.id}/cancel`, {});
+    await finished(visitor, 'Cancelled');
     await visitor.leave();
   });
 
@@ -71,10 +83,9 @@ describe('the page', () => {
     await row.getByRole('button', { name: /^Run/ }).click();
     await visitor.page.getByRole('button', { name: 'Run Backup' }).click();
     await finished(visitor);
-    const expected = await written(await runId());
+    const expected = await written(await runId(visitor));
     assert.ok(expected.length > 20, `only ${expected.length} lines`);
-    await until('all lines to be shown', async () => (await visitor.lines()).filter(Boolean).length >= expected.filter(Boolean).length);
-    assert.deepEqual(await shown(visitor), expected);
+    await shows(visitor, expected);
     const steps = visitor.page.getByRole('navigation', { name: 'Steps' });
     assert.equal(await steps.getByRole('listitem').count(), 4);
     await visitor.leave();
@@ -82,19 +93,20 @@ describe('the page', () => {
 
   it('rejoins by itself when the dashboard is killed in the middle of a run', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: TALL });
-    await visitor.signIn('/commands');
+    await visitor.arrive('/commands');
     await visitor.page.evaluate(() => { globalThis.sameDocument = true; });
-    const row = visitor.page.locator('li').filter({ hasText: 'Sixteen colours' });
+    colours(stack, 'from now on');
+    const row = visitor.page.locator('li').filter({ hasText: 'Colours until told' });
     await row.getByRole('button', { name: /^Run/ }).click();
     await visitor.page.locator('h1').getByText('Running').waitFor();
     await until('the first lines', async () => (await visitor.lines()).length > 3);
     await stack.dashboard.kill9();
     await visitor.page.locator('.conn, .sidebar, body').getByText(/Connection lost|Reconnecting/i).first().waitFor();
     await stack.dashboard.restart();
+    colours(stack, 'now');
     await finished(visitor);
-    const expected = await written(await runId());
-    await until('all lines to be shown', async () => (await visitor.lines()).length > expected.length);
-    assert.deepEqual(await shown(visitor), expected);
+    const expected = await written(await runId(visitor));
+    await shows(visitor, expected);
     assert.equal(await visitor.page.evaluate(() => globalThis.sameDocument), true, 'the page was loaded again');
     await visitor.leave();
   });
@@ -106,7 +118,7 @@ describe('the page', () => {
     await row.getByRole('button', { name: /^Run/ }).click();
     await visitor.page.getByTestId('start').click();
     await visitor.page.locator('h1').getByText('Running').waitFor();
-    const id = await runId();
+    const id = await runId(visitor);
     await until('the command to run', () => processesWith(`OPS_RUN_ID=${id}`).length >= 2);
     await visitor.page.getByRole('button', { name: /^Cancel/ }).first().click();
     await visitor.page.getByRole('alertdialog').getByRole('button', { name: /Cancel run|Cancel Process/i }).click();
@@ -117,7 +129,7 @@ describe('the page', () => {
 
   it('shows a bad input at its field', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
-    await visitor.signIn('/commands');
+    await visitor.arrive('/commands');
     const row = visitor.page.locator('li').filter({ hasText: 'Custom-format dump' });
     await row.getByRole('button', { name: /^Run/ }).click();
     await visitor.page.getByLabel('Label').fill('-x');
@@ -130,7 +142,7 @@ describe('the page', () => {
   it('runs steps side by side, tries one again, and is approved where it is watched', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
     const run = await stack.session.run('demo.parallel', { seconds: 1 }, { kind: 'flow' });
-    await visitor.signIn(`/runs/${run.number}`);
+    await visitor.arrive(`/runs/${run.number}`);
     await visitor.page.getByRole('heading', { name: 'Both sides are through. Go on?' }).waitFor({ timeout: 60000 });
     assert.equal(await visitor.page.locator('nav .step.beside').count(), 2);
     await visitor.page.locator('nav .step', { hasText: 'left' }).getByText('attempt 2').waitFor();
@@ -146,7 +158,7 @@ describe('the page', () => {
     const run = await stack.session.run('demo.flood', { mib: 8 });
     await stack.session.finished(run.id);
     const visitor = await Visitor.open(browser, stack.dashboard);
-    await visitor.signIn(`/runs/${run.number}`);
+    await visitor.arrive(`/runs/${run.number}`);
     const first = (await written(run.id))[4999];
     await visitor.page.locator('.lr:not(.wait)').first().waitFor();
     await visitor.page.keyboard.press('/');
@@ -160,7 +172,7 @@ describe('the page', () => {
 
   it('shows the audit, and makes and revokes a token', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
-    await visitor.signIn('/audit');
+    await visitor.arrive('/audit');
     await visitor.page.locator('.audit-row').first().waitFor({ timeout: 30000 });
     await visitor.goto('/settings');
     await visitor.page.getByText('This browser').waitFor();
@@ -195,26 +207,29 @@ describe('the page', () => {
 
   it('a second browser that opens a run half way sees the same', async () => {
     const first = await Visitor.open(browser, stack.dashboard, { viewport: TALL });
-    await first.signIn('/commands');
-    const row = first.page.locator('li').filter({ hasText: 'Sixteen colours' });
+    await first.arrive('/commands');
+    colours(stack, 'from now on');
+    const row = first.page.locator('li').filter({ hasText: 'Colours until told' });
     await row.getByRole('button', { name: /^Run/ }).click();
     await until('half of it', async () => (await first.lines()).length > 12);
     const second = await Visitor.open(browser, stack.dashboard, { viewport: TALL, theme: 'dark' });
-    await second.signIn(new URL(first.page.url()).pathname);
+    await second.arrive(new URL(first.page.url()).pathname);
+    await until('half of it here too', async () => (await second.lines()).length > 12);
+    colours(stack, 'now');
     await finished(first);
     await finished(second);
-    const expected = await written(await runId());
-    await until('all lines', async () => (await first.lines()).length > expected.length && (await second.lines()).length > expected.length);
-    assert.deepEqual(await shown(first), expected);
-    assert.deepEqual(await shown(second), expected);
+    const expected = await written(await runId(first));
+    await shows(first, expected);
+    await shows(second, expected);
     await first.leave();
     await second.leave();
   });
 
   it('has no page that is wider than a phone', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: PHONE });
-    await visitor.signIn('/');
-    for (const path of ['/', '/commands', '/history', '/schedule', '/audit', '/more', '/settings', `/runs/${await runId()}`]) {
+    await visitor.arrive('/');
+    const run = await stack.session.run('demo.colours');
+    for (const path of ['/', '/commands', '/history', '/schedule', '/audit', '/more', '/settings', `/runs/${run.number}`]) {
       await visitor.goto(path);
       await visitor.page.getByRole('heading', { level: 1 }).waitFor();
       const width = await visitor.page.evaluate(() => document.documentElement.scrollWidth);

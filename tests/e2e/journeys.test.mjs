@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../integration/lib/agent.mjs';
-import { Stack } from '../integration/lib/stack.mjs';
 import { launch, PHONE, Visitor } from './browser.mjs';
+import { colours, startWorkshop } from './workshop.mjs';
 
 describe('the page', () => {
   let stack, browser;
 
   before(async () => {
-    stack = await Stack.start();
+    stack = await startWorkshop();
     browser = await launch();
   });
   after(async () => {
@@ -22,7 +22,7 @@ describe('the page', () => {
 
   it('in two tabs of one browser: what is begun in one is seen, and cancelled, in the other', async () => {
     const first = await Visitor.open(browser, stack.dashboard);
-    await first.signIn('/history');
+    await first.arrive('/history');
     const page = await first.context.newPage();
     await page.goto(`${stack.dashboard.url}/history`);
     await page.getByText('Live', { exact: true }).first().waitFor({ state: 'attached' });
@@ -42,7 +42,8 @@ describe('the page', () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: { width: 1440, height: 6000 } });
     await visitor.signIn('/commands');
     await visitor.page.evaluate(() => { globalThis.sameDocument = true; });
-    const row = visitor.page.locator('li').filter({ hasText: 'Sixteen colours' });
+    colours(stack, 'from now on');
+    const row = visitor.page.locator('li').filter({ hasText: 'Colours until told' });
     await row.getByRole('button', { name: /^Run/ }).click();
     await word(visitor, 'Running');
     await until('the first lines', async () => (await visitor.lines()).length > 3);
@@ -54,9 +55,9 @@ describe('the page', () => {
     await dialog.getByLabel('Password').fill(stack.dashboard.password);
     await dialog.getByRole('button', { name: 'Sign in' }).click();
     await dialog.waitFor({ state: 'detached' });
+    colours(stack, 'now');
     await word(visitor, 'Succeeded');
-    const { runs } = (await stack.session.get('/api/v1/runs?limit=1')).json;
-    const { lines } = await stack.session.finished(runs[0].id);
+    const { lines } = await stack.session.finished((await visitor.run(stack.session)).id);
     await until('all lines', async () => (await visitor.lines()).length > lines);
     const shown = (await visitor.lines()).slice(1);
     assert.equal(shown.filter((l) => l !== undefined).length, lines, 'none is missing');
@@ -88,7 +89,7 @@ describe('the page', () => {
   it('on a phone is used with a finger: run, read, scroll, search', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport: PHONE });
     const { page } = visitor;
-    await visitor.signIn('/');
+    await visitor.arrive('/');
     await page.getByRole('link', { name: 'Commands', exact: true }).tap();
     const run = await stack.session.run('demo.flood', { mib: 4 });
     await stack.session.finished(run.id);
@@ -106,10 +107,7 @@ describe('the page', () => {
     await finger.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
     await until('earlier lines', async () => (await top()) < before);
     // A tap while it still rolls only stops it.
-    for (let last = -1, at = await top(); at !== last; at = await top()) {
-      last = at;
-      await page.waitForTimeout(300);
-    }
+    await visitor.rests();
     await page.locator('.find-button').tap();
     await page.locator('.find input').fill('1');
     await until('hits', async () => /\d/.test(await page.locator('.find-count').innerText()));

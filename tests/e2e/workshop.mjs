@@ -1,5 +1,5 @@
 // The example catalogue with what journeys need besides: an input of every type, what is dangerous, what queues, what asks.
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Stack } from '../integration/lib/stack.mjs';
 
@@ -14,6 +14,10 @@ const SCRIPTS = {
   fails: '#!/bin/sh\ni=0\nwhile [ $i -lt 200 ]; do i=$((i+1)); echo "line $i"; done\necho "ERROR: it broke" >&2\nexit 3\n',
   // $1 lines, one each $2 seconds.
   ticks: '#!/bin/sh\ni=0\nwhile [ $i -lt "$1" ]; do i=$((i+1)); echo "tick $i of $1"; sleep "$2"; done\n',
+  // A line each 50 ms until the file $1 is there.
+  until: '#!/bin/sh\ni=0\nuntil [ -e "$1" ]; do i=$((i+1)); echo "line $i goes on"; sleep 0.05; done\n',
+  // What $1 says, and goes on until the file $2 is there.
+  told: '#!/bin/sh\n"$1"\nuntil [ -e "$2" ]; do sleep 0.05; done\necho "told so"\n',
 };
 
 const commands = (bin, dir) => `
@@ -60,6 +64,12 @@ const commands = (bin, dir) => `
     inputs:
       n: { type: int, min: 1, max: 100000, default: 20, title: How many }
       gap: { type: enum, values: ["0.01", "0.05", "0.1", "1"], default: "0.1", title: Seconds between }
+  test.until:
+    title: Goes on
+    exec: ["${bin}/until", "${dir}/files/seen"]
+  test.colours:
+    title: Colours until told
+    exec: ["${bin}/told", "${dir}/libexec/demo-colours", "${dir}/files/told"]
 `;
 
 const ASK = `version: 1
@@ -98,3 +108,10 @@ export function catalogue(dir, example) {
 }
 
 export const startWorkshop = (more = {}) => Stack.start({ catalogue, ...more });
+
+// test.colours goes on until it is told to end; when: 'from now on', 'now'.
+export function colours(stack, when) {
+  const file = join(stack.dir, 'files/told');
+  if (when === 'now') writeFileSync(file, '');
+  else rmSync(file, { force: true });
+}
