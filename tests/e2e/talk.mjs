@@ -33,6 +33,14 @@ export function talk(dir, example) {
     timeout: 1m
     icon: list
 `;
+  const until = `
+  talk.until:
+    title: Talk until
+    description: Until somebody has heard enough
+    exec: [${script}, until, ${join(dir, 'enough')}]
+    timeout: 10m
+    icon: list
+`;
   const flows = {
     'talk.steps': `version: 1
 id: talk.steps
@@ -54,13 +62,13 @@ finally:
     'talk.long': `version: 1
 id: talk.long
 title: Talk for a while
-description: Many lines, then few for some seconds
+description: Many lines, then few until somebody has heard enough
 icon: git-fork
 timeout: 10m
 steps:
   - { id: many, uses: talk.lines, with: { count: "20000" } }
-  - { id: few, needs: [many], uses: talk.slow, with: { count: "300" } }
+  - { id: few, needs: [many], uses: talk.until }
 `,
   };
-  return { commands: example.commands + commands + cut, flows: { ...example.flows, ...flows } };
+  return { commands: example.commands + commands + cut + until, flows: { ...example.flows, ...flows } };
 }

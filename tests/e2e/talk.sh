@@ -36,6 +36,13 @@ slow) # one every twentieth of a second
 		sleep 0.05
 	done
 	;;
+until) # the same, until the file COUNT is there
+	for ((i = 1; ; i++)); do
+		printf 'tick %d\n' "$i"
+		if [ -e "$count" ]; then break; fi
+		sleep 0.05
+	done
+	;;
 fail) # words, an error in the middle, an end that is none
 	for ((i = 1; i <= count; i++)); do
 		printf 'step %d is fine\n' "$i"

@@ -1,7 +1,7 @@
 // The log viewer on the real daemons, as the person who uses it: what is shown is what was written, whatever is folded,
 // searched, picked, cut off or started anew. Visitor.leave() fails on any console error and any policy violation.
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../integration/lib/agent.mjs';
@@ -37,7 +37,7 @@ describe('the log viewer', () => {
   async function look(run, { hash = '', viewport = DESKTOP, theme = 'light' } = {}) {
     const visitor = await Visitor.open(browser, stack.dashboard, { viewport, theme });
     await visitor.context.grantPermissions(['clipboard-read', 'clipboard-write']);
-    await visitor.signIn(`/runs/${run.number}${hash}`);
+    await visitor.arrive(`/runs/${run.number}${hash}`);
     const { page } = visitor;
     page.setDefaultTimeout(60000);
     await page.locator('.lr:not(.wait)').first().waitFor();
@@ -104,7 +104,7 @@ describe('the log viewer', () => {
     await stack.pg.psql(`delete from ops.run_log where run_id = '${run.id}' and start_offset = (select max(start_offset) from ops.run_log where run_id = '${run.id}')`);
     rmSync(join(stack.agent.stateDir, 'runs', run.id), { recursive: true });
     const visitor = await Visitor.open(browser, stack.dashboard);
-    await visitor.signIn(`/runs/${run.number}`);
+    await visitor.arrive(`/runs/${run.number}`);
     await visitor.page.locator('.log > .note.warn').getByText('What comes after this cannot be read now.').waitFor();
     await visitor.leave();
   });
@@ -390,7 +390,7 @@ describe('the log viewer', () => {
 
   it('mounts the log once, whatever the run is called in the address', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
-    await visitor.signIn('/history');
+    await visitor.arrive('/history');
     let logs = 0;
     visitor.page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => { if (String(payload).includes(`run/${runs.lines.id}/log`)) logs++; }));
     await visitor.goto(`/runs/${runs.lines.id}#L100`);
@@ -409,6 +409,7 @@ describe('the log viewer', () => {
     await page.locator('.log-scroll').hover();
     await page.mouse.wheel(0, -500);
     await page.locator('.follow-pill', { hasText: /[1-9][\d,]* new/ }).waitFor();
+    await visitor.rests();
     const [top, pill] = [await first(), await page.locator('.follow-pill').innerText()];
     await page.waitForFunction((was) => document.querySelector('.follow-pill').innerText !== was, pill);
     assert.equal(await first(), top, 'nothing moves under a reader');
@@ -429,16 +430,18 @@ describe('the log viewer', () => {
     const visitor = await look(run);
     const { page } = visitor;
     await page.evaluate(() => { globalThis.sameDocument = true; });
-    await page.locator('.lx', { hasText: /tick \d+ of/ }).first().waitFor();
+    await page.locator('.lx', { hasText: /tick \d+/ }).first().waitFor();
     await visitor.hits('tick');
     await stack.dashboard.kill9();
     await page.locator('.banner').first().waitFor();
     await stack.dashboard.spawn();
     stack.session = await stack.dashboard.login();
+    await page.locator('.banner').first().waitFor({ state: 'detached' });
+    writeFileSync(join(stack.dir, 'enough'), '');
     await page.locator('h1', { hasText: 'Succeeded' }).waitFor();
     const { lines } = await stack.session.finished(run.id);
     const bytes = (await raw(run)).toString();
-    await visitor.counts('300 lines');
+    await visitor.counts(`${lines - 20000} lines`);
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'More', exact: true }).click();
     await page.getByRole('button', { name: 'Unfold all steps' }).click();
@@ -478,9 +481,10 @@ describe('the log viewer', () => {
     await visitor.number(b).tap();
     await visitor.hasHash(`#L${b}`);
     // A finger stops the following, the pill is above the bar and takes one back.
-    const run = await stack.session.run('talk.slow', { count: 150 });
+    rmSync(join(stack.dir, 'enough'), { force: true });
+    const run = await stack.session.run('talk.until');
     await visitor.goto(`/runs/${run.number}`);
-    await page.locator('.lx', { hasText: 'tick 50 of' }).waitFor();
+    await page.locator('.lx', { hasText: /^tick [5-9]\d\s*$/ }).first().waitFor();
     const at = await box('.log-scroll');
     const finger = await visitor.context.newCDPSession(page);
     await finger.send('Input.synthesizeScrollGesture', { x: at.x + 150, y: at.y + 100, yDistance: 250, speed: 1200 });
@@ -489,6 +493,7 @@ describe('the log viewer', () => {
     assert.ok(pill.y + pill.height <= bar.y, 'above the bar');
     await page.locator('.follow-pill').tap();
     await page.locator('.follow-pill').waitFor({ state: 'detached' });
+    writeFileSync(join(stack.dir, 'enough'), '');
     await stack.session.finished(run.id);
     await visitor.leave();
   });
