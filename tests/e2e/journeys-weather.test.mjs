@@ -39,7 +39,7 @@ describe('the page in bad weather', () => {
 
   async function watching(dashboard, run, options = { viewport: TALL }) {
     const visitor = await Visitor.open(browser, dashboard, options);
-    await visitor.signIn(`/runs/${run.number}`);
+    await visitor.arrive(`/runs/${run.number}`);
     await visitor.page.evaluate(() => { globalThis.sameDocument = true; });
     await until('the first lines', async () => (await visitor.lines()).length > 2);
     return visitor;
@@ -49,8 +49,8 @@ describe('the page in bad weather', () => {
   const through = (dashboard, port) => Object.create(dashboard, { url: { value: `http://127.0.0.1:${port}` } });
 
   it('the dashboard goes and comes again and again while a run streams', async () => {
-    const run = await start(240, '0.1');
-    const visitor = await watching(stack.dashboard, run);
+    const run = await start(100000, '0.1');
+    const visitor = await watching(stack.dashboard, run, { viewport: { width: 1440, height: 30000 } });
     for (let i = 0; i < RESTARTS; i++) {
       const have = (await visitor.lines()).length;
       if (i % 2) await stack.dashboard.kill9();
@@ -60,7 +60,12 @@ describe('the page in bad weather', () => {
       await until('more lines', async () => (await visitor.lines()).length > have);
     }
     stack.session = await stack.dashboard.login();
-    await whole(visitor, 240);
+    await stack.session.post(`/api/v1/runs/${run.id}/cancel`, {});
+    await word(visitor, 'Cancelled');
+    const { lines } = await stack.session.finished(run.id);
+    await until('every line', async () => (await visitor.lines()).length > lines);
+    assert.deepEqual((await visitor.lines()).slice(1, lines + 1), Array.from({ length: lines }, (_, i) => `tick ${i + 1} of 100000`));
+    assert.equal(await visitor.page.evaluate(() => globalThis.sameDocument), true, 'the page was loaded again');
     await visitor.leave();
   });
 
@@ -190,7 +195,7 @@ describe('the page in bad weather', () => {
       await page.keyboard.press('Enter');
       await page.locator('.banner', { hasText: 'does not let WebSockets through' }).waitFor({ timeout: 60000 });
       await page.locator('a.run-row').first().waitFor();
-      assert.ok(upgrades > 2, 'it goes on trying');
+      await until('it to go on trying', () => upgrades > 2);
       await visitor.leave();
     } finally {
       server.closeAllConnections();
@@ -228,7 +233,7 @@ describe('the page in bad weather', () => {
           static now() { return now(); }
         };
       }, hours * 3_600_000);
-      await visitor.signIn('/history');
+      await visitor.arrive('/history');
       const row = page.locator('.row', { has: page.locator(`a[href="/runs/${ends.number}"]`) });
       await row.waitFor();
       assert.match(await row.locator('.run-when').innerText(), /now|sec|min|\ds/);
@@ -254,7 +259,7 @@ describe('the page in bad weather', () => {
       const visitor = await Visitor.open(browser, stack.dashboard);
       const { page } = visitor;
       await page.addInitScript(script);
-      await visitor.signIn('/settings');
+      await visitor.arrive('/settings');
       await page.locator('input[name=theme][value=dark]').check();
       await until('dark', () => page.evaluate(() => document.documentElement.dataset.theme === 'dark'));
       await page.locator('input[name=language][value=nl]').check();
@@ -276,7 +281,7 @@ describe('the page in bad weather', () => {
   it('a page older than its dashboard: the other tab is not disturbed, it offers to be loaded again and says why a part is missing', async () => {
     const visitor = await Visitor.open(browser, stack.dashboard);
     const { page } = visitor;
-    await visitor.signIn('/commands');
+    await visitor.arrive('/commands');
     const old = await visitor.context.newPage();
     await old.addInitScript(() => {
       if (sessionStorage.getItem('again')) return;
