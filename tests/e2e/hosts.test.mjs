@@ -100,6 +100,7 @@ describe('two machines', { skip: schemas.HostName ? false : 'this dashboard know
     await visitor.arrive('/schedule');
     const flow = page.locator('.schedule-row', { hasText: 'Database' });
     await flow.getByRole('button', { name: /^Pause/ }).click();
+    await flow.getByRole('form').getByRole('button', { name: 'Pause' }).click();
     await flow.getByText('Paused').waitFor();
     const flows = async () => Object.fromEntries((await session.get('/api/v1/schedule')).json.flows.map((f) => [f.host, f.paused]));
     assert.deepEqual(await flows(), { web1: false, db1: true });

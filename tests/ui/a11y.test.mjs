@@ -83,6 +83,7 @@ const STATES = [
   ['settings, revoking asked', () => '/settings', async (p) => (await p.getByRole('button', { name: /^Revoke/ }).first().click(), await p.getByRole('button', { name: 'Revoke for good' }).first().waitFor())],
   ['settings, TOTP proved', () => '/settings', async (p) => (await p.getByRole('button', { name: 'Set up' }).click(), await p.fill('#totp-code', '123456'), await p.keyboard.press('Enter'), await p.getByText('AUTH_TOTP_SECRET').waitFor())],
   ['schedule, paused', () => '/schedule', async (p) => (await p.waitForSelector('.schedule-row .tag'), await p.waitForSelector('.cal-item'))],
+  ['schedule, asking why', () => '/schedule', async (p) => (await p.getByRole('button', { name: 'Pause Backup' }).click(), await p.waitForSelector('.pause-form'))],
   ['a machine that is slow', () => '/', async (p) => (await p.waitForSelector('.all-well'), await p.waitForSelector('.run-row')), { late: { status: 9e5 } }],
   ['loading, overview', () => '/', async (p) => p.waitForSelector('.skeleton'), { late: { status: 9e5 } }],
   ['loading, history', () => '/history', async (p) => p.waitForSelector('.skeleton'), { late: { '/api/v1/runs': 9e5 } }],

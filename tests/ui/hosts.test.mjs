@@ -181,6 +181,7 @@ journey('the palette names machines', {}, async (page, fixture) => {
 journey('schedule and audit say whose it is, and change one machine', { at: '/schedule' }, async (page, fixture) => {
   const row = page.locator('.schedule-row', { hasText: 'Web server' });
   await row.getByRole('button', { name: /Pause/ }).click();
+  await row.getByRole('form').getByRole('button', { name: 'Pause' }).click();
   await row.getByText('Paused').waitFor();
   assert.equal(await page.locator('.schedule-row .tag.warn').count(), 2, 'the other machine goes on');
   assert.ok(await page.getByRole('button', { name: 'Begin maintenance db1' }).isDisabled(), 'it could not be asked');

@@ -434,11 +434,26 @@ journey('history is filtered by status, command and text, all in the address', {
 journey('the schedule says what runs next, and is paused and resumed', { at: '/schedule' }, async (page, fixture) => {
   const row = page.locator('.schedule-row', { hasText: 'Backup' });
   assert.match(await row.locator('.schedule-next').innerText(), /\bin \d+[^]*:30:00/);
-  assert.match(await row.innerText(), /30 2 \* \* \*/);
-  await row.getByRole('button', { name: /Pause/ }).click();
-  await row.getByText('Paused').waitFor();
+  assert.match(await row.innerText(), /Daily at 02:30[^]*30 2 \* \* \*/);
+  const pause = row.getByRole('button', { name: 'Pause Backup' });
+  await pause.click();
+  await page.keyboard.press('Escape');
+  await row.getByRole('form').waitFor({ state: 'detached' });
+  assert.ok(await pause.evaluate((b) => b === document.activeElement), 'the focus is where it was');
+  await page.keyboard.press('Enter');
+  await row.getByRole('textbox', { name: 'Reason' }).waitFor();
+  await page.keyboard.type('moving the disk');
+  await page.keyboard.press('Enter');
+  await row.getByText('by admin: moving the disk').waitFor();
   await row.getByRole('button', { name: /Resume/ }).click();
-  await row.getByRole('button', { name: /Pause/ }).waitFor();
+  await pause.click();
+  await row.getByRole('form').getByRole('button', { name: 'Pause' }).click();
+  await row.getByText('Paused').waitFor();
+  assert.deepEqual(fixture.requests.filter((r) => r.method === 'POST' && r.path.includes('pause')).map((r) => r.body), [
+    { flow: 'backup', pause: true, reason: 'moving the disk' },
+    { flow: 'backup', pause: false },
+    { flow: 'backup', pause: true },
+  ]);
   await page.locator('#maintenance-reason').fill('new disk');
   await page.getByRole('button', { name: 'Begin maintenance' }).click();
   await sees(page, '.maintenance', 'new disk');

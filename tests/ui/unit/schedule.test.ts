@@ -3,9 +3,11 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import type { Run, ScheduledFlow } from '../../../ui/src/api/types.ts';
 import { fires, parseCron, zoneOffset } from '../../../ui/src/pages/schedule/cron.ts';
+import { lang } from '../../../ui/src/i18n/index.ts';
 import { day, full, hourMinute } from '../../../ui/src/lib/format.ts';
 import { midnight, setZone } from '../../../ui/src/lib/zone.ts';
 import { weekOf, weekStart } from '../../../ui/src/pages/schedule/week.ts';
+import { cronWords } from '../../../ui/src/pages/schedule/words.ts';
 
 const at = (line: string, zone: string, from: string, to: string): string[] =>
   fires(parseCron(line)!, zoneOffset(zone), Date.parse(from), Date.parse(to)).map((ms) => new Date(ms).toISOString().slice(0, 16));
@@ -63,4 +65,45 @@ test('a week: days from Monday, past runs, and what comes, however often', () =>
   const often = days[4]!.coming.filter((c) => c.flow.flow === 'often');
   assert.deepEqual(often.map((c) => c.more), [287]);
   assert.ok(!days.some((d) => d.coming.some((c) => c.flow.flow === 'off')));
+});
+
+test('a line is said in words', () => {
+  for (const [line, en, nl] of [
+    ['30 2 * * *', 'Daily at 02:30', 'Dagelijks om 02:30'],
+    ['0 6,18 * * *', 'Daily at 06:00 and 18:00', 'Dagelijks om 06:00 en 18:00'],
+    ['@daily', 'Daily at 00:00', 'Dagelijks om 00:00'],
+    ['@weekly', 'Sunday at 00:00', 'Zondag om 00:00'],
+    ['0 4 * * 7', 'Sunday at 04:00', 'Zondag om 04:00'],
+    ['15 9 * * mon-fri', 'Monday to Friday at 09:15', 'Maandag tot en met vrijdag om 09:15'],
+    ['15 9 * * sun,tue', 'Tuesday and Sunday at 09:15', 'Dinsdag en zondag om 09:15'],
+    ['0 3 1,15 * *', 'Monthly on the 1st and 15th at 03:00', 'Maandelijks op de 1e en 15e om 03:00'],
+    ['0 3 12 * *', 'Monthly on the 12th at 03:00', 'Maandelijks op de 12e om 03:00'],
+    ['0 3 22 * *', 'Monthly on the 22nd at 03:00', 'Maandelijks op de 22e om 03:00'],
+    ['@yearly', 'Yearly on 1 January at 00:00', 'Jaarlijks op 1 januari om 00:00'],
+    ['@hourly', 'Every hour at :00', 'Elk uur om :00'],
+    ['* * * * *', 'Every minute', 'Elke minuut'],
+    ['*/15 * * * *', 'Every 15 minutes', 'Elke 15 minuten'],
+    ['5 */2 * * *', 'Every 2 hours from 00:05', 'Elke 2 uur vanaf 00:05'],
+    ['*/10 8-17 * * 1-5', 'Monday to Friday: every 10 minutes, 08:00 to 17:50', 'Maandag tot en met vrijdag: elke 10 minuten, 08:00 tot en met 17:50'],
+  ] as const) {
+    lang.value = 'en';
+    assert.equal(cronWords(line), en, line);
+    lang.value = 'nl';
+    assert.equal(cronWords(line), nl, line);
+  }
+  lang.value = 'en';
+});
+
+test('a line that has no sure words has none', () => {
+  for (const line of [
+    '0 12 13 * 5', // a day or a weekday
+    '0 3 */2 * *',
+    '0 3 1 */3 *',
+    '0 3 1-31 * 5', // always: the days of the month are enough
+    '0,7,13 * * * *',
+    '*/7 * * * *', // not over the hour's end
+    '0 0,7,8,12,20 * * *',
+    'no cron line',
+  ])
+    assert.equal(cronWords(line), null, line);
 });

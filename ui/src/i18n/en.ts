@@ -277,6 +277,7 @@ export const en = {
   anyCommand: 'Any command',
   paused: 'Paused',
   pause: 'Pause',
+  pauseQuestion: (flow: string) => `Pause the schedule of ${flow}?`,
   resume: 'Resume',
   firstError: 'First error',
   lastLines: 'Last lines of its output',

@@ -282,6 +282,7 @@ export const nl: Words = {
   anyCommand: 'Elk commando',
   paused: 'Gepauzeerd',
   pause: 'Pauzeren',
+  pauseQuestion: (flow) => `Planning van ${flow} pauzeren?`,
   resume: 'Hervatten',
   firstError: 'Eerste fout',
   lastLines: 'Laatste regels van de uitvoer',

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 import { act, post } from '../../api/http.ts';
 import { decodeSchedule, type Maintenance as State, type Schedule as Plan, type ScheduledFlow } from '../../api/types.ts';
 import { t } from '../../i18n/index.ts';
@@ -16,6 +17,8 @@ import { actorName } from '../../ui/runText.ts';
 import { Ago, Until } from '../../ui/Time.tsx';
 import { useListKeys } from '../../lib/listKeys.ts';
 import { Calendar } from './Calendar.tsx';
+import { PauseForm } from './PauseForm.tsx';
+import { cronWords } from './words.ts';
 
 /** Of several machines a change says of which. */
 const ofHost = (host: string): { host?: string } => (several.value && host !== '' ? { host } : {});
@@ -45,24 +48,45 @@ function useChange(plan: Loaded<Plan>) {
 
 type Change = ReturnType<typeof useChange>;
 
+/** In words and as it is written, or only that. */
+function Rule({ cron, timezone }: { cron: string; timezone: string }) {
+  const words = cronWords(cron);
+  return (
+    <span class="schedule-rule">
+      {words ?? <span class="mono">{cron}</span>} <span class="muted">{timezone}</span> {words !== null && <span class="mono muted">{cron}</span>}
+    </span>
+  );
+}
+
 function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
   const m = t.value;
   const last = flow.last_run;
+  const title = flow.title || flow.flow;
+  const key = `${flow.host} ${flow.flow}`;
+  const row = useRef<HTMLLIElement>(null);
+  /** Before it is paused one may say why. */
+  const asked = useSignal(false);
+  const close = () => {
+    asked.value = false;
+    row.current?.querySelector('button')?.focus();
+  };
+  const set = (pause: boolean, reason = '') => {
+    close();
+    void change.send(key, '/schedule/pause', { flow: flow.flow, pause, ...ofHost(flow.host), ...(reason === '' ? {} : { reason }) });
+  };
   return (
-    <li class="row schedule-row" data-keys=".btn">
+    <li ref={row} class="row schedule-row" data-keys=".btn">
       <Icon name={flow.paused ? 'pause' : 'calendar-clock'} class="entry-icon" />
       <div class="entry-text">
         <p class="entry-title">
-          <b>{flow.title || flow.flow}</b>
+          <b>{title}</b>
           <span class="mono entry-id">{flow.flow}</span>
           {several.value && <span class="tag">{hostTitle(flow.host)}</span>}
           {flow.paused && <span class="tag warn">{m.paused}</span>}
         </p>
         <p class="entry-description">
           {flow.rules.map((r) => (
-            <span key={`${r.cron} ${r.timezone}`} class="schedule-rule">
-              <span class="mono">{r.cron}</span> {r.timezone}
-            </span>
+            <Rule key={`${r.cron} ${r.timezone}`} cron={r.cron} timezone={r.timezone} />
           ))}
           {flow.paused && (flow.reason !== '' || flow.paused_by !== '') && <span class="muted"> · {[flow.paused_by === '' ? '' : m.startedBy(actorName(flow.paused_by)), flow.reason].filter(Boolean).join(': ')}</span>}
         </p>
@@ -88,16 +112,11 @@ function FlowRow({ flow, change }: { flow: ScheduledFlow; change: Change }) {
       ) : (
         <span class="schedule-last muted">{m.neverRun}</span>
       )}
-      <Button
-        small
-        icon={flow.paused ? 'play' : 'pause'}
-        busy={change.busy.value === `${flow.host} ${flow.flow}`}
-        disabled={!live.value}
-        onClick={() => void change.send(`${flow.host} ${flow.flow}`, '/schedule/pause', { flow: flow.flow, pause: !flow.paused, ...ofHost(flow.host) })}
-      >
+      <Button small icon={flow.paused ? 'play' : 'pause'} busy={change.busy.value === key} disabled={!live.value} onClick={() => (flow.paused ? set(false) : (asked.value = !asked.value))}>
         {flow.paused ? m.resume : m.pause}
-        <span class="visually-hidden"> {flow.title || flow.flow}</span>
+        <span class="visually-hidden"> {title}</span>
       </Button>
+      {asked.value && !flow.paused && <PauseForm title={title} id={`reason-${flow.host}-${flow.flow}`} disabled={!live.value} onPause={(reason) => set(true, reason)} onClose={close} />}
     </li>
   );
 }
