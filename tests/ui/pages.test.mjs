@@ -248,6 +248,30 @@ journey('the palette runs, opens and goes by keyboard alone', {}, async (page, f
   assert.equal(await page.inputValue('.filter input'), 'gc', 'no shortcut fires while typing');
 });
 
+journey('all rows are there again on the way back, also more than are given at once', {
+  at: '/history',
+  prepare: (f) => {
+    for (let i = 0; i < 260; i++) f.add({ ...f.byName('host.uptime'), doc: { ...f.byName('host.uptime').doc, id: `019ab4c5-0000-7000-8000-100000000${String(i).padStart(3, '0')}`, number: 100 + i, created_us: 1.7e15 + i } });
+  },
+}, async (page, fixture) => {
+  const older = page.getByRole('button', { name: 'Load older runs' });
+  const rows = page.locator('.run-row');
+  await older.waitFor();
+  while (await older.count()) {
+    const n = await rows.count();
+    await older.click();
+    await page.waitForFunction((before) => document.querySelectorAll('.run-row').length > before, n);
+  }
+  const all = await rows.count();
+  assert.ok(all > 250);
+  await rows.last().click();
+  await page.waitForURL(/\/runs\//);
+  await page.goBack();
+  await page.waitForFunction((n) => document.querySelectorAll('.run-row').length === n, all);
+  const limits = fixture.requests.filter((r) => r.path.startsWith('/api/v1/runs?')).map((r) => Number(new URLSearchParams(r.path.split('?')[1]).get('limit')));
+  assert.deepEqual(limits.slice(-2), [200, all - 200], 'as many at once as the dashboard gives');
+});
+
 journey('history filters in its address and loads older runs', {
   at: '/history',
   prepare: (f) => {

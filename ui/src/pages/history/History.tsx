@@ -23,7 +23,7 @@ const PAGE = 50;
 const MOST = 200;
 
 /** How many rows there were when the page of this entry of the browser's history was left: so many are there again. */
-const rowsBefore = (): number => Math.min(MOST, (history.state as { rows?: number } | null)?.rows ?? PAGE);
+const rowsBefore = (): number => (history.state as { rows?: number } | null)?.rows ?? PAGE;
 const keepRows = (rows: number): void => history.replaceState({ ...(history.state as object | null), rows }, '');
 
 /** What can be done where there are no runs. */
@@ -67,20 +67,25 @@ export function History() {
   };
 
   const load = async (before: string, signal?: AbortSignal, limit = PAGE) => {
+    const older = before !== '';
     busy.value = true;
     error.value = null;
     try {
-      const query: Record<string, string> = { limit: String(limit) };
-      if (before !== '') query['before'] = before;
+      const query: Record<string, string> = {};
       if (wanted.status !== 'all') query['status'] = FILTERS[wanted.status];
       if (wanted.name !== '') query['name'] = wanted.name;
       if (wanted.q !== '') query['q'] = wanted.q;
       if (wanted.host !== '') query['host'] = wanted.host;
-      const page = await loadRuns(query, signal);
-      if (signal?.aborted) return;
-      loaded.value = before === '' ? page.runs : [...(loaded.value ?? []), ...page.runs];
-      next.value = page.next;
-      if (before !== '') keepRows(loaded.value.length);
+      const got: Run[] = [];
+      do {
+        const page = await loadRuns({ ...query, limit: String(Math.min(MOST, limit - got.length)), ...(before === '' ? {} : { before }) }, signal);
+        if (signal?.aborted) return;
+        got.push(...page.runs);
+        before = page.next;
+      } while (before !== '' && got.length < limit);
+      loaded.value = older ? [...(loaded.value ?? []), ...got] : got;
+      next.value = before;
+      if (older) keepRows(loaded.value.length);
     } catch (e) {
       if (!signal?.aborted) error.value = e;
     } finally {
