@@ -337,8 +337,9 @@ journey('the session ends while watching: sign in over the page, which goes on',
   await page.waitForFunction((n) => Math.max(...[...document.querySelectorAll('.lr .ln')].map((e) => Number(e.textContent) || 0)) > n + 3, then);
 });
 
-journey('a lost connection stays told until it is back', {}, async (page, fixture) => {
+journey('a lost connection stays told until it is back', { prepare: (f) => f.add(liveBackup()) }, async (page, fixture) => {
   await page.waitForSelector('.run-row');
+  await page.waitForSelector('.nav-item .count');
   const port = fixture.server.address().port;
   await new Promise((resolve) => {
     fixture.server.close(resolve);
@@ -349,7 +350,7 @@ journey('a lost connection stays told until it is back', {}, async (page, fixtur
   await sees(page, '.connection', 'Reconnecting');
   assert.ok((await page.locator('.run-row').count()) > 3, 'what was there stays');
   assert.equal(await page.locator('.quick-row button').first().isDisabled(), true);
-  const filters = () => page.evaluate(() => [...document.querySelectorAll('.card')].map((e) => getComputedStyle(e).filter));
+  const filters = () => page.evaluate(() => [...document.querySelectorAll('.card, .count')].map((e) => getComputedStyle(e).filter));
   assert.deepEqual([...new Set(await filters())], ['grayscale(1)'], 'what is old is grey');
   await sees(page, '.banner', 'as of then');
   await fixture.listen(port);
