@@ -89,6 +89,35 @@ journey('without a database the page says why there are no charts, and tries aga
   await page.waitForSelector('.time-chart canvas');
 });
 
+journey('many things are filtered and sorted by hand, few are seen at a look', {
+  at: '/units',
+  prepare: (f) => {
+    const [some] = f.status.sections.units;
+    for (let i = 1; i <= 12; i++) f.status.sections.units.push({ ...some, id: `job-${i}.service`, title: `job-${i}.service`, level: 'ok', message: '' });
+  },
+}, async (page) => {
+  const names = () => texts(page, '.resource summary b');
+  await page.waitForSelector('.resource');
+  const all = await names();
+  assert.equal(all[0], 'logrotate.service', 'what is wrong comes first');
+  await page.getByRole('radio', { name: 'By name' }).check({ force: true });
+  await page.waitForFunction(() => document.querySelector('.resource summary b').textContent === 'apt-daily.timer');
+  const jobs = (await names()).filter((n) => n.startsWith('job-'));
+  assert.deepEqual([jobs[1], jobs[11]], ['job-2.service', 'job-12.service'], 'numbers by their size');
+  await page.keyboard.press('/');
+  await page.keyboard.type('JOB-1');
+  await page.waitForFunction(() => document.querySelectorAll('.resource').length === 4);
+  await page.getByRole('searchbox').fill('exit-code');
+  await page.waitForFunction(() => document.querySelector('.resource summary b').textContent === 'logrotate.service');
+  await page.getByRole('searchbox').fill('nothing of that');
+  await page.getByText('Nothing matches.').waitFor();
+  await page.getByRole('searchbox').fill('');
+  await page.waitForFunction((n) => document.querySelectorAll('.resource').length === n, all.length);
+  await page.goto(new URL('/certs', page.url()).href);
+  await page.waitForSelector('.resource');
+  assert.equal(await page.getByRole('searchbox').count(), 0);
+});
+
 journey('the action of a thing opens its form, or starts it', { at: '/containers#web-app-1' }, async (page, fixture) => {
   await page.locator('[id="item-web-app-1"]').getByRole('button', { name: 'Run… Deploy web' }).click();
   await page.locator('dialog').getByText('Deploy web').first().waitFor();

@@ -156,6 +156,9 @@ export const en = {
   // commands
   filter: 'Filter',
   show: 'Show',
+  order: 'Order',
+  troubleFirst: 'Problems first',
+  byName: 'By name',
   all: 'All',
   dangerous: 'Dangerous',
   noCommands: 'The catalogue is empty.',

@@ -161,6 +161,9 @@ export const nl: Words = {
   // commands
   filter: 'Filteren',
   show: 'Tonen',
+  order: 'Volgorde',
+  troubleFirst: 'Problemen eerst',
+  byName: 'Op naam',
   all: 'Alles',
   dangerous: 'Gevaarlijk',
   noCommands: 'De catalogus is leeg.',

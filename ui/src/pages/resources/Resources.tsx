@@ -1,3 +1,4 @@
+import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
 import { lazy } from '../../lib/lazy.tsx';
@@ -9,7 +10,8 @@ import { Empty, Skeleton } from '../../ui/Notice.tsx';
 import { Away } from '../overview/Away.tsx';
 import { LevelMark } from '../overview/Level.tsx';
 import { machine, useStatus, worst } from '../overview/status.ts';
-import { groups } from './groups.ts';
+import { Filter } from './Filter.tsx';
+import { byTitle, groups, matching } from './groups.ts';
 import { hostPanels } from './panels.ts';
 import { Row } from './Row.tsx';
 import { type SectionName } from './sections.ts';
@@ -25,6 +27,9 @@ function groupTitle(section: SectionName, name: string, alone: boolean): string 
   return alone ? '' : section === 'docker' ? m.withoutProject : m.section[section];
 }
 
+/** Fewer than this are seen at a look. */
+const MANY = 12;
+
 /** All things of one kind, problems first. */
 export function Resources({ section }: { section: SectionName }) {
   const m = t.value;
@@ -38,7 +43,11 @@ export function Resources({ section }: { section: SectionName }) {
     if (wanted !== '') document.getElementById(`item-${wanted}`)?.scrollIntoView({ block: 'center' });
   }, [wanted, items.length > 0]);
   const away = live.value && blockedOn(shownHost.value) !== '';
-  const parts = groups(section, items);
+  const query = useSignal('');
+  const byName = useSignal(false);
+  const many = items.length >= MANY && section !== 'host';
+  const found = many ? matching(items, query.value) : items;
+  const parts = many && byName.value ? byTitle(groups(section, found)) : groups(section, found);
   const panels = section === 'host' ? hostPanels(items) : [];
   return (
     <>
@@ -47,6 +56,7 @@ export function Resources({ section }: { section: SectionName }) {
           <h1>{m.section[section]}</h1>
           <p class="muted">{(several.value ? hostTitle(shownHost.value) : status?.host) || '\u00a0'}</p>
         </div>
+        {many && <Filter query={query} byName={byName} />}
       </header>
       <Away known={status !== null} />
       {panels.length > 0 && <History id={section} panels={panels} />}
@@ -58,6 +68,8 @@ export function Resources({ section }: { section: SectionName }) {
         <section class="card list-card">
           <Empty icon="circle-help">{m.nothingWatched}</Empty>
         </section>
+      ) : found.length === 0 ? (
+        <Empty icon="search">{m.noMatch}</Empty>
       ) : (
         parts.map((g) => {
           const title = groupTitle(section, g.name, parts.length === 1);

@@ -11,6 +11,21 @@ export interface Group {
 
 const sorted = (items: readonly Item[]): Item[] => bySeverity(items.map((item) => ({ item }))).map((x) => x.item);
 
+/** Part of its title, id or message; or of the project it belongs to. */
+export function matching(items: readonly Item[], query: string): readonly Item[] {
+  const q = query.trim().toLowerCase();
+  return q === '' ? items : items.filter((i) => [i.title, i.id, i.message, textOf(i, 'project')].some((text) => text.toLowerCase().includes(q)));
+}
+
+/** By title, whatever is wrong; numbers by their size. */
+export function byTitle(list: readonly Group[]): Group[] {
+  const nameOf = (i: Item): string => i.title || i.id;
+  const compare = (a: string, b: string): number => a.localeCompare(b, undefined, { numeric: true });
+  return list
+    .map((g) => ({ ...g, items: [...g.items].sort((a, b) => compare(nameOf(a), nameOf(b))) }))
+    .sort((a, b) => Number(a.name === '') - Number(b.name === '') || compare(a.name, b.name));
+}
+
 export const isTimer = (item: Item): boolean => item.id.endsWith('.timer');
 
 export function groups(section: string, items: readonly Item[]): Group[] {
