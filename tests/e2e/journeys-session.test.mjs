@@ -181,7 +181,7 @@ describe('who is signed in', () => {
     });
     await page.getByRole('button', { name: 'Revoke only-reads' }).click();
     await page.getByRole('button', { name: 'Revoke for good' }).click();
-    await page.getByRole('button', { name: 'Revoke only-reads' }).waitFor({ state: 'detached' });
+    await row.waitFor({ state: 'detached' }); // its button was gone with the question
     assert.equal((await bearer('GET', '/api/v1/runs')).status, 401);
     await visitor.leave();
   });
