@@ -190,7 +190,7 @@ describe('the page', () => {
     await visitor.page.locator('.dialog-foot').getByRole('button', { name: 'Close' }).click();
     await visitor.page.getByRole('button', { name: 'Revoke from-the-page' }).click();
     await visitor.page.getByRole('button', { name: 'Revoke for good' }).click();
-    await visitor.page.getByText('from-the-page').waitFor({ state: 'detached' });
+    await visitor.page.locator('li', { hasText: 'from-the-page' }).first().waitFor({ state: 'detached' });
     await visitor.leave();
   });
 
