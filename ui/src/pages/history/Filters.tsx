@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../../i18n/index.ts';
-import { go } from '../../lib/router.ts';
+import { go, path } from '../../lib/router.ts';
 import { hosts, hostTitle, sameHost, several } from '../../live/hosts.ts';
 import { catalog } from '../../live/store.ts';
 import { Segmented } from '../../ui/Field.tsx';
@@ -36,7 +36,10 @@ export function Filters({ wanted }: { wanted: Wanted }) {
           onInput={(e) => {
             typed.value = e.currentTarget.value;
             clearTimeout(timer.current);
-            timer.current = setTimeout(() => set({ q: typed.value.trim() }), TYPING_MS);
+            timer.current = setTimeout(() => {
+              // Who has gone elsewhere meanwhile stays there.
+              if (path.peek() === '/history') set({ q: typed.value.trim() });
+            }, TYPING_MS);
           }}
         />
       </label>
