@@ -250,7 +250,8 @@ end_connections() {
 
 # Nothing of it depends on what comes before: an sshd that cannot be reloaded keeps nobody in.
 refuse() {
-	rm -f "$prefix$KEYS" "$prefix$SSHD"
+	# and what an accept that was killed had kept
+	rm -f "$prefix$KEYS"{,.old} "$prefix$SSHD"{,.old}
 	live || return 0
 	gpasswd -d ops-tunnel ops-agent >/dev/null 2>&1 || true
 	end_connections

@@ -63,8 +63,8 @@ const FAKES = {
 // An account that nobody has: everything of it is killed, also what another run of these tests would have.
 const accountOf = (n) => 1000000 + 2 * process.pid + n;
 const IN_OWN_MOUNTS = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system && mount -t tmpfs none /etc/ssh && mount -t tmpfs none /etc/default && ' +
-	'echo "OPS_AGENT_PEERS=1000,$ACCOUNT" >/etc/default/ops-agent && touch /etc/ssh/ops-tunnel.keys && bash "$TUNNEL" refuse && ' +
-	'cat /etc/default/ops-agent && ls /etc/ssh';
+	'echo "OPS_AGENT_PEERS=1000,$ACCOUNT" >/etc/default/ops-agent && mkdir /etc/ssh/sshd_config.d && touch /etc/ssh/ops-tunnel.keys /etc/ssh/ops-tunnel.keys.old /etc/ssh/sshd_config.d/ops-tunnel.conf.old && bash "$TUNNEL" refuse && ' +
+	'cat /etc/default/ops-agent && cd /etc/ssh && find . -type f';
 
 test('refuse ends what is open, also where no sshd can be reloaded and without procps', { skip }, async () => {
 	const account = accountOf(1);
