@@ -46,7 +46,8 @@ static const struct verb {
 	[CLI_SHOW] = {"show", "RUN", "one run with its steps", 0, 1, 1, NULL},
 	[CLI_CANCEL] = {"cancel", "RUN", "end a run", 0, 1, 1,
 		"Its processes get SIGTERM, and SIGKILL after kill_after; then its `finally` steps "
-		"run. A second\ncancel ends those too.\n"},
+		"run. A second\ncancel, whoever asked for the first one, ends all of it at once: "
+		"'opsctl show RUN' says whether\none was asked for.\n"},
 	[CLI_APPROVE] = {"approve", "RUN STEP", "answer an approval that a run waits for",
 		OPT_REJECT | OPT_COMMENT, 2, 2,
 		"'opsctl show RUN' names the step and its question.\n"},

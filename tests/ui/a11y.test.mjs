@@ -103,6 +103,7 @@ const STATES = [
   ['run', (f) => `/runs/${number(f, 'backup')}`, log],
   ['run, free', (f) => `/runs/${number(f, 'backup')}`, async (p) => (await log(p), await p.keyboard.press('Home'), await p.waitForSelector('.follow-pill'))],
   ['run, cancel asked', (f) => `/runs/${number(f, 'backup')}`, async (p) => (await log(p), await p.keyboard.press('Shift+X'), await p.waitForSelector('.popover'))],
+  ['run, being cancelled, its end at once asked', (f) => ((f.byName('backup').doc.cancel = { actor: 'user:admin', time_us: Date.now() * 1000, kill: false }), `/runs/${number(f, 'backup')}`), async (p) => (await log(p), await p.keyboard.press('Shift+X'), await p.waitForSelector('.popover'))],
   ['run, searching', (f) => `/runs/${number(f, 'demo.flood')}`, async (p) => (await log(p), await p.keyboard.press('/'), await p.waitForSelector('.find input'), await p.keyboard.type('slow'), await p.waitForSelector('.mark'))],
   ['run, only what matches', (f) => `/runs/${number(f, 'demo.flood')}`, async (p) => (await log(p), await p.keyboard.press('/'), await p.waitForSelector('.find input'), await p.keyboard.type('slow'), await p.waitForSelector('.mark'), await p.locator('.only-hits').click(), await p.waitForSelector('.lr.apart'))],
   ['run, colours', (f) => `/runs/${number(f, 'demo.colours')}`, log],
