@@ -6,6 +6,9 @@ import { Icon } from '../../ui/Icon.tsx';
 import { nextError } from './acts.ts';
 import type { LogControl } from './control.ts';
 
+// In the same file: they are wanted together, when the log stands.
+export { Minimap } from './Minimap.tsx';
+
 /** How many errors were found, and the ways to them. */
 export function Errors({ control }: { control: LogControl }) {
   const m = t.value;

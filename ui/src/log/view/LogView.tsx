@@ -13,11 +13,10 @@ import { stepName } from '../../ui/runText.ts';
 import { Took } from '../../ui/Time.tsx';
 import type { LogControl } from './control.ts';
 import type { ListLook } from './list.ts';
-import { Minimap } from './Minimap.tsx';
 import { Pill } from './Pill.tsx';
 import { timestamps, wrapLines } from './prefs.ts';
 import { linesHash, parseLines } from './selection.ts';
-import { Toolbar } from './Toolbar.tsx';
+import { Minimap, Toolbar } from './Toolbar.tsx';
 
 interface Props {
   control: LogControl;

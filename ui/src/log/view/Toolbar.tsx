@@ -7,6 +7,7 @@ import type { LogControl } from './control.ts';
 import type { ToolbarProps } from './More.tsx';
 import { nextTimes, timestamps, toggleWrap, wrapLines } from './prefs.ts';
 
+export const Minimap = lazy(() => import('./Errors.tsx').then((m) => m.Minimap));
 const Errors = lazy(() => import('./Errors.tsx').then((m) => m.Errors));
 export const Find = lazy(() => import('./Find.tsx').then((m) => m.Find), { soon: true });
 const More = lazy(() => import('./More.tsx').then((m) => m.More), { soon: true });

@@ -7,10 +7,9 @@ import { lang, problemWords, t } from '../../i18n/index.ts';
 import { darkNow } from '../../lib/theme.ts';
 import { LogControl } from '../../log/view/control.ts';
 import type { ListLook } from '../../log/view/list.ts';
-import { Minimap } from '../../log/view/Minimap.tsx';
 import { Pill } from '../../log/view/Pill.tsx';
 import { timestamps, wrapLines } from '../../log/view/prefs.ts';
-import { Toolbar } from '../../log/view/Toolbar.tsx';
+import { Minimap, Toolbar } from '../../log/view/Toolbar.tsx';
 import { IconButton } from '../../ui/Button.tsx';
 import { useTailKeys } from './tailKeys.ts';
 
