@@ -56,7 +56,7 @@ export class Bench {
   cannotSearch = false;
   /** A search is answered when this is over. */
   searchWaits: Promise<void> = Promise.resolve();
-  private queue: (() => void)[] = [];
+  readonly queue: (() => void)[] = [];
   private id = 1;
 
   constructor(

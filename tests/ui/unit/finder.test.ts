@@ -35,6 +35,19 @@ test('the server searches what is not here: counted, reached and marked', async 
   assert.equal(b.last('row').rank, 11);
 });
 
+test('no hit is no answer while the server was not asked yet', async () => {
+  const b = new Bench();
+  b.tail(TAIL_FROM);
+  await b.settle();
+  b.send({ t: 'find', query: { text: 'line 1234', regex: false } });
+  const ask = b.queue.pop()!; // when who types has paused
+  await b.settle();
+  assert.deepEqual([b.last('found').found.rows, b.last('found').found.busy], [0, true]);
+  ask();
+  await b.settle();
+  assert.deepEqual([b.last('found').found.rows, b.last('found').found.busy], [11, false]);
+});
+
 test('who asks for a hit before the server answered gets the first when it comes, and none of a query that was replaced', async () => {
   const b = new Bench();
   b.tail(TAIL_FROM);

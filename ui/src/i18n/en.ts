@@ -343,6 +343,7 @@ export const en = {
   nextPreviousHit: 'Next and previous match',
   regex: 'Regular expression',
   onlyHits: 'Only lines that match, with two around each',
+  searching: 'Searching…',
   badPattern: 'not a pattern',
   searchedPart: (part: string, whole: string) => `Searched the ${part} that are loaded here, of ${whole}.`,
   nextError: 'Next error',

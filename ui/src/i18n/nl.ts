@@ -348,6 +348,7 @@ export const nl: Words = {
   nextPreviousHit: 'Volgende en vorige treffer',
   regex: 'Reguliere expressie',
   onlyHits: 'Alleen regels die overeenkomen, met twee eromheen',
+  searching: 'Zoekt…',
   badPattern: 'geen patroon',
   searchedPart: (part, whole) => `Gezocht in de ${part} die hier geladen zijn, van ${whole}.`,
   nextError: 'Volgende fout',

@@ -21,7 +21,8 @@ export function Find({ control }: { control: LogControl }) {
     e.preventDefault();
     e.stopPropagation();
   };
-  const count = found.problem !== '' ? m.badPattern : control.hitAt.value > 0 ? m.hitOf(number(control.hitAt.value), number(found.rows)) : m.hits(number(found.rows));
+  const some = control.hitAt.value > 0 ? m.hitOf(number(control.hitAt.value), number(found.rows)) : m.hits(number(found.rows));
+  const count = found.problem !== '' ? m.badPattern : !found.busy ? some : found.rows > 0 ? `${some}…` : m.searching;
   return (
     <>
       <div class="find-row">
@@ -48,7 +49,7 @@ export function Find({ control }: { control: LogControl }) {
           <Icon name="list-filter" />
           <span class="visually-hidden">{m.onlyHits}</span>
         </button>
-        <span class="find-count mono" role="status">
+        <span class="find-count mono" role="status" aria-busy={found.busy}>
           {!empty && count}
         </span>
         <IconButton icon="chevron-up" label={m.previousHit} keys="N" disabled={found.rows === 0} onClick={() => void nextHit(control, false)} />

@@ -68,6 +68,8 @@ export function search({ query, regex, hitAt, client }: LogControl, text: string
   query.value = text;
   regex.value = isRegex;
   hitAt.value = 0;
+  // What was found of something else is no answer to this.
+  client.found.value = { rows: 0, searched: 0, busy: text !== '', truncated: 0, problem: '' };
   client.send({ t: 'find', query: text === '' ? null : { text, regex: isRegex } });
 }
 

@@ -126,6 +126,7 @@ export class Finder {
       if (this.#due !== due) return;
       this.#due = null;
       if (this.#partly(hits)) this.#asked = this.#ask(query, hits);
+      this.#tell(this.#scanning);
     });
     this.#host.later(due, PAUSE_MS);
   }
@@ -165,7 +166,7 @@ export class Finder {
     if (!this.hits) return;
     if (this.hits.total !== this.#told) this.#hitsChanged();
     this.#told = this.hits.total;
-    this.#host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: busy || this.#asked !== null, truncated: this.#truncated, problem: '' } });
+    this.#host.post({ t: 'found', found: { rows: this.hits.total, searched: this.hits.bytes, busy: busy || (this.#asked ?? this.#due) !== null, truncated: this.#truncated, problem: '' } });
   }
 
   /** The next error or hit; past the end it goes on at the other side, but `once`. */
