@@ -43,7 +43,8 @@ async function copied(page, from, to) {
 
 journey('colours, links, broken bytes and overwritten lines', 'demo.colours', {}, async (page) => {
   assert.equal(await lineText(page, 7), 'loading 100% done');
-  assert.equal(await lineText(page, 6), 'Not UTF-8: ⟨FF⟩⟨FE⟩ · control ␁␇ · bidi ⟨202E⟩abc⟨202C⟩ · 日本語 · 👍');
+  assert.equal(await lineText(page, 6), 'Not UTF-8: \\xff\\xfe · control \\x01\\x07 · bidi \\u202eabc\\u202c · 日本語 · 👍');
+  assert.deepEqual(await page.locator('.lx .shown').allInnerTexts(), ['\\xff\\xfe', '\\x01\\x07', '\\u202e', '\\u202c']);
   const links = await page.locator('.lx a').evaluateAll((all) => all.map((a) => [a.href, a.rel]));
   assert.deepEqual(links, [['https://www.debian.org/', 'noreferrer noopener']]);
   assert.equal(await page.locator('.lr.stderr').count(), 2);

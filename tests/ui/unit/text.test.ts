@@ -2,7 +2,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { applySgr, Attr, PLAIN, safeLink, StyleTable, TRUE_COLOUR } from '../../../ui/src/log/ansi.ts';
-import { decodeText, isRed, lineRuns, runsText } from '../../../ui/src/log/worker/text.ts';
+import { isRed, lineRuns, runsText } from '../../../ui/src/log/worker/text.ts';
 import { contrast, onColour, readable, rgbOf } from '../../../ui/src/log/view/colour.ts';
 import { isErrorText, markRuns, queryRegExp } from '../../../ui/src/log/worker/scan.ts';
 
@@ -65,14 +65,16 @@ test('backspace and erase', () => {
 });
 
 test('bytes that are no UTF-8 are shown', () => {
-  assert.equal(text(new Uint8Array([0x61, 0xff, 0xc3, 0x28, 0xe2, 0x82, 0x62])), 'a⟨FF⟩⟨C3⟩(⟨E2⟩⟨82⟩b');
-  assert.equal(text(new Uint8Array([0xed, 0xa0, 0x80])), '⟨ED⟩⟨A0⟩⟨80⟩');
+  assert.equal(text(new Uint8Array([0x61, 0xff, 0xc3, 0x28, 0xe2, 0x82, 0x62])), 'a\\xff\\xc3(\\xe2\\x82b');
+  assert.equal(text(new Uint8Array([0xed, 0xa0, 0x80])), '\\xed\\xa0\\x80');
   assert.equal(text('日本 é 👍'), '日本 é 👍');
 });
 
 test('control and reordering characters are shown', () => {
-  assert.equal(text('a\x00b\x07c\x7f'), 'a␀b␇c␡');
-  assert.equal(text('x\u202ey\u2066z\u200b'), 'x⟨202E⟩y⟨2066⟩z⟨200B⟩');
+  assert.equal(text('a\x00b\x07c\x7f'), 'a\\x00b\\x07c\\x7f');
+  assert.equal(text('x\u202ey\u2066z\u200b'), 'x\\u202ey\\u2066z\\u200b');
+  assert.deepEqual(runs('\x1b[31m\\x07\x07\x07b').map((r) => [r.text, r.fg, r.attrs]), [['\\x07', 2, 0], ['\\x07\\x07', 2, Attr.shown], ['b', 2, 0]], 'told from the same letters');
+  assert.equal(text('\x07bc\rX', true), 'Xbc', 'one place, however many letters');
   assert.equal(text('tab\tstays'), 'tab\tstays');
 });
 
@@ -132,7 +134,7 @@ test('UTF-8 is decoded as the browser does, and what is none is shown byte by by
           // not yet, or none
         }
       }
-      if (c === null) out += `⟨${u[i++]!.toString(16).toUpperCase()}⟩`;
+      if (c === null) out += `\\x${u[i++]!.toString(16)}`;
       else {
         out += c;
         i += n - 1;
@@ -149,8 +151,8 @@ test('UTF-8 is decoded as the browser does, and what is none is shown byte by by
     const u = round % 3 === 0 ? whole.slice(random(4), whole.length - random(4)) : round % 3 === 1 ? whole.map((b, i) => (i === round % whole.length ? 0x80 + random(0x80) : b)) : Uint8Array.from({ length: 12 }, () => [0x41, 0x80, 0xbf, 0xc0, 0xc2, 0xe0, 0xed, 0xa0, 0xef, 0xf0, 0xf4, 0xf5, 0x90, 0xff][random(14)]!);
     const clear = wanted(u);
     if (/[\u007f-\u009f\u00ad\u200b\ufeff\ufff9-\ufffb]/.test(clear)) continue; // shown in a way of their own
-    assert.equal(decodeText(u, 0, u.length), clear, [...u].map((b) => b.toString(16)).join(' '));
+    assert.equal(text(u), clear, [...u].map((b) => b.toString(16)).join(' '));
   }
   const long = enc.encode('…'.repeat(5000) + '\x01' + 'é'.repeat(3000));
-  assert.equal(decodeText(long, 0, long.length), '…'.repeat(5000) + '␁' + 'é'.repeat(3000));
+  assert.equal(text(long), '…'.repeat(5000) + '\\x01' + 'é'.repeat(3000));
 });

@@ -13,6 +13,8 @@ export const enum Attr {
   underline = 8,
   inverse = 16,
   strike = 32,
+  /** Not of a style: stands for a character or a byte that cannot be shown as what it is. */
+  shown = 64,
 }
 
 export interface Style {

@@ -97,6 +97,7 @@ function paint(r: Run, look: Look): Painted {
   if (r.attrs & Attr.italic) classes.push('italic');
   if (r.attrs & Attr.underline) classes.push('underline');
   if (r.attrs & Attr.strike) classes.push('strike');
+  if (r.attrs & Attr.shown) classes.push('shown');
   return { classes: classes.join(' '), color, background };
 }
 

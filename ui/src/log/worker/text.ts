@@ -1,5 +1,5 @@
 // One line's bytes to styled runs of text: carriage returns and backspaces overwrite, CSI K erases,
-// bytes that are no UTF-8 and control characters are shown, never interpreted.
+// bytes that are no UTF-8 and control characters are shown (\xff \u202e, in runs of their own), never interpreted.
 
 import { Attr, isRedStyle, parseEscape, PLAIN, type Style } from '../ansi.ts';
 
@@ -16,14 +16,14 @@ export interface Run {
 /** What stands for a byte that is part of no character, until it is shown: half of a pair, which no UTF-8 makes. */
 const LONE = 0xdc00;
 // Those, and characters that would hide or reorder text: bidirectional controls, zero width, line separators.
-const TRICKY = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\udc80-\udcff]/gu;
+const TRICKY = /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\udc80-\udcff])/u;
 
+/** In letters that every font has. A byte is told by two digits, a character that is more than one by four. */
 function visible(c: string): string {
   const n = c.charCodeAt(0);
-  if (n < 0x20) return String.fromCharCode(0x2400 + n); // ␀ … ␟
-  if (n === 0x7f) return '\u2421';
   const byte = n >> 8 === LONE >> 8;
-  return `\u27e8${(byte ? n - LONE : n).toString(16).toUpperCase().padStart(byte ? 2 : 4, '0')}\u27e9`; // ⟨FF⟩ ⟨202E⟩
+  const hex = (byte ? n - LONE : n).toString(16);
+  return byte || n < 0x80 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex.padStart(4, '0')}`;
 }
 
 /** The character whose UTF-8 begins at u[i], which is no ASCII; -1: none does. */
@@ -44,9 +44,9 @@ function pointAt(u: Uint8Array, i: number, end: number): number {
 /** Text is put together from pieces of so many characters. */
 const PIECE = 2048;
 
-/** Decodes UTF-8; each byte that is part of none becomes ⟨xx⟩. Not with a TextDecoder: each call of one leaves an object behind,
+/** Decodes UTF-8 and hands it on, what is shown in place of something else by itself. Not with a TextDecoder: each call of one leaves an object behind,
  * which a worker's browser collects late or never, and hundreds of thousands of lines are looked at. */
-export function decodeText(u: Uint8Array, from: number, end: number): string {
+function decode(u: Uint8Array, from: number, end: number, s: Style, put: (text: string, s: Style) => void): void {
   let text = '';
   let points: number[] = [];
   let plain = true;
@@ -65,7 +65,12 @@ export function decodeText(u: Uint8Array, from: number, end: number): string {
     }
   }
   text += String.fromCodePoint(...points);
-  return plain ? text : text.replace(TRICKY, visible);
+  if (plain) put(text, s);
+  else
+    text.split(TRICKY).forEach((part, i) => {
+      if (i & 1) put(visible(part), { ...s, attrs: s.attrs | Attr.shown });
+      else if (part !== '') put(part, s);
+    });
 }
 
 function push(runs: Run[], text: string, s: Style): void {
@@ -77,16 +82,17 @@ function push(runs: Run[], text: string, s: Style): void {
 /** Lines without CR, BS and erase sequences: straight through. Null when it met an erase. */
 function straight(u: Uint8Array, style: Style): Run[] | null {
   const runs: Run[] = [];
+  const put = (text: string, s: Style) => push(runs, text, s);
   let from = 0;
   for (;;) {
     const esc = u.indexOf(0x1b, from);
     if (esc < 0) break;
-    if (esc > from) push(runs, decodeText(u, from, esc), style);
+    if (esc > from) decode(u, from, esc, style, put);
     const seq = parseEscape(u, esc, u.length, style);
     if (seq.erase >= 0) return null;
     from = Math.max(esc + 1, seq.end);
   }
-  if (from < u.length) push(runs, decodeText(u, from, u.length), style);
+  if (from < u.length) decode(u, from, u.length, style, put);
   return runs;
 }
 
@@ -100,10 +106,10 @@ const BLANK: Cell = { c: ' ', ...PLAIN };
 function overwritten(u: Uint8Array, style: Style): Run[] {
   const cells: Cell[] = [];
   let col = 0;
-  const write = (from: number, end: number) => {
-    for (const c of decodeText(u, from, end)) {
+  const put = (text: string, { fg, bg, attrs, link }: Style) => {
+    for (const c of attrs & Attr.shown ? [text] : text) {
       while (cells.length < col) cells.push(BLANK);
-      cells[col++] = { c, fg: style.fg, bg: style.bg, attrs: style.attrs, link: style.link };
+      cells[col++] = { c, fg, bg, attrs, link };
     }
   };
   let from = 0;
@@ -113,7 +119,7 @@ function overwritten(u: Uint8Array, style: Style): Run[] {
       i++;
       continue;
     }
-    if (i > from) write(from, i);
+    if (i > from) decode(u, from, i, style, put);
     if (b === 0x1b) {
       const seq = parseEscape(u, i, u.length, style);
       if (seq.erase === 0) cells.length = Math.min(cells.length, col);
@@ -125,7 +131,7 @@ function overwritten(u: Uint8Array, style: Style): Run[] {
     }
     from = i;
   }
-  if (from < u.length) write(from, u.length);
+  if (from < u.length) decode(u, from, u.length, style, put);
   let end = cells.length;
   while (end > 0 && cells[end - 1] === BLANK) end--;
   const runs: Run[] = [];
