@@ -55,6 +55,43 @@ journey('colours, links, broken bytes and overwritten lines', 'demo.colours', {}
   assert.ok((await lineText(page, 9)).length > 40000);
 });
 
+for (const width of [721, 860, 1000])
+  journey(`an open search leaves the tools one row, ${width} px wide`, 'demo.flood', { viewport: { width, height: 700 } }, async (page) => {
+    const height = () => page.evaluate(() => document.querySelector('.log-tools').offsetHeight);
+    const before = await height();
+    await page.keyboard.press('/');
+    await page.locator('.find input').fill('module');
+    await page.waitForFunction(() => /^[\d,]+ lines$/.test(document.querySelector('.find-count').textContent));
+    assert.equal(await height(), before);
+    const out = await page.evaluate(() => [...document.querySelectorAll('.log-tools :is(button, input)')].filter((e) => e.getBoundingClientRect().right > document.querySelector('.log-tools').getBoundingClientRect().right).length);
+    assert.equal(out, 0, 'and none is outside');
+  });
+
+journey('in forced colours it is still seen what is picked, wrong and of standard error', 'backup', { hash: '#L71' }, async (page) => {
+  await page.emulateMedia({ forcedColors: 'active' });
+  await page.waitForSelector('.lr.picked');
+  const back = (selector, pseudo) => page.locator(selector).first().evaluate((e, p) => getComputedStyle(e, p).backgroundColor, pseudo);
+  const plain = await back('.lr:not(.picked, .error, .cursor, .current, .event) .ln');
+  const seen = [await back('.lr.picked .ln'), await back('.lr.error:not(.picked, .cursor, .current) .ln')];
+  assert.equal(new Set([plain, ...seen]).size, 3, `${plain} ${seen}`);
+  assert.notEqual(await page.locator('.lr.stderr:not(.picked, .error, .cursor, .current) .ln').first().evaluate((e) => getComputedStyle(e, '::before').borderLeftColor), plain);
+});
+
+journey('with the connection lost, counts and ticks are as grey as the lines', 'backup', {}, async (page, fixture) => {
+  await page.waitForSelector('.errors-count');
+  const filters = () => page.evaluate(() => ['.log-rows', '.ticks', '.errors'].map((s) => getComputedStyle(document.querySelector(s)).filter));
+  assert.deepEqual(await filters(), ['none', 'none', 'none']);
+  const { port } = fixture.server.address();
+  await new Promise((resolve) => {
+    fixture.server.close(resolve);
+    fixture.cut();
+    fixture.server.closeAllConnections();
+  });
+  await page.waitForSelector('.banners .lost');
+  assert.deepEqual(await filters(), ['grayscale(1)', 'grayscale(1)', 'grayscale(1)']);
+  await fixture.listen(port);
+});
+
 journey('it follows, stops at the first sign of reading, and comes back', 'live', {}, async (page) => {
   await page.waitForTimeout(400);
   assert.ok(await atBottom(page));
