@@ -54,14 +54,12 @@ longest_first() {
 }
 
 # run_node SUITE BUILD_DIR AT_ONCE FILE…: node's own test runner, a process a file and so many files at once;
-# the daemons come from BUILD_DIR. The reports go to files, of which the failures are shown. A file ends with its
-# last test, whatever that has left behind (a failed one leaves daemons and sockets, and they are ended with
-# their file); one that hangs before fails after a quarter of an hour.
+# the daemons come from BUILD_DIR. The reports go to files, of which the failures are shown; a file that hangs
+# fails after a quarter of an hour. (--test-force-exit would end it at once, and with it, silently, a file that
+# gets its tests one after the other, as tests/ui/unit.test.mjs does.)
 run_node() {
-	local suite=$1 build=$2 at_once=$3 dir report passed cancelled skipped fail pass=0 failed=0 options="--test-reporter=tap"
+	local suite=$1 build=$2 at_once=$3 dir report passed cancelled skipped fail pass=0 failed=0
 	shift 3
-	# node 18 cannot
-	if node --help | grep -e --test-force-exit >/dev/null; then options+=" --test-force-exit"; fi
 	if [ $# -eq 0 ]; then
 		say "no test files found for $suite"
 		count "$suite" 0 1
@@ -71,9 +69,9 @@ run_node() {
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	# shellcheck disable=SC2016
-	longest_first "$@" | OPS_BUILD_DIR=$ROOT/$build NODE_TEST_ARGS=$options xargs -0 -n 1 -P "$at_once" bash -c '
+	longest_first "$@" | OPS_BUILD_DIR=$ROOT/$build xargs -0 -n 1 -P "$at_once" bash -c '
 		report=$0/$(printf %s "$1" | tr / -).tap
-		timeout -k 10 900 node --test $NODE_TEST_ARGS "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"
+		timeout -k 10 900 node --test --test-reporter=tap "$1" >"$report" 2>&1 || echo "# exit $?" >>"$report"
 		echo "# seconds $SECONDS" >>"$report"' "$dir"
 	for report in "$dir"/*.tap; do
 		passed=$(last_number "$report" pass)

@@ -80,7 +80,7 @@ export function PickBar({ runs, onClear }: { runs: readonly Run[]; onClear: () =
       <Button small icon="link" onClick={() => void copyText(links, m.linkCopied)}>
         {m.copyLinks}
       </Button>
-      <div class="cancel">
+      <div class="pick-cancel">
         <Button small look="danger" icon="square" disabled={!live.value || active.length === 0} onClick={() => (asked.value = !asked.value)}>
           {m.cancelRuns(active.length)}
         </Button>
