@@ -13,7 +13,7 @@ const HostSwitch = lazy(() => import('./HostSwitch.tsx').then((m) => m.HostSwitc
 
 function current(href: string, p: string): boolean {
   if (href === '/') return p === '/' || sectionAt(p) !== null;
-  if (href === '/more') return ['/more', '/schedule', '/audit', '/settings'].some((x) => p.startsWith(x));
+  if (href === '/more') return p === '/more' || NAV.some((n) => n.wide && p.startsWith(n.href));
   if (href === '/history') return p.startsWith('/history') || p.startsWith('/runs');
   return p.startsWith(href);
 }
