@@ -136,7 +136,6 @@ async function pickBar(p) {
   await p.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
 }
 
-
 /** Of a dashboard of three machines, of which one is away. */
 const SEVERAL = [
   ['all machines', () => '/', async (p) => (await p.waitForSelector('.host-card'), await p.waitForSelector('.attention-card'), await p.waitForSelector('.banner'))],

@@ -119,6 +119,13 @@ test('small letters find capitals, capitals are exact, patterns are patterns', (
   assert.throws(() => queryRegExp({ text: '(', regex: true }));
 });
 
+test('what is no text at all is few runs', () => {
+  const bytes = new Uint8Array(65536).map((_, i) => (i % 2 ? 0xff : 0x61));
+  assert.ok(runs(bytes).length < 10, 'each byte in a run of its own could not be drawn');
+  assert.equal(text(bytes).slice(0, 10), 'a\\xffa\\xff');
+  assert.equal(text(bytes, true), text(bytes));
+});
+
 test('UTF-8 is decoded as the browser does, and what is none is shown byte by byte', () => {
   const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   /** The shortest whole character at i, by trying. */

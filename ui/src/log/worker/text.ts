@@ -43,6 +43,8 @@ function pointAt(u: Uint8Array, i: number, end: number): number {
 
 /** Text is put together from pieces of so many characters. */
 const PIECE = 2048;
+/** What cannot be shown is told apart by a style in so many places of a line, between two escapes. */
+const BOXES = 400;
 
 /** Decodes UTF-8 and hands it on, what is shown in place of something else by itself. Not with a TextDecoder: each call of one leaves an object behind,
  * which a worker's browser collects late or never, and hundreds of thousands of lines are looked at. */
@@ -65,12 +67,15 @@ function decode(u: Uint8Array, from: number, end: number, s: Style, put: (text: 
     }
   }
   text += String.fromCodePoint(...points);
-  if (plain) put(text, s);
-  else
-    text.split(TRICKY).forEach((part, i) => {
-      if (i & 1) put(visible(part), { ...s, attrs: s.attrs | Attr.shown });
-      else if (part !== '') put(part, s);
-    });
+  if (plain) return put(text, s);
+  const parts = text.split(TRICKY);
+  // Of what is no text at all, each byte in a run of its own would be more than a page can draw.
+  const boxes = parts.length < BOXES;
+  const shown = boxes ? { ...s, attrs: s.attrs | Attr.shown } : s;
+  parts.forEach((part, i) => {
+    if (i & 1) put(visible(part), shown);
+    else if (part !== '') put(part, s);
+  });
 }
 
 function push(runs: Run[], text: string, s: Style): void {
