@@ -35,7 +35,11 @@ const atBottom = (page) => page.evaluate(() => { const e = document.querySelecto
 
 async function copied(page, from, to) {
   await page.evaluate((hash) => (location.hash = hash), `#L${from}-L${to}`);
-  await page.waitForSelector('.lr.picked');
+  // These, and no longer those that were picked before.
+  await page.waitForFunction(([first, last]) => {
+    const picked = [...document.querySelectorAll('.lr.picked .ln')].map((e) => Number(e.textContent)).filter((n) => n > 0);
+    return picked.includes(first) && picked.every((n) => n >= first && n <= last);
+  }, [from, to]);
   await page.keyboard.press('c');
   await page.waitForSelector('.toast');
   return page.evaluate(() => navigator.clipboard.readText());
