@@ -96,6 +96,12 @@ test('while 25 MB/s come to a phone that is six times slower, taps, keys and scr
       },
       () => document.querySelector('.follow-pill') !== null,
     );
+    // A tap into a list that still moves only stops it.
+    await page.waitFor(() => {
+      const { scrollTop } = document.querySelector('.log-scroll');
+      if (scrollTop !== seen.at) Object.assign(seen, { at: scrollTop, since: seen.frames });
+      return seen.frames > seen.since + 20;
+    });
     const pill = await middle(page, '.follow-pill');
     took.follow = await answered(
       page,
