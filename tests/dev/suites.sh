@@ -8,7 +8,7 @@ ALL_SUITES="lint unit ui api integration e2e sanitize"
 # Only when they are asked for.
 MORE_SUITES="smoke"
 # Files at once of suites that mostly wait: for intervals, restarts and what is to happen.
-WAITING=$(($(nproc) * 2))
+WAITING=$(($(nproc) + ($(nproc) + 1) / 2))
 
 # count SUITE PASSED FAILED
 count() {
