@@ -27,7 +27,7 @@
 #define SWEEP_MS 5000
 
 struct token {
-	bool in_use;
+	bool in_use, fresh; /* made while a LOAD was out, which may have been read before */
 	uint32_t generation;
 	struct uuid id;
 	uint8_t hash[CRYPTO_SHA256_BYTES];
@@ -279,11 +279,17 @@ static void on_loaded(const struct pg_reply *reply, void *arg)
 	if (reply->err == 0) {
 		t->loaded = true;
 		for (size_t i = 0; i < TOKEN_MAX; i++) {
-			if (t->table[i].in_use && !is_among(&t->table[i], reply->results[0]))
+			if (t->table[i].in_use && !t->table[i].fresh &&
+				!is_among(&t->table[i], reply->results[0]))
 				token_drop(&t->table[i]);
 		}
 		for (size_t i = 0; i < pg_rows(reply->results[0]); i++)
 			take_row(t, reply->results[0], i);
+	}
+	/* The next one begins after they were made. Slots never used are not touched. */
+	for (size_t i = 0; i < TOKEN_MAX; i++) {
+		if (t->table[i].fresh)
+			t->table[i].fresh = false;
 	}
 	if (t->again)
 		tokens_load(t);
@@ -392,6 +398,8 @@ static void on_created(const struct pg_reply *reply, void *arg)
 			m->entry.generation = token->generation + 1;
 			*token = m->entry;
 			list_init(&token->ties);
+			token->fresh = m->tokens->load != NULL;
+			m->tokens->again |= token->fresh;
 		}
 	}
 	m->made(err, &m->id, m->text, m->arg);

@@ -179,6 +179,16 @@ describe('API tokens', () => {
 		await bearer((await makeToken('dropper', ['run:drop'])).secret).run('drop');
 	});
 
+	it('are good at once, also while the table is read again for others', async () => {
+		for (let i = 0; i < 12; i++) {
+			await Promise.all([0, 1, 2].map(async (k) => {
+				const made = await makeToken(`quick-${i}-${k}`, ['read']);
+				for (let n = 0; n < 5; n++) assert.equal((await bearer(made.secret).get('/api/v1/catalog')).status, 200, made.name);
+				assert.equal((await session.request('DELETE', `/api/v1/tokens/${made.token.id}`)).status, 204);
+			}));
+		}
+	});
+
 	it('are refused when they make no sense', async () => {
 		for (const body of [
 			{ name: '', scopes: ['read'] }, { name: 'x'.repeat(65), scopes: ['read'] }, { name: 'a b', scopes: ['read'] }, { name: 'x', scopes: [] },
