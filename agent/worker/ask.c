@@ -238,14 +238,15 @@ static bool may_ask(struct stream *stream, struct wire_str actor, struct wire_st
 	if (!imsg_actor_is_valid(actor, stream->conn->peer.uid))
 		stream_respond(stream, MSG_FORBIDDEN, "an actor that cannot be", NULL, 0);
 	else if (reason.len > IMSG_MAX_REASON)
-		stream_respond(stream, MSG_LIMIT, "a reason of more than 512 bytes", NULL, 0);
+		stream_respond(
+			stream, MSG_LIMIT, "a reason or comment of more than 512 bytes", NULL, 0);
 	else
 		return true;
 	return false;
 }
 
-/* msg says the rest of what the monitor is asked. */
-static void ask_end(struct stream *stream, struct imsg *msg, struct wire_str ref)
+/* Asks the monitor about the run that ref names; msg says the rest. */
+static void ask_about_run(struct stream *stream, struct imsg *msg, struct wire_str ref)
 {
 	struct run *run;
 
@@ -269,7 +270,7 @@ void ask_cancel(struct stream *stream, const struct msg_request *request)
 	}
 	msg.actor = cancel.actor;
 	msg.reason = cancel.reason;
-	ask_end(stream, &msg, cancel.run);
+	ask_about_run(stream, &msg, cancel.run);
 }
 
 void ask_stop(struct stream *stream, const struct msg_request *request)
@@ -284,36 +285,23 @@ void ask_stop(struct stream *stream, const struct msg_request *request)
 	msg.actor = stop.actor;
 	msg.reason = stop.reason;
 	msg.approve = stop.kill != 0;
-	ask_end(stream, &msg, stop.run);
+	ask_about_run(stream, &msg, stop.run);
 }
 
 void ask_approve(struct stream *stream, const struct msg_request *request)
 {
 	struct imsg msg = {.type = IMSG_APPROVE, .peer = stream->conn->peer};
 	struct msg_run_approve approve;
-	struct run *run;
 
 	if (msg_run_approve_decode(request->fields, request->fields_len, &approve) != 0) {
 		methods_malformed(stream);
 		return;
 	}
-	if (!imsg_actor_is_valid(approve.actor, stream->conn->peer.uid)) {
-		stream_respond(stream, MSG_FORBIDDEN, "an actor that cannot be", NULL, 0);
-		return;
-	}
-	if (approve.comment.len > IMSG_MAX_REASON) {
-		stream_respond(stream, MSG_LIMIT, "a comment of more than 512 bytes", NULL, 0);
-		return;
-	}
-	run = find_run(stream, approve.run);
-	if (run == NULL)
-		return;
-	msg.run = run->id;
 	msg.actor = approve.actor;
 	msg.reason = approve.comment;
 	msg.step = approve.step;
 	msg.approve = approve.approve != 0;
-	ask(stream, &msg, &(struct pending){.answered = on_done});
+	ask_about_run(stream, &msg, approve.run);
 }
 
 /* The run is marked as held elsewhere, or not. */
