@@ -266,8 +266,7 @@ steps:
 	it('tells events of the ledger and changes of runs', async () => {
 		const events = await client.events();
 		const { run } = await client.start('speak');
-		const startedEvent = await events.until((e) => e.event === 'run.started');
-		assert.equal(startedEvent.run, run.id);
+		const startedEvent = await events.until((e) => e.event === 'run.started' && e.run === run.id);
 		assert.ok(startedEvent.position > 0 && startedEvent.time_us > 0);
 		// the worker tells what the runner wrote, the monitor that it has ended: either may be first
 		let changed, finished;
@@ -280,9 +279,9 @@ steps:
 		assert.equal(finished.status, 'succeeded');
 		events.close();
 		const again = await client.events(startedEvent.position);
-		// seals are of runs before it, and come when there is time
-		const next = await again.until((e) => e.position && e.event !== 'run.sealed');
-		assert.deepEqual([next.event, next.run], ['run.finished', run.id]);
+		// runs before it may end and be sealed meanwhile
+		const next = await again.until((e) => e.position && e.run === run.id);
+		assert.equal(next.event, 'run.finished');
 		await assert.rejects(client.events(startedEvent.position - 1), refused('bad_offset'));
 	});
 
